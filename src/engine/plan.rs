@@ -1,0 +1,359 @@
+//! What a cycle would do: per destination the tasks, and the objections that stand against doing them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::inventory::Inventory;
+use crate::kv::SecretPath;
+use crate::sync_info::{Insight, SyncInfo};
+
+/// The name of a destination in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DestinationName(Arc<str>);
+
+impl DestinationName {
+    /// A destination of this name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DestinationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What is done to one secret at a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// It is not recorded there yet: write it.
+    Add,
+    /// The origin has a newer version: write it.
+    Update,
+    /// The origin no longer has it: soft-delete it.
+    Delete,
+}
+
+impl Operation {
+    /// All of them, in the order they are shown.
+    pub const ALL: [Self; 3] = [Self::Add, Self::Update, Self::Delete];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The state of a secret for which this is to be done.
+    #[must_use]
+    pub fn state(self) -> SecretState {
+        match self {
+            Self::Add => SecretState::Add,
+            Self::Update => SecretState::Update,
+            Self::Delete => SecretState::Delete,
+        }
+    }
+}
+
+/// How a secret stands at a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretState {
+    /// Equal, as far as is recorded.
+    InSync,
+    /// To add.
+    Add,
+    /// To update.
+    Update,
+    /// To delete.
+    Delete,
+    /// The last attempt failed.
+    Failed,
+    /// The destination changed behind vsync's back.
+    Drifted,
+    /// A glob leaves it out.
+    Excluded,
+    /// The origin could not be asked.
+    Unknown,
+}
+
+impl SecretState {
+    /// All of them, in the order they are shown.
+    pub const ALL: [Self; 8] = [
+        Self::InSync,
+        Self::Add,
+        Self::Update,
+        Self::Delete,
+        Self::Failed,
+        Self::Drifted,
+        Self::Excluded,
+        Self::Unknown,
+    ];
+
+    /// The one symbol it has everywhere.
+    #[must_use]
+    pub fn symbol(self) -> char {
+        match self {
+            Self::InSync => '=',
+            Self::Add => '+',
+            Self::Update => '*',
+            Self::Delete => '-',
+            Self::Failed => '!',
+            Self::Drifted => '~',
+            Self::Excluded => '∅',
+            Self::Unknown => '?',
+        }
+    }
+
+    /// The words for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InSync => "in sync",
+            Self::Add => "to add",
+            Self::Update => "to update",
+            Self::Delete => "to delete",
+            Self::Failed => "failed",
+            Self::Drifted => "drifted",
+            Self::Excluded => "excluded",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One thing to do at one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// What to do.
+    pub operation: Operation,
+    /// The secret at the origin; the key in the sync info.
+    pub origin: SecretPath,
+    /// Where it goes.
+    pub destination: SecretPath,
+    /// The origin's insight when the plan was made; `None` for a delete.
+    pub insight: Option<Insight>,
+    /// The transform that decided on the destination path.
+    pub rule: Arc<str>,
+}
+
+/// How many of each operation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationCounts {
+    /// Secrets to add, or added.
+    pub add: u64,
+    /// Secrets to update, or updated.
+    pub update: u64,
+    /// Secrets to delete, or deleted.
+    pub delete: u64,
+}
+
+impl OperationCounts {
+    /// One more of this operation.
+    pub fn count(&mut self, operation: Operation) {
+        *self.of_mut(operation) += 1;
+    }
+
+    /// The number for one operation.
+    #[must_use]
+    pub fn of(&self, operation: Operation) -> u64 {
+        match operation {
+            Operation::Add => self.add,
+            Operation::Update => self.update,
+            Operation::Delete => self.delete,
+        }
+    }
+
+    fn of_mut(&mut self, operation: Operation) -> &mut u64 {
+        match operation {
+            Operation::Add => &mut self.add,
+            Operation::Update => &mut self.update,
+            Operation::Delete => &mut self.delete,
+        }
+    }
+
+    /// All operations together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.add + self.update + self.delete
+    }
+}
+
+impl std::ops::AddAssign for OperationCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.add += other.add;
+        self.update += other.update;
+        self.delete += other.delete;
+    }
+}
+
+impl FromIterator<Operation> for OperationCounts {
+    fn from_iter<I: IntoIterator<Item = Operation>>(operations: I) -> Self {
+        operations.into_iter().fold(Self::default(), |mut counts, operation| {
+            counts.count(operation);
+            counts
+        })
+    }
+}
+
+/// Why nothing may be written. Found while planning; any of them stops the cycle before its first write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "objection", rename_all = "snake_case")]
+pub enum Objection {
+    /// More deletes than `max_delete` allows.
+    #[error(
+        "{deletes} of {recorded} secrets would be deleted, more than max_delete = {limit} allows; if that is meant, raise max_delete or mark fewer"
+    )]
+    MassDelete {
+        /// Deletes in the plan.
+        deletes: u64,
+        /// Secrets recorded at the destination.
+        recorded: u64,
+        /// The limit as configured.
+        limit: String,
+    },
+    /// The origin holds nothing, but the destination does.
+    #[error(
+        "the origin holds no secret, but {recorded} are recorded here: a wiped or wrong origin looks like this; nothing is deleted"
+    )]
+    EmptyOrigin {
+        /// Secrets recorded at the destination.
+        recorded: u64,
+    },
+    /// Several origin secrets would be written to one path.
+    #[error("{destination} would be written from {} ({collisions} such paths in all); make the transforms tell them apart, or exclude all but one", list(.origins))]
+    Collision {
+        /// The first path in question.
+        destination: SecretPath,
+        /// The secrets that claim it.
+        origins: Vec<SecretPath>,
+        /// How many paths are claimed more than once.
+        collisions: u64,
+    },
+    /// A transform leads to a mount that the destination does not list.
+    #[error(
+        "{origin} would go to {destination}, and no configured mount of this destination holds that path ({count} such secrets); add the mount or mend rule \"{rule}\""
+    )]
+    MountNotConfigured {
+        /// The first secret in question.
+        origin: SecretPath,
+        /// Where the transform sends it (`<mount>data/<name>`).
+        destination: String,
+        /// The transform.
+        rule: String,
+        /// How many secrets are concerned.
+        count: u64,
+    },
+    /// Loopback feeding itself: what is written would be read as an origin secret again.
+    #[error(
+        "loopback: {origin} goes to {destination}, which is read from the origin again and would then go to {next} ({count} such secrets); exclude the destination's paths from the origin, or keep them in another mount"
+    )]
+    Feedback {
+        /// The first secret in question.
+        origin: SecretPath,
+        /// Where it is written.
+        destination: SecretPath,
+        /// Where the next cycle would write that one.
+        next: SecretPath,
+        /// How many secrets are concerned.
+        count: u64,
+    },
+}
+
+fn list(paths: &[SecretPath]) -> String {
+    paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The part of a plan for one destination.
+#[derive(Debug, Clone)]
+pub struct DestinationPlan {
+    /// The destination.
+    pub destination: DestinationName,
+    /// What to do, sorted by origin path.
+    pub tasks: Vec<Task>,
+    /// Secrets that are recorded as equal.
+    pub in_sync: u64,
+    /// Deletes that `ignore_deletes` leaves out.
+    pub deletes_ignored: u64,
+    /// Secrets of the origin that a glob leaves out here, in order.
+    pub excluded: Vec<SecretPath>,
+    /// Secrets recorded here of which the origin could not say whether they still exist or are newer, in order.
+    pub unknown: Vec<SecretPath>,
+    /// Why none of it may be done.
+    pub objections: Vec<Objection>,
+    /// The destination's sync info could not be read, so nothing can be planned. The reason.
+    pub unavailable: Option<String>,
+    /// What is recorded at the destination.
+    pub(super) recorded: SyncInfo,
+}
+
+impl DestinationPlan {
+    /// How many of each operation.
+    #[must_use]
+    pub fn counts(&self) -> OperationCounts {
+        self.tasks.iter().map(|task| task.operation).collect()
+    }
+
+    /// The number of secrets recorded at the destination before the cycle.
+    #[must_use]
+    pub fn recorded_len(&self) -> u64 {
+        self.recorded.len() as u64
+    }
+}
+
+/// What a cycle would do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// When it was made.
+    pub created: Timestamp,
+    /// What the origin held then, and what of it could not be read.
+    pub inventory: Arc<Inventory>,
+    /// One part per destination, in the configuration's order.
+    pub destinations: Vec<DestinationPlan>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do anywhere.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.destinations.iter().all(|part| part.tasks.is_empty())
+    }
+
+    /// How many of each operation, at all destinations.
+    #[must_use]
+    pub fn counts(&self) -> OperationCounts {
+        self.destinations.iter().fold(OperationCounts::default(), |mut sum, part| {
+            sum += part.counts();
+            sum
+        })
+    }
+
+    /// All objections with the destinations they concern.
+    pub fn objections(&self) -> impl Iterator<Item = (&DestinationName, &Objection)> {
+        self.destinations
+            .iter()
+            .flat_map(|part| part.objections.iter().map(move |objection| (&part.destination, objection)))
+    }
+
+    /// The part for one destination.
+    #[must_use]
+    pub fn destination(&self, name: &DestinationName) -> Option<&DestinationPlan> {
+        self.destinations.iter().find(|part| part.destination == *name)
+    }
+}

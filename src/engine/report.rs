@@ -1,0 +1,328 @@
+//! What a cycle did: folded from outcomes, kept in the state store.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::inventory::UnknownSubtree;
+use super::plan::{DestinationName, Operation, OperationCounts, Task};
+use crate::kv::SecretPath;
+use crate::vault::ErrorKind;
+
+/// Names one cycle. Sorted by time of start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CycleId(uuid::Uuid);
+
+impl CycleId {
+    /// A new one, for a cycle that starts now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(uuid::Uuid::now_v7())
+    }
+}
+
+impl fmt::Display for CycleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for CycleId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// Why a secret could not be copied, in the classes an operator acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The token may not do it.
+    Permission,
+    /// No valid token.
+    Token,
+    /// Throttled for longer than was waited.
+    RateLimit,
+    /// The destination asks for check-and-set, or it did not match.
+    Conflict,
+    /// Larger than the destination takes.
+    TooLarge,
+    /// Sealed or standby.
+    Sealed,
+    /// Not reached, or no answer.
+    Network,
+    /// The origin changed between plan and read, so what was planned no longer holds.
+    Moved,
+    /// A path that cannot be addressed, or data that the server refuses.
+    Invalid,
+    /// An error of the server, or an answer that is none.
+    Server,
+}
+
+impl Cause {
+    /// All of them, in the order they are shown.
+    pub const ALL: [Self; 10] = [
+        Self::Permission,
+        Self::Token,
+        Self::Sealed,
+        Self::Network,
+        Self::RateLimit,
+        Self::Conflict,
+        Self::Moved,
+        Self::TooLarge,
+        Self::Invalid,
+        Self::Server,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permission => "permission",
+            Self::Token => "token",
+            Self::RateLimit => "rate limit",
+            Self::Conflict => "conflict",
+            Self::TooLarge => "too large",
+            Self::Sealed => "sealed",
+            Self::Network => "network",
+            Self::Moved => "moved",
+            Self::Invalid => "invalid",
+            Self::Server => "server",
+        }
+    }
+
+    /// What to do about it, in one sentence.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Permission => "Give the token's policy the missing capability on this path, then retry.",
+            Self::Token => "Renew or replace the token, then retry.",
+            Self::RateLimit => {
+                "Lower num_workers or requests_per_second for this server, or raise its quota, then retry."
+            }
+            Self::Conflict => {
+                "Somebody else writes this path, or it demands check-and-set: look at it before retrying."
+            }
+            Self::TooLarge => "The secret exceeds the destination's limit: split it, or exclude it.",
+            Self::Sealed => "Unseal the server or wait for its failover, then retry.",
+            Self::Network => "See that the server runs and can be reached, then retry.",
+            Self::Moved => "The origin changed during the cycle: plan again, or retry.",
+            Self::Invalid => "The server cannot hold this path or data: rename it at the origin, or exclude it.",
+            Self::Server => "Read the server's log for the reason, then retry.",
+        }
+    }
+}
+
+impl From<ErrorKind> for Cause {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::PermissionDenied => Self::Permission,
+            ErrorKind::NoToken => Self::Token,
+            ErrorKind::RateLimited => Self::RateLimit,
+            ErrorKind::CheckAndSet => Self::Conflict,
+            ErrorKind::TooLarge => Self::TooLarge,
+            ErrorKind::Unavailable => Self::Sealed,
+            ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Tls => Self::Network,
+            ErrorKind::NotFound | ErrorKind::Deleted => Self::Moved,
+            ErrorKind::InvalidPath | ErrorKind::BadRequest => Self::Invalid,
+            ErrorKind::Server | ErrorKind::Protocol | ErrorKind::Unsupported => Self::Server,
+        }
+    }
+}
+
+/// One secret that could not be copied or deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What was to be done.
+    pub operation: Operation,
+    /// The secret at the origin.
+    pub origin: SecretPath,
+    /// Where it was to go.
+    pub destination: SecretPath,
+    /// The class of the error.
+    pub cause: Cause,
+    /// The error in the server's or the system's words, with the request that met it.
+    pub message: String,
+    /// How often requests were sent for it.
+    pub attempts: u32,
+    /// When it was given up.
+    pub at: Timestamp,
+}
+
+/// What became of one task.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub task: Task,
+    pub result: Result<Done, Failed>,
+    pub attempts: u32,
+}
+
+/// A task that was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// Written with the origin's insight as it was read (it may be newer than the plan's).
+    Written(crate::sync_info::Insight),
+    /// Deleted at the destination.
+    Deleted,
+    /// A dry run found nothing in the way.
+    Possible,
+}
+
+/// A task that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub cause: Cause,
+    pub message: String,
+}
+
+/// How a cycle came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Every task was tried.
+    Completed,
+    /// Somebody cancelled it; tasks not begun are pending.
+    Cancelled,
+    /// The cycle's timeout passed; tasks not begun are pending.
+    TimedOut,
+}
+
+impl Ending {
+    /// The words for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed out",
+        }
+    }
+}
+
+/// What a cycle did at one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DestinationReport {
+    /// The destination.
+    pub destination: DestinationName,
+    /// What was to be done.
+    pub planned: OperationCounts,
+    /// What was done.
+    pub done: OperationCounts,
+    /// Tasks that were not begun; the next cycle finds them again.
+    pub pending: u64,
+    /// Secrets that were equal before.
+    pub in_sync: u64,
+    /// Secrets the origin could not be asked about; nothing was done to them.
+    pub unknown: u64,
+    /// When its last task ended.
+    pub ended: Option<Timestamp>,
+    /// The state store refused what was done: the next cycle does it again. The reason.
+    pub unsaved: Option<String>,
+    /// What could not be done, in the order it happened.
+    pub failures: Vec<Failure>,
+}
+
+impl DestinationReport {
+    /// Takes in what became of one task.
+    pub(super) fn fold(&mut self, outcome: &Outcome) {
+        let now = Timestamp::now();
+        let Task { operation, origin, destination, .. } = &outcome.task;
+        self.pending = self.pending.saturating_sub(1);
+        self.ended = Some(now);
+        match &outcome.result {
+            Ok(_) => self.done.count(*operation),
+            Err(failed) => self.failures.push(Failure {
+                operation: *operation,
+                origin: origin.clone(),
+                destination: destination.clone(),
+                cause: failed.cause,
+                message: failed.message.clone(),
+                attempts: outcome.attempts,
+                at: now,
+            }),
+        }
+    }
+}
+
+/// What a cycle did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The cycle.
+    pub cycle: CycleId,
+    /// Who ran it.
+    pub operator: String,
+    /// The machine it ran on.
+    pub host: String,
+    /// The program's version.
+    pub vsync: String,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// How it ended.
+    pub ending: Ending,
+    /// Nothing was read or written.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// What of the origin could not be listed or read.
+    pub origin_unknown: Vec<UnknownSubtree>,
+    /// One part per destination, in the configuration's order.
+    pub destinations: Vec<DestinationReport>,
+}
+
+impl Report {
+    /// All failures with their destinations.
+    pub fn failures(&self) -> impl Iterator<Item = (&DestinationName, &Failure)> {
+        self.destinations.iter().flat_map(|part| part.failures.iter().map(move |failure| (&part.destination, failure)))
+    }
+
+    /// What was to be done, at all destinations.
+    #[must_use]
+    pub fn planned(&self) -> OperationCounts {
+        sum(self.destinations.iter().map(|part| part.planned))
+    }
+
+    /// What was done, at all destinations.
+    #[must_use]
+    pub fn done(&self) -> OperationCounts {
+        sum(self.destinations.iter().map(|part| part.done))
+    }
+
+    /// How many tasks failed.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.destinations.iter().map(|part| part.failures.len() as u64).sum()
+    }
+
+    /// How many tasks were not begun.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.destinations.iter().map(|part| part.pending).sum()
+    }
+
+    /// How long it took.
+    #[must_use]
+    pub fn duration(&self) -> std::time::Duration {
+        self.ended.duration_since(self.started).try_into().unwrap_or_default()
+    }
+
+    /// Secrets done per second, over the whole cycle.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a rate is shown with three digits")]
+        let done = self.done().total() as f64;
+        done / self.duration().as_secs_f64().max(0.001)
+    }
+}
+
+fn sum(counts: impl Iterator<Item = OperationCounts>) -> OperationCounts {
+    counts.fold(OperationCounts::default(), |mut sum, part| {
+        sum += part;
+        sum
+    })
+}

@@ -1,0 +1,8 @@
+//! vsync.
+pub mod engine;
+pub mod http;
+pub mod kv;
+pub mod state;
+pub mod sync_info;
+pub mod text;
+pub mod vault;

@@ -1,0 +1,92 @@
+//! Names that came from a server, made harmless for a terminal.
+
+use std::borrow::Cow;
+
+use unicode_width::UnicodeWidthStr;
+
+/// Replaces whatever a terminal might obey instead of show: control characters become their Unicode pictures,
+/// bidirectional and other invisible format characters become `\u{…}`.
+#[must_use]
+pub fn sanitize(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_dangerous) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\0'..='\x1f' => clean.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
+            '\x7f' => clean.push('\u{2421}'),
+            c if is_dangerous(c) => clean.extend(c.escape_unicode()),
+            c => clean.push(c),
+        }
+    }
+    Cow::Owned(clean)
+}
+
+fn is_dangerous(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}' | '\u{ad}')
+}
+
+/// Cuts `text` to `width` terminal columns, with `…` in place of what was left out at the end.
+#[must_use]
+pub fn truncate_end(text: &str, width: usize) -> Cow<'_, str> {
+    if text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let mut kept =
+        take_columns(unicode_segmentation::UnicodeSegmentation::graphemes(text, true), width.saturating_sub(1))
+            .concat();
+    if width > 0 {
+        kept.push('…');
+    }
+    Cow::Owned(kept)
+}
+
+/// Cuts `text` to `width` terminal columns, with `…` in place of what was left out at the start: the end of a path
+/// tells more than its beginning.
+#[must_use]
+pub fn truncate_start(text: &str, width: usize) -> Cow<'_, str> {
+    if text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let mut kept =
+        take_columns(unicode_segmentation::UnicodeSegmentation::graphemes(text, true).rev(), width.saturating_sub(1));
+    if width > 0 {
+        kept.push("…");
+    }
+    kept.reverse();
+    Cow::Owned(kept.concat())
+}
+
+fn take_columns<'a>(graphemes: impl Iterator<Item = &'a str>, width: usize) -> Vec<&'a str> {
+    let mut used = 0;
+    graphemes
+        .take_while(|grapheme| {
+            used += grapheme.width();
+            used <= width
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(sanitize("plain/päth"), "plain/päth");
+        assert_eq!(sanitize("a\x1b[2Jb"), "a\u{241b}[2Jb");
+        assert_eq!(sanitize("a\u{202e}b"), "a\\u{202e}b");
+        assert!(!sanitize("\u{9b}31m").contains('\u{9b}'));
+    }
+
+    #[test]
+    fn cutting_counts_columns() {
+        assert_eq!(truncate_end("abcdef", 4), "abc…");
+        assert_eq!(truncate_start("abcdef", 4), "…def");
+        assert_eq!(truncate_end("日本語", 4), "日…");
+        assert_eq!(truncate_end("abc", 3), "abc");
+        assert_eq!(truncate_end("abc", 0), "");
+    }
+}
