@@ -1,7 +1,18 @@
 //! Where vsync remembers: sync info of both sides and the reports of past cycles.
 //!
-//! A [`StateStore`] keeps bytes under keys; [`State`] gives them their meaning. [`open`] is the only place that names the
-//! stores there are.
+//! A [`StateStore`] keeps bytes under keys; [`State`] and [`CycleLog`] give them their meaning. [`open`] is the only
+//! place that names the stores there are.
+//!
+//! ```text
+//! <sync path>origin/index        the checksums of the origin's buckets; what v0.3's destinations watch
+//! <sync path>origin/0 …          its buckets
+//! <sync path>destination/…       the same for a destination
+//! <sync path>vsync/cycles/…      reports of cycles, where v0.3 never looks
+//! ```
+
+mod cycle_log;
+mod embedded;
+mod sync_state;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,11 +20,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use cycle_log::CycleLog;
+pub use sync_state::{State, StateSide, Stored, SyncInfoWriter, bucket_count};
+
 /// State that could not be read or saved.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {key} in {location}: {message}")]
 pub struct StateError {
-    /// What was tried: `read`, `save`, `list`.
+    /// What was tried: `read`, `save`, `list`, `delete`, `open`.
     pub operation: &'static str,
     /// The key it was tried with.
     pub key: String,
@@ -35,6 +49,9 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     /// The value of a key, `None` if there is none.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StateError>;
 
+    /// The values of several keys, in their order.
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StateError>;
+
     /// Saves all entries. Where this cannot be atomic the entries are written in the order given, so what refers to the
     /// others goes last.
     async fn put(&self, entries: Vec<(String, Vec<u8>)>) -> Result<(), StateError>;
@@ -42,7 +59,7 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     /// The keys that start with `prefix`, sorted.
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StateError>;
 
-    /// Forgets these keys; those that do not exist are no error.
+    /// Forgets these keys, in the order given where it cannot be atomic; those that do not exist are no error.
     async fn delete(&self, keys: &[String]) -> Result<(), StateError>;
 }
 
@@ -61,5 +78,14 @@ pub enum StoreSettings {
 /// # Errors
 /// [`StateError`] when the settings cannot work (bad address, unreadable certificate).
 pub fn open(settings: &StoreSettings) -> Result<Arc<dyn StateStore>, StateError> {
-    todo!("{settings:?}")
+    match settings {
+        StoreSettings::Embedded { file } => Ok(Arc::new(embedded::EmbeddedStore::new(file.clone()))),
+    }
+}
+
+/// A sync path as keys begin with it: no slash in front, where Consul would make an empty folder of it, and one at its
+/// end.
+fn normalized(sync_path: &str) -> String {
+    let bare = sync_path.trim_matches('/');
+    if bare.is_empty() { String::new() } else { format!("{bare}/") }
 }

@@ -1,0 +1,163 @@
+//! The reports of past cycles: documents under the cycles' ids.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{StateError, StateStore, normalized};
+
+/// How many cycles are remembered.
+const KEPT: usize = 200;
+/// How often a document is read again that somebody is just replacing.
+const READ_ATTEMPTS: usize = 3;
+
+/// Documents in the order of their ids, the newest [200](KEPT) of them.
+///
+/// A document that is larger than the store's values is split. Its first part says how many there are and what they add
+/// up to, and is written last, so that nobody reads half a document.
+#[derive(Debug, Clone)]
+pub struct CycleLog {
+    store: Arc<dyn StateStore>,
+    prefix: String,
+}
+
+impl CycleLog {
+    /// The log under `sync_path`.
+    #[must_use]
+    pub fn new(store: Arc<dyn StateStore>, sync_path: &str) -> Self {
+        Self { store, prefix: normalized(sync_path) + "vsync/cycles/" }
+    }
+
+    /// Saves a cycle's document, in place of an earlier one with this id. Ids sort as text by the time of the cycles.
+    /// Forgets the oldest cycles when there are too many.
+    ///
+    /// # Errors
+    /// [`StateError`] when the store refuses.
+    pub async fn save(&self, id: &str, document: &[u8]) -> Result<(), StateError> {
+        let limit = self.store.value_limit() - self.store.value_limit() / 32;
+        let parts = document.len().div_ceil(limit).max(1);
+        let first = &document[..document.len().min(limit)];
+        let rest = document[first.len()..].chunks(limit);
+        let header = Header { parts, sum: Sha256::digest(document).into() };
+        let mut entries: Vec<_> = (1..).zip(rest).map(|(part, bytes)| (self.key(id, part), bytes.to_vec())).collect();
+        entries.push((self.key(id, 0), [&header.encode(), first].concat()));
+        self.store.put(entries).await?;
+        self.prune(id, parts).await
+    }
+
+    /// The document of a cycle.
+    ///
+    /// # Errors
+    /// [`StateError`] when the store does not answer, or the document is incomplete.
+    pub async fn get(&self, id: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let key = self.key(id, 0);
+        for _ in 0..READ_ATTEMPTS {
+            let Some(first) = self.store.get(&key).await? else { return Ok(None) };
+            let (header, first) =
+                Header::split(&first).ok_or_else(|| self.damaged(&key, "it does not begin as a report does"))?;
+            let keys: Vec<String> = (1..header.parts).map(|part| self.key(id, part)).collect();
+            let rest = if keys.is_empty() { Vec::new() } else { self.store.get_many(&keys).await? };
+            if let Some(rest) = rest.into_iter().collect::<Option<Vec<_>>>() {
+                let document = [first, &rest.concat()].concat();
+                if header.sum == <[u8; 32]>::from(Sha256::digest(&document)) {
+                    return Ok(Some(document));
+                }
+            }
+        }
+        Err(self.damaged(&key, "parts of this report are missing or damaged"))
+    }
+
+    /// The newest documents, at most `limit`, newest first. One that is damaged is left out, so that it does not hide
+    /// the others.
+    ///
+    /// # Errors
+    /// [`StateError`] when the store does not answer.
+    pub async fn newest(&self, limit: usize) -> Result<Vec<Vec<u8>>, StateError> {
+        let mut documents = Vec::new();
+        for id in self.ids().await?.into_iter().rev().take(limit) {
+            match self.get(&id).await {
+                Ok(document) => documents.extend(document),
+                Err(error) if error.operation == DECODE => tracing::warn!(%error, "a report is left out"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(documents)
+    }
+
+    /// The ids of all cycles, oldest first.
+    async fn ids(&self) -> Result<Vec<String>, StateError> {
+        let keys = self.store.list(&self.prefix).await?;
+        Ok(keys
+            .iter()
+            .filter_map(|key| self.id_and_part(key))
+            .filter(|(_, part)| *part == 0)
+            .map(|(id, _)| id.to_owned())
+            .collect())
+    }
+
+    /// Deletes parts that an earlier, longer document `id` left, and the oldest cycles.
+    async fn prune(&self, id: &str, parts: usize) -> Result<(), StateError> {
+        let keys = self.store.list(&self.prefix).await?;
+        let mut ids: Vec<&str> = keys.iter().filter_map(|key| self.id_and_part(key)).map(|(id, _)| id).collect();
+        ids.dedup();
+        let old = &ids[..ids.len().saturating_sub(KEPT)];
+        let is_leftover = |key: &&String| {
+            self.id_and_part(key)
+                .is_some_and(|(of, part)| old.binary_search(&of).is_ok() || (of == id && part >= parts))
+        };
+        let leftover: Vec<String> = keys.iter().filter(is_leftover).cloned().collect();
+        if leftover.is_empty() { Ok(()) } else { self.store.delete(&leftover).await }
+    }
+
+    fn key(&self, id: &str, part: usize) -> String {
+        format!("{}{id}/{part}", self.prefix)
+    }
+
+    fn id_and_part<'a>(&self, key: &'a str) -> Option<(&'a str, usize)> {
+        let (id, part) = key.strip_prefix(&self.prefix)?.rsplit_once('/')?;
+        Some((id, part.parse().ok()?))
+    }
+
+    fn damaged(&self, key: &str, message: &str) -> StateError {
+        StateError {
+            operation: DECODE,
+            key: key.to_owned(),
+            location: self.store.location(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+const DECODE: &str = "decode";
+
+/// What stands in front of the first part: `3 <sha256>` and a line feed.
+struct Header {
+    parts: usize,
+    sum: [u8; 32],
+}
+
+impl Header {
+    fn encode(&self) -> Vec<u8> {
+        use std::fmt::Write as _;
+        let mut text = format!("{} ", self.parts);
+        for byte in self.sum {
+            // writing to a String cannot fail
+            let _ = write!(text, "{byte:02x}");
+        }
+        text.push('\n');
+        text.into_bytes()
+    }
+
+    fn split(value: &[u8]) -> Option<(Self, &[u8])> {
+        let end = value.iter().take(100).position(|byte| *byte == b'\n')?;
+        let (parts, digits) = std::str::from_utf8(&value[..end]).ok()?.split_once(' ')?;
+        let mut sum = [0; 32];
+        if digits.len() != 64 || !digits.is_ascii() {
+            return None;
+        }
+        for (at, byte) in sum.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
+        }
+        Some((Self { parts: parts.parse().ok()?, sum }, &value[end + 1..]))
+    }
+}
