@@ -1,7 +1,36 @@
 //! The one HTTP client beneath Vault and Consul: TLS, timeouts, retry, rate limit.
+//!
+//! ```text
+//! Request ─ escape the path ─┐
+//!                            ▼
+//!        ┌─► wait for the rate limit ─ send ─ collect the whole body ─► Response, any status but a redirect
+//!        │                            │
+//!        └── back off, Retry-After ◄──┴─ transient, and safe to repeat?   ─ no ─► HttpError
+//! ```
 
+mod error;
+mod request;
+mod response;
+mod retry;
+mod settings;
+
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use backon::Retryable;
+use bytes::Bytes;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::{Method, Url, header};
+use tokio::time::Instant;
+
+pub use error::{HttpError, HttpErrorKind};
+pub use request::{Repeat, Request};
+pub use response::Response;
+pub use settings::{HttpSettings, TlsSettings};
+
+use crate::text::sanitize;
 
 /// How often the request under way has been sent; read by whoever watches, while it runs.
 #[derive(Debug, Clone, Default)]
@@ -24,3 +53,146 @@ impl Attempts {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
+
+/// A client for one server. Clones share connections and rate limit; making a client is costly, cloning is not.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    shared: Arc<Shared>,
+    attempts: Option<Attempts>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: reqwest::Client,
+    /// What was configured, for messages.
+    address: String,
+    /// What request paths are appended to: without a slash at its end.
+    base: String,
+    /// The `Host` header, where the URL names the TLS server name instead of the address.
+    host: Option<header::HeaderValue>,
+    timeout: Duration,
+    max_retries: u32,
+    limiter: Option<DefaultDirectRateLimiter>,
+}
+
+impl HttpClient {
+    /// Reads certificates and prepares the connection pool; contacts nobody.
+    ///
+    /// # Errors
+    /// [`HttpErrorKind::InvalidUrl`] for an address that cannot be one, [`HttpErrorKind::Settings`] for certificates
+    /// that cannot be used.
+    pub fn new(settings: &HttpSettings) -> Result<Self, HttpError> {
+        let settings::Prepared { client, base, host } = settings::prepare(settings)?;
+        // A tenth of a second's worth may go at once: timers are too coarse to space out a high rate one by one.
+        let limiter = settings.requests_per_second.map(|rate| {
+            let burst = std::num::NonZeroU32::new(rate.get() / 10).unwrap_or(std::num::NonZeroU32::MIN);
+            RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
+        });
+        Ok(Self {
+            shared: Arc::new(Shared {
+                client,
+                address: settings.address.clone(),
+                base,
+                host,
+                timeout: settings.timeout,
+                max_retries: settings.max_retries,
+                limiter,
+            }),
+            attempts: None,
+        })
+    }
+
+    /// The same client, with each send counted in `attempts`.
+    #[must_use]
+    pub fn observed(&self, attempts: Attempts) -> Self {
+        Self { shared: Arc::clone(&self.shared), attempts: Some(attempts) }
+    }
+
+    /// The server's address as configured, for messages.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.shared.address
+    }
+
+    /// Sends a request, again where that is safe and may help, and collects the whole answer.
+    ///
+    /// An answer of any status is a success here, except a redirect, which is never followed: it would carry the token
+    /// to wherever the server points.
+    ///
+    /// # Errors
+    /// [`HttpError`] when there was no complete answer.
+    pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
+        let url = request.url(&self.shared.base)?;
+        let send = || async {
+            let answer = self.send_once(&request, &url).await?;
+            if retry::is_transient_status(answer.status) { Err(retry::Failure::Answer(answer)) } else { Ok(answer) }
+        };
+        send.retry(retry::backoff(self.shared.max_retries))
+            .when(|failure| failure.may_repeat(request.repeat))
+            .adjust(retry::honour_retry_after)
+            .notify(|failure, pause| {
+                tracing::debug!(
+                    server = self.address(),
+                    method = %request.method,
+                    path = %sanitize(&request.path),
+                    pause_ms = pause.as_millis(),
+                    "trying again: {failure}"
+                );
+            })
+            .await
+            .or_else(retry::Failure::into_result)
+    }
+
+    async fn send_once(&self, request: &Request, url: &Url) -> Result<Response, HttpError> {
+        let shared = &*self.shared;
+        if let Some(limiter) = &shared.limiter {
+            limiter.until_ready().await;
+        }
+        if let Some(attempts) = &self.attempts {
+            attempts.count();
+        }
+        let mut outgoing = reqwest::Request::new(request.method.clone(), url.clone());
+        outgoing.headers_mut().clone_from(&request.headers);
+        if let Some(host) = &shared.host {
+            outgoing.headers_mut().insert(header::HOST, host.clone());
+        }
+        if let Some(body) = &request.body {
+            outgoing.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+            *outgoing.body_mut() = Some(body.clone().into());
+        } else if matches!(request.method, Method::POST | Method::PUT) {
+            *outgoing.body_mut() = Some(Bytes::new().into());
+        }
+
+        let limit = request.timeout.unwrap_or(shared.timeout);
+        let mut deadline = Instant::now() + limit;
+        let mut incoming = in_time(deadline, limit, shared.client.execute(outgoing)).await?;
+        if incoming.status().is_redirection() {
+            return Err(HttpError::redirect(url, incoming.headers()));
+        }
+        let mut body = response::Collector::with_expected_len(incoming.content_length());
+        loop {
+            if request.long_answer {
+                deadline = Instant::now() + limit;
+            }
+            match in_time(deadline, limit, incoming.chunk()).await? {
+                Some(chunk) => body.push(chunk),
+                None => break,
+            }
+        }
+        Ok(Response { status: incoming.status(), headers: incoming.headers().clone(), body: body.finish() })
+    }
+}
+
+async fn in_time<T>(
+    deadline: Instant,
+    limit: Duration,
+    work: impl Future<Output = Result<T, reqwest::Error>>,
+) -> Result<T, HttpError> {
+    match tokio::time::timeout_at(deadline, work).await {
+        Ok(done) => done.map_err(|error| HttpError::from_transport(&error)),
+        Err(_) => Err(HttpError::timeout(limit)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! What is worth another attempt, and when.
+
+use std::fmt;
+use std::time::Duration;
+
+use backon::ExponentialBuilder;
+use jiff::Timestamp;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use super::{HttpError, HttpErrorKind, Repeat, Response};
+
+/// A server that asks for more patience than this gets another attempt after it all the same.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
+
+pub(super) fn backoff(max_retries: u32) -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(10))
+        .with_max_times(max_retries as usize)
+        .with_jitter()
+}
+
+/// An attempt that may be followed by another.
+pub(super) enum Failure {
+    Answer(Response),
+    Error(HttpError),
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(answer) => fmt::Display::fmt(&answer.status, f),
+            Self::Error(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl Failure {
+    pub(super) fn may_repeat(&self, repeat: Repeat) -> bool {
+        match (repeat, self) {
+            (Repeat::Never, _) => false,
+            (Repeat::Safe, Self::Answer(_)) => true,
+            (Repeat::Safe, Self::Error(error)) => {
+                matches!(
+                    error.kind(),
+                    HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Reset | HttpErrorKind::CutOff
+                )
+            }
+            (Repeat::IfUnprocessed, Self::Answer(answer)) => is_unprocessed_status(answer.status),
+            (Repeat::IfUnprocessed, Self::Error(error)) => error.kind() == HttpErrorKind::Connect,
+        }
+    }
+
+    /// Out of attempts: an answer is an answer, whatever its status.
+    pub(super) fn into_result(self) -> Result<Response, HttpError> {
+        match self {
+            Self::Answer(answer) => Ok(answer),
+            Self::Error(error) => Err(error),
+        }
+    }
+}
+
+pub(super) fn is_transient_status(status: StatusCode) -> bool {
+    is_unprocessed_status(status)
+        || matches!(status, StatusCode::INTERNAL_SERVER_ERROR | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
+}
+
+/// 412: the node has not caught up with what the client has seen. 429 and 503: it takes no request now.
+fn is_unprocessed_status(status: StatusCode) -> bool {
+    matches!(status, StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+pub(super) fn honour_retry_after(failure: &Failure, planned: Option<Duration>) -> Option<Duration> {
+    let planned = planned?;
+    let Failure::Answer(answer) = failure else { return Some(planned) };
+    let asked = retry_after(&answer.headers, Timestamp::now()).filter(|asked| !asked.is_zero());
+    // Part of the planned pause goes on top: its jitter keeps all workers from coming back in the same instant.
+    Some(asked.map_or(planned, |asked| asked + planned.min(asked / 4)))
+}
+
+/// `Retry-After` in either of its forms, seconds or a date.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let asked = if let Ok(seconds) = value.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+        Duration::try_from(date.duration_since(now)).unwrap_or_default()
+    };
+    Some(asked.min(LONGEST_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn asked(value: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_str(value).expect("a header"));
+        retry_after(&headers, "2026-11-06T08:49:37Z".parse().expect("a time"))
+    }
+
+    #[test]
+    fn both_forms_of_retry_after_are_read() {
+        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+        assert_eq!(asked("Fri, 06 Nov 2026 08:49:47 GMT"), Some(Duration::from_secs(10)));
+        assert_eq!(asked("Fri, 06 Nov 2026 08:00:00 GMT"), Some(Duration::ZERO), "a date that has passed");
+        assert_eq!(asked("86400"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(asked("soon"), None);
+    }
+
+    #[test]
+    fn writes_are_repeated_only_where_nothing_was_processed() {
+        let answer = |status| {
+            Failure::Answer(Response { status, headers: HeaderMap::new(), body: zeroize::Zeroizing::new(Vec::new()) })
+        };
+        let error = |kind| Failure::Error(HttpError::new(kind, String::new()));
+        for status in [412, 429, 503] {
+            assert!(answer(StatusCode::from_u16(status).expect("a status")).may_repeat(Repeat::IfUnprocessed));
+        }
+        for status in [500, 502, 504] {
+            let failure = answer(StatusCode::from_u16(status).expect("a status"));
+            assert!(!failure.may_repeat(Repeat::IfUnprocessed), "{status}");
+            assert!(failure.may_repeat(Repeat::Safe), "{status}");
+        }
+        for kind in [HttpErrorKind::Timeout, HttpErrorKind::Reset, HttpErrorKind::CutOff] {
+            assert!(!error(kind).may_repeat(Repeat::IfUnprocessed), "{kind:?}");
+            assert!(error(kind).may_repeat(Repeat::Safe), "{kind:?}");
+        }
+        assert!(error(HttpErrorKind::Connect).may_repeat(Repeat::IfUnprocessed));
+        for kind in [HttpErrorKind::Tls, HttpErrorKind::Redirect, HttpErrorKind::InvalidPath] {
+            assert!(!error(kind).may_repeat(Repeat::Safe), "{kind:?}");
+        }
+    }
+}
