@@ -1,0 +1,252 @@
+//! The Vault API for seeding and looking, written independently of the client under test.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{LazyLock, mpsc};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use reqwest::{Method, StatusCode, Url};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+/// Requests run here, so that tests with and without a runtime of their own can wait for them alike.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime"));
+
+/// How many requests are under way at once when many are sent.
+const PARALLEL: usize = 16;
+
+pub(super) fn wait<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let (done, result) = mpsc::sync_channel(1);
+    RUNTIME.spawn(async move { done.send(work.await) });
+    result.recv().expect("the request ends")
+}
+
+/// Requests with a token that may do everything, one after another or many at once. Each ends the test if it fails.
+///
+/// Mounts are given without slashes around them (`secret`), names as people write them (`team/app`).
+#[derive(Clone)]
+pub struct RootClient {
+    http: reqwest::Client,
+    address: Url,
+    token: String,
+}
+
+impl RootClient {
+    pub(super) fn new(address: &str, token: &str, authority: Option<&[u8]>) -> Self {
+        let authority = authority.map(|pem| reqwest::Certificate::from_pem(pem).expect("a PEM certificate"));
+        let http = reqwest::Client::builder()
+            .tls_certs_only(authority)
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build()
+            .expect("an HTTP client");
+        Self { http, address: address.parse().expect("an address"), token: token.to_owned() }
+    }
+
+    /// The same server with another token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// Any request: status and body, `null` if there is none. `path` is what follows `/v1/`, unescaped; a slash at its
+    /// end stays.
+    pub fn request(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let client = self.clone();
+        let (method, path) = (method.to_owned(), path.to_owned());
+        wait(async move { client.send(&method, &path, body.as_ref()).await })
+    }
+
+    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let mut url = self.address.clone();
+        url.path_segments_mut().expect("an http address").push("v1").extend(path.split('/'));
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let mut request = self.http.request(method, url).header("X-Vault-Token", &self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let status = response.status().as_u16();
+        let text = response.bytes().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        (status, serde_json::from_slice(&text).unwrap_or(Value::Null))
+    }
+
+    async fn must(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        for _ in 0..100 {
+            let (status, answer) = self.send(method, path, body).await;
+            // A KV engine that was just mounted is still being upgraded from version 1 for a moment.
+            if status == 400 && answer.to_string().contains("Upgrading from non-versioned") {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+            assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+            return answer;
+        }
+        panic!("{method} {path}: the engine is never ready");
+    }
+
+    fn expect(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let client = self.clone();
+        let (method, path) = (method.to_owned(), path.to_owned());
+        wait(async move { client.must(&method, &path, body.as_ref()).await })
+    }
+
+    /// Writes a new version.
+    pub fn write(&self, mount: &str, name: &str, data: &Value) {
+        self.expect("POST", &format!("{mount}/data/{name}"), Some(json!({ "data": data })));
+    }
+
+    /// Writes many secrets, several at once. Entries with the same name do not keep their order: write versions in
+    /// separate calls.
+    pub fn write_all(&self, mount: &str, secrets: impl IntoIterator<Item = (String, Value)>) {
+        let requests = secrets
+            .into_iter()
+            .map(|(name, data)| ("POST", format!("{mount}/data/{name}"), Some(json!({ "data": data }))))
+            .collect();
+        self.expect_all(requests);
+    }
+
+    fn expect_all(&self, requests: Vec<(&'static str, String, Option<Value>)>) -> Vec<Value> {
+        let work = requests.into_iter().map(|(method, path, body)| {
+            let client = self.clone();
+            async move { client.must(method, &path, body.as_ref()).await }
+        });
+        let work: Vec<_> = work.collect();
+        wait(stream::iter(work).buffered(PARALLEL).collect())
+    }
+
+    /// The data of the current version, `None` if there is none that can be read.
+    pub fn read(&self, mount: &str, name: &str) -> Option<Value> {
+        let path = format!("{mount}/data/{name}");
+        match self.request("GET", &path, None) {
+            (200, mut answer) => Some(answer["data"]["data"].take()),
+            (404, _) => None,
+            (status, answer) => panic!("GET {path}: {status} {answer}"),
+        }
+    }
+
+    /// Name → data of every secret whose current version can be read.
+    pub fn read_all(&self, mount: &str) -> BTreeMap<String, Value> {
+        let names: Vec<String> = self
+            .metadata_all(mount)
+            .into_iter()
+            .filter(|(_, metadata)| {
+                let version = metadata["current_version"].to_string();
+                let current = &metadata["versions"][&version];
+                current["destroyed"] == json!(false) && current["deletion_time"] == json!("")
+            })
+            .map(|(name, _)| name)
+            .collect();
+        let requests = names.iter().map(|name| ("GET", format!("{mount}/data/{name}"), None)).collect();
+        let answers = self.expect_all(requests);
+        names.into_iter().zip(answers.into_iter().map(|mut answer| answer["data"]["data"].take())).collect()
+    }
+
+    /// Name → metadata of every secret, deleted ones too.
+    pub fn metadata_all(&self, mount: &str) -> BTreeMap<String, Value> {
+        let mut answer = self.expect("SCAN", &format!("{mount}/detailed-metadata/"), None);
+        match answer["data"]["key_info"].take() {
+            Value::Object(entries) => entries.into_iter().collect(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// The metadata of one secret, `None` if it never was or was removed altogether.
+    pub fn metadata(&self, mount: &str, name: &str) -> Option<Value> {
+        match self.request("GET", &format!("{mount}/metadata/{name}"), None) {
+            (200, mut answer) => Some(answer["data"].take()),
+            _ => None,
+        }
+    }
+
+    /// Attaches metadata: `{"custom_metadata": {…}, "cas_required": true, …}`.
+    pub fn write_metadata(&self, mount: &str, name: &str, metadata: Value) {
+        self.expect("POST", &format!("{mount}/metadata/{name}"), Some(metadata));
+    }
+
+    /// Soft-deletes the newest version.
+    pub fn delete(&self, mount: &str, name: &str) {
+        self.expect("DELETE", &format!("{mount}/data/{name}"), None);
+    }
+
+    /// Makes versions unreadable for good.
+    pub fn destroy(&self, mount: &str, name: &str, versions: &[u64]) {
+        self.expect("PUT", &format!("{mount}/destroy/{name}"), Some(json!({ "versions": versions })));
+    }
+
+    /// Removes a secret with all versions and metadata.
+    pub fn remove(&self, mount: &str, name: &str) {
+        self.expect("DELETE", &format!("{mount}/metadata/{name}"), None);
+    }
+
+    /// Mounts a KV v2 engine.
+    pub fn enable_kv(&self, mount: &str) {
+        let engine = json!({ "type": "kv", "options": { "version": "2" } });
+        self.expect("POST", &format!("sys/mounts/{mount}"), Some(engine));
+    }
+
+    /// Unmounts an engine; what it held is gone.
+    pub fn disable_mount(&self, mount: &str) {
+        self.expect("DELETE", &format!("sys/mounts/{mount}"), None);
+    }
+
+    /// Writes or replaces a policy.
+    pub fn policy(&self, name: &str, rules: &str) {
+        self.expect("PUT", &format!("sys/policies/acl/{name}"), Some(json!({ "policy": rules })));
+    }
+
+    /// A new token with this policy alone, and the default one.
+    #[must_use]
+    pub fn token(&self, policy: &str) -> String {
+        let answer = self.expect("POST", "auth/token/create", Some(json!({ "policies": [policy] })));
+        answer["auth"]["client_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Writes a policy and makes a token with it.
+    #[must_use]
+    pub fn policy_token(&self, name: &str, rules: &str) -> String {
+        self.policy(name, rules);
+        self.token(name)
+    }
+
+    /// Revokes a token.
+    pub fn revoke(&self, token: &str) {
+        self.expect("POST", "auth/token/revoke", Some(json!({ "token": token })));
+    }
+
+    /// Sets up AppRole at `auth/MOUNT` with a role that has this policy; returns role id and secret id. `role` takes more
+    /// settings of it (`{"token_ttl": "2s"}`).
+    #[must_use]
+    pub fn approle(&self, mount: &str, policy: &str, role: &Value) -> (String, String) {
+        let (status, answer) = self.request("POST", &format!("sys/auth/{mount}"), Some(json!({ "type": "approle" })));
+        let ready = status < 300 || (status == 400 && answer.to_string().contains("path is already in use"));
+        assert!(ready, "auth/{mount}: {status} {answer}");
+        let mut settings = role.clone();
+        settings["token_policies"] = json!([policy]);
+        let role = format!("auth/{mount}/role/{policy}");
+        self.expect("POST", &role, Some(settings));
+        let text = |answer: Value, field: &str| answer["data"][field].as_str().expect("an id").to_owned();
+        (
+            text(self.expect("GET", &format!("{role}/role-id"), None), "role_id"),
+            text(self.expect("POST", &format!("{role}/secret-id"), Some(json!({}))), "secret_id"),
+        )
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        let client = self.clone();
+        wait(async move {
+            let url = client.address.join("v1/sys/health").expect("a path");
+            client.http.get(url).send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
+        })
+    }
+
+    pub(super) fn answers(&self) -> bool {
+        let client = self.clone();
+        wait(async move {
+            let url = client.address.join("v1/sys/seal-status").expect("a path");
+            client.http.get(url).send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
+        })
+    }
+}

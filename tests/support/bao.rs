@@ -1,0 +1,208 @@
+//! OpenBao.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::api::RootClient;
+use super::audit::Audit;
+use super::process::{Process, free_port, program, start_on_free_port};
+
+/// What a server should be like, beyond answering.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BaoOptions {
+    /// Keep an audit log.
+    pub audit: bool,
+    /// Speak TLS, with an authority of its own.
+    pub tls: bool,
+    /// Keep secrets on disk, so that they survive [`BaoServer::kill`].
+    pub persistent: bool,
+}
+
+/// A server with a KV v2 engine at `secret/`.
+pub struct BaoServer {
+    process: Option<Process>,
+    port: u16,
+    options: BaoOptions,
+    unseal_key: Option<String>,
+    // Last, so that the server is gone when its folder goes.
+    folder: TempDir,
+}
+
+impl BaoServer {
+    /// A token that may do everything, the same on every server.
+    pub const ROOT_TOKEN: &str = "root";
+
+    /// In memory, without TLS and audit log.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::with(BaoOptions::default())
+    }
+
+    /// In memory, with an audit log.
+    #[must_use]
+    pub fn with_audit() -> Self {
+        Self::with(BaoOptions { audit: true, ..BaoOptions::default() })
+    }
+
+    /// On disk: see [`Self::kill`] and [`Self::bring_back`].
+    #[must_use]
+    pub fn persistent() -> Self {
+        Self::with(BaoOptions { persistent: true, ..BaoOptions::default() })
+    }
+
+    /// As `options` say.
+    ///
+    /// # Panics
+    /// If the server does not start, or TLS and persistence are asked for together.
+    #[must_use]
+    pub fn with(options: BaoOptions) -> Self {
+        assert!(!(options.tls && options.persistent), "only a server in memory makes its own certificates");
+        start_on_free_port(|| {
+            let folder = TempDir::new().expect("a temporary folder");
+            let mut server = Self { process: None, port: free_port(), options, unseal_key: None, folder };
+            server.launch()?;
+            if options.persistent {
+                server.set_up();
+            }
+            Ok(server)
+        })
+    }
+
+    fn launch(&mut self) -> Result<(), String> {
+        let config = self.path("config.hcl");
+        fs::write(&config, self.config()).expect("the server's configuration");
+        let mut arguments = vec!["server".to_owned(), format!("-config={}", config.display())];
+        if !self.options.persistent {
+            arguments.extend([
+                "-dev".to_owned(),
+                "-dev-no-store-token".to_owned(),
+                format!("-dev-root-token-id={}", Self::ROOT_TOKEN),
+                format!("-dev-listen-address=127.0.0.1:{}", self.port),
+            ]);
+        }
+        if self.options.tls {
+            arguments.push("-dev-tls".to_owned());
+            arguments.push(format!("-dev-tls-cert-dir={}", self.folder.path().display()));
+        }
+        let bao = program("VSYNC_TEST_BAO", &["bao", "vault"]);
+        let mut process = Process::start(&bao, &arguments, &self.path("output"));
+        // Somebody else's server could answer on a port lost to it, so the server's own word comes first.
+        process.wait_until(|output| output.contains("server started!"))?;
+        if self.options.persistent {
+            let client = self.client();
+            process.wait_until(|_| client.answers())?;
+        } else {
+            let client = self.client();
+            process.wait_until(|_| client.is_active())?;
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn config(&self) -> String {
+        let mut config = String::new();
+        if self.options.audit {
+            let file = self.path("audit.log").display().to_string();
+            write!(config, "audit \"file\" \"to-file\" {{\n  options {{ file_path = {file:?} }}\n}}\n").unwrap();
+        }
+        if self.options.persistent {
+            let data = self.path("data");
+            fs::create_dir_all(&data).expect("the storage's folder");
+            let data = data.display();
+            let port = self.port;
+            write!(
+                config,
+                "storage \"raft\" {{\n  path = \"{data}\"\n  node_id = \"one\"\n  performance_multiplier = 1\n}}\n\
+                 listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}}\n\
+                 api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"http://127.0.0.1:{}\"\n",
+                port.wrapping_add(1)
+            )
+            .unwrap();
+        }
+        config
+    }
+
+    /// Initialises and unseals a fresh server, and gives it what one in memory has from the start.
+    fn set_up(&mut self) {
+        let shares = json!({ "secret_shares": 1, "secret_threshold": 1 });
+        let (status, answer) = self.client().request("PUT", "sys/init", Some(shares));
+        assert_eq!(status, 200, "sys/init: {answer}");
+        self.unseal_key = Some(answer["keys"][0].as_str().expect("a key").to_owned());
+        self.unseal();
+        let first = self.client().with_token(answer["root_token"].as_str().expect("a token"));
+        let token = json!({ "id": Self::ROOT_TOKEN, "policies": ["root"] });
+        let (status, answer) = first.request("POST", "auth/token/create", Some(token));
+        assert_eq!(status, 200, "auth/token/create: {answer}");
+        self.client().enable_kv("secret");
+    }
+
+    fn unseal(&mut self) {
+        let client = self.client();
+        let (status, answer) = client.request("PUT", "sys/unseal", Some(json!({ "key": self.unseal_key })));
+        assert_eq!(status, 200, "sys/unseal: {answer}");
+        let process = self.process.as_mut().expect("a running server");
+        process.wait_until(|_| client.is_active()).expect("an active server");
+    }
+
+    /// `http://127.0.0.1:PORT`, or `https`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("{}://127.0.0.1:{}", if self.options.tls { "https" } else { "http" }, self.port)
+    }
+
+    /// The authority's certificate, of a server with TLS.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.path("vault-ca.pem")
+    }
+
+    /// The API with [`Self::ROOT_TOKEN`].
+    #[must_use]
+    pub fn client(&self) -> RootClient {
+        let authority = self.options.tls.then(|| fs::read(self.authority()).expect("the authority's certificate"));
+        RootClient::new(&self.address(), Self::ROOT_TOKEN, authority.as_deref())
+    }
+
+    /// What it was asked for, from now on.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        let mut audit = Audit::new(&self.path("audit.log"));
+        audit.restart();
+        audit
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again on the same port. A persistent one is unsealed and holds what it held; one in memory is empty.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn bring_back(&mut self) {
+        self.kill();
+        self.launch().unwrap_or_else(|output| panic!("the server does not come back:\n{output}"));
+        if self.options.persistent {
+            self.unseal();
+        }
+    }
+
+    /// Freezes it: connections are accepted, nothing is answered.
+    pub fn freeze(&self) {
+        self.process.as_ref().expect("a running server").signal("STOP");
+    }
+
+    /// Goes on after [`Self::freeze`].
+    pub fn thaw(&self) {
+        self.process.as_ref().expect("a running server").signal("CONT");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        Path::join(self.folder.path(), name)
+    }
+}

@@ -1,0 +1,133 @@
+//! Consul.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::api::wait;
+use super::process::{Process, free_port, program, start_on_free_port};
+
+/// One server in memory, datacenter `dc1`.
+pub struct ConsulServer {
+    process: Process,
+    port: u16,
+    http: reqwest::Client,
+    _folder: TempDir,
+}
+
+impl ConsulServer {
+    /// Starts it and waits until it takes writes.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let consul = program("VSYNC_TEST_CONSUL", &["consul"]);
+        start_on_free_port(|| {
+            let folder = TempDir::new().expect("a temporary folder");
+            let port = free_port();
+            let arguments = [
+                "agent".to_owned(),
+                "-dev".to_owned(),
+                "-bind=127.0.0.1".to_owned(),
+                format!("-http-port={port}"),
+                format!("-serf-lan-port={}", free_port()),
+                format!("-server-port={}", free_port()),
+                "-serf-wan-port=-1".to_owned(),
+                "-dns-port=-1".to_owned(),
+                "-grpc-port=-1".to_owned(),
+            ];
+            let mut process = Process::start(&consul, &arguments, &Path::join(folder.path(), "output"));
+            process.wait_until(|output| output.contains("Consul agent running!"))?;
+            let http = reqwest::Client::builder()
+                .tls_certs_only([])
+                .no_proxy()
+                .timeout(Duration::from_secs(20))
+                .build()
+                .expect("an HTTP client");
+            process.wait_until(|_| has_leader(&http, port))?;
+            Ok(Self { process, port, http, _folder: folder })
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let (status, body) = self.request(Method::GET, &format!("kv/{key}?raw=true"), Vec::new());
+        match status {
+            StatusCode::OK => Some(body),
+            StatusCode::NOT_FOUND => None,
+            _ => panic!("{key}: {status}"),
+        }
+    }
+
+    /// Sets a key.
+    pub fn put(&self, key: &str, value: &[u8]) {
+        let (status, _) = self.request(Method::PUT, &format!("kv/{key}"), value.to_vec());
+        assert_eq!(status, StatusCode::OK, "{key}");
+    }
+
+    /// All keys below a prefix, sorted.
+    #[must_use]
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        match self.request(Method::GET, &format!("kv/{prefix}?keys=true"), Vec::new()) {
+            (StatusCode::OK, body) => serde_json::from_slice(&body).expect("a list of keys"),
+            (StatusCode::NOT_FOUND, _) => Vec::new(),
+            (status, _) => panic!("{prefix}: {status}"),
+        }
+    }
+
+    /// The index of the last change below a prefix: equal before and after, nothing was written.
+    #[must_use]
+    pub fn last_change(&self, prefix: &str) -> u64 {
+        match self.request(Method::GET, &format!("kv/{prefix}?recurse=true"), Vec::new()) {
+            (StatusCode::OK, body) => serde_json::from_slice::<Vec<Value>>(&body)
+                .expect("a list of entries")
+                .iter()
+                .filter_map(|entry| entry["ModifyIndex"].as_u64())
+                .max()
+                .unwrap_or(0),
+            (StatusCode::NOT_FOUND, _) => 0,
+            (status, _) => panic!("{prefix}: {status}"),
+        }
+    }
+
+    /// Freezes it: connections are accepted, nothing is answered.
+    pub fn freeze(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Goes on after [`Self::freeze`].
+    pub fn thaw(&self) {
+        self.process.signal("CONT");
+    }
+
+    fn request(&self, method: Method, path: &str, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
+        let url = format!("{}/v1/{path}", self.address());
+        let request = self.http.request(method, url).body(body);
+        wait(async move {
+            let response = request.send().await.expect("Consul answers");
+            let status = response.status();
+            (status, response.bytes().await.expect("a whole answer").to_vec())
+        })
+    }
+}
+
+fn has_leader(http: &reqwest::Client, port: u16) -> bool {
+    let request = http.get(format!("http://127.0.0.1:{port}/v1/status/leader"));
+    wait(async move {
+        match request.send().await {
+            Ok(response) => response.text().await.is_ok_and(|leader| leader.contains(':')),
+            Err(_) => false,
+        }
+    })
+}

@@ -1,0 +1,15 @@
+//! Real servers for tests. Each test starts its own on free loopback ports; they end when their value is dropped, when
+//! the test panics, and when the test process is killed.
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test program uses a part of it")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test whose servers do not work has failed")]
+
+mod api;
+mod audit;
+mod bao;
+mod consul;
+mod process;
+
+pub use api::RootClient;
+pub use audit::{Audit, AuditEntry};
+pub use bao::{BaoOptions, BaoServer};
+pub use consul::ConsulServer;
