@@ -12,6 +12,8 @@
 
 mod cycle_log;
 mod embedded;
+#[cfg(test)]
+mod memory;
 mod sync_state;
 
 use std::fmt;

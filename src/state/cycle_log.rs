@@ -10,6 +10,8 @@ use super::{StateError, StateStore, normalized};
 const KEPT: usize = 200;
 /// How often a document is read again that somebody is just replacing.
 const READ_ATTEMPTS: usize = 3;
+/// More than a header takes.
+const HEADER_LIMIT: usize = 100;
 
 /// Documents in the order of their ids, the newest [200](KEPT) of them.
 ///
@@ -34,7 +36,7 @@ impl CycleLog {
     /// # Errors
     /// [`StateError`] when the store refuses.
     pub async fn save(&self, id: &str, document: &[u8]) -> Result<(), StateError> {
-        let limit = self.store.value_limit() - self.store.value_limit() / 32;
+        let limit = self.store.value_limit() - HEADER_LIMIT;
         let parts = document.len().div_ceil(limit).max(1);
         let first = &document[..document.len().min(limit)];
         let rest = document[first.len()..].chunks(limit);
@@ -149,7 +151,7 @@ impl Header {
     }
 
     fn split(value: &[u8]) -> Option<(Self, &[u8])> {
-        let end = value.iter().take(100).position(|byte| *byte == b'\n')?;
+        let end = value.iter().take(HEADER_LIMIT).position(|byte| *byte == b'\n')?;
         let (parts, digits) = std::str::from_utf8(&value[..end]).ok()?.split_once(' ')?;
         let mut sum = [0; 32];
         if digits.len() != 64 || !digits.is_ascii() {
@@ -159,5 +161,59 @@ impl Header {
             *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
         }
         Some((Self { parts: parts.parse().ok()?, sum }, &value[end + 1..]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::memory::MemoryStore;
+
+    fn log(limit: usize) -> (Arc<MemoryStore>, CycleLog) {
+        let store = Arc::new(MemoryStore::new(limit));
+        (Arc::clone(&store), CycleLog::new(store, "/vsync"))
+    }
+
+    #[tokio::test]
+    async fn a_long_document_comes_back_whole() {
+        let (store, log) = log(1000);
+        let document: Vec<u8> = (0..10_007_u32).map(|at| (at % 251) as u8).collect();
+        log.save("a", &document).await.unwrap();
+        assert_eq!(store.keys().first().map(String::as_str), Some("vsync/vsync/cycles/a/0"));
+        assert_eq!(store.keys().len(), 12);
+        assert_eq!(log.get("a").await.unwrap(), Some(document));
+        assert_eq!(log.get("b").await.unwrap(), None);
+
+        log.save("a", b"short").await.unwrap();
+        assert_eq!(store.keys(), ["vsync/vsync/cycles/a/0"]);
+        assert_eq!(log.get("a").await.unwrap().as_deref(), Some(&b"short"[..]));
+    }
+
+    #[tokio::test]
+    async fn half_a_document_is_none() {
+        let (store, log) = log(1000);
+        log.save("a", b"earlier").await.unwrap();
+        store.cut_off_after(2);
+        log.save("b", &[b'x'; 5000]).await.unwrap_err();
+        assert_eq!(log.get("b").await.unwrap(), None);
+        assert_eq!(log.newest(10).await.unwrap(), [b"earlier"]);
+
+        store.forget("vsync/vsync/cycles/b/3");
+        log.save("b", &[b'x'; 5000]).await.unwrap();
+        store.forget("vsync/vsync/cycles/b/3");
+        let error = log.get("b").await.unwrap_err();
+        assert!(error.to_string().contains("vsync/cycles/b/0"), "{error}");
+        assert_eq!(log.newest(10).await.unwrap(), [b"earlier"]);
+    }
+
+    #[tokio::test]
+    async fn the_newest_are_kept() {
+        let (store, log) = log(1000);
+        for cycle in 0..KEPT + 5 {
+            log.save(&format!("{cycle:04}"), cycle.to_string().as_bytes()).await.unwrap();
+        }
+        assert_eq!(store.keys().len(), KEPT);
+        assert_eq!(log.get("0004").await.unwrap(), None);
+        assert_eq!(log.newest(2).await.unwrap(), [b"204", b"203"]);
     }
 }

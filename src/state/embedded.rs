@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ const CACHE_BYTES: usize = 4 << 20;
 /// How long another process may keep the file open.
 const PATIENCE: Duration = Duration::from_secs(10);
 const RETRY_EVERY: Duration = Duration::from_millis(10);
+/// Tells apart the files that this process is making.
+static NEXT_FILE: AtomicU32 = AtomicU32::new(0);
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
@@ -231,7 +233,8 @@ impl Shared {
         let folder = self.file.parent().unwrap_or(Path::new("."));
         private_folders().create(folder)?;
         let mut name = self.file.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
+        let number = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
+        name.push(format!(".{}-{number}.new", std::process::id()));
         let new = self.file.with_file_name(name);
         let _ = fs::remove_file(&new);
         private_file().open(&new)?;
@@ -291,3 +294,6 @@ fn private_file() -> fs::OpenOptions {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
 }
+
+#[cfg(test)]
+mod tests;

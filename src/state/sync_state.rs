@@ -339,3 +339,6 @@ impl Batch<'_> {
         if entries.is_empty() { Ok(()) } else { self.state.store.put(entries).await }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,8 +167,10 @@ fn escape_as_go(json: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::sync_info::EngineKind;
+    use crate::sync_info::{EngineKind, SyncInfo};
 
     #[test]
     fn an_empty_bucket() {
@@ -196,5 +198,62 @@ mod tests {
             "{text}"
         );
         assert_eq!(decode_bucket(&bytes, &[mount]).expect("what was written"), bucket);
+    }
+
+    /// Every key that v0.3.0 wrote to Consul for [`ORIGIN`], as text.
+    const KEYS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/vsync-v0.3.0/consul-kv.json"));
+    /// The metadata of every secret of the mount `interop/`, as the server gave it.
+    const ORIGIN: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/vsync-v0.3.0/origin-metadata.json"));
+
+    fn keys_of_v0_3(side: &str) -> BTreeMap<String, String> {
+        let keys: BTreeMap<String, String> = serde_json::from_str(KEYS).expect("the fixture");
+        let prefix = format!("fixture/{side}/");
+        keys.into_iter().filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value))).collect()
+    }
+
+    #[test]
+    fn what_v0_3_wrote_is_read_and_written_the_same() {
+        let mounts = [Mount::parse("interop").expect("a mount")];
+        for side in ["origin", "destination"] {
+            let keys = keys_of_v0_3(side);
+            let index = Index::decode(keys["index"].as_bytes()).expect("an index");
+            assert_eq!(index.encode(), keys["index"].as_bytes());
+            assert_eq!(index.sums().len(), 5);
+            assert_eq!(keys.len(), 6);
+            for (at, sum) in index.sums().iter().enumerate() {
+                let text = &keys[&at.to_string()];
+                let bucket = decode_bucket(text.as_bytes(), &mounts).expect("a bucket");
+                assert_eq!(String::from_utf8_lossy(&encode_bucket(&bucket)), *text);
+                assert_eq!(Sum::of(&bucket), *sum);
+                assert!(bucket.keys().all(|path| bucket_of(path.data_path(), 5) == at));
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_secrets_give_v0_3s_keys() {
+        let mount = Mount::parse("interop").expect("a mount");
+        let secrets: BTreeMap<String, serde_json::Value> = serde_json::from_str(ORIGIN).expect("the fixture");
+        let mut info = SyncInfo::new(5);
+        for (name, metadata) in &secrets {
+            let current = &metadata["versions"][metadata["current_version"].to_string()];
+            if current["destroyed"] == true || current["deletion_time"] != "" {
+                continue;
+            }
+            let insight = Insight {
+                version: metadata["current_version"].as_u64().expect("a version"),
+                update_time: metadata["updated_time"].as_str().expect("a time").parse().expect("a time"),
+                kind: EngineKind::KvV2,
+            };
+            info.insert(SecretPath::new(&mount, name), insight);
+        }
+        assert!(info.len() < secrets.len(), "the fixture has secrets that are gone");
+
+        let mut keys = BTreeMap::from([("index".to_owned(), info.index().encode())]);
+        keys.extend(info.buckets().iter().enumerate().map(|(at, bucket)| (at.to_string(), encode_bucket(bucket))));
+        let keys: BTreeMap<String, String> =
+            keys.into_iter().map(|(key, bytes)| (key, String::from_utf8(bytes).expect("text"))).collect();
+        assert_eq!(keys, keys_of_v0_3("origin"));
     }
 }
