@@ -10,6 +10,7 @@
 //! <sync path>vsync/cycles/…      reports of cycles, where v0.3 never looks
 //! ```
 
+mod consul;
 mod cycle_log;
 mod embedded;
 #[cfg(test)]
@@ -24,6 +25,8 @@ use async_trait::async_trait;
 
 pub use cycle_log::CycleLog;
 pub use sync_state::{State, StateSide, Stored, SyncInfoWriter, bucket_count};
+
+use crate::consul::ConsulSettings;
 
 /// State that could not be read or saved.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,8 @@ pub enum StoreSettings {
         /// The file; it and its folder are made when something is first saved.
         file: PathBuf,
     },
+    /// Consul's KV.
+    Consul(ConsulSettings),
 }
 
 /// Opens a store. Nothing is contacted before the first request.
@@ -82,6 +87,7 @@ pub enum StoreSettings {
 pub fn open(settings: &StoreSettings) -> Result<Arc<dyn StateStore>, StateError> {
     match settings {
         StoreSettings::Embedded { file } => Ok(Arc::new(embedded::EmbeddedStore::new(file.clone()))),
+        StoreSettings::Consul(settings) => Ok(Arc::new(consul::ConsulStore::new(settings)?)),
     }
 }
 
