@@ -1,4 +1,5 @@
 //! vsync.
+pub mod config;
 pub mod consul;
 pub mod engine;
 pub mod http;

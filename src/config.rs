@@ -1,0 +1,30 @@
+//! The configuration: one file, under environment variables, under flags, with the place each value came from.
+//!
+//! ```text
+//! vsync.toml ─ format ─▶ tree of values with places ◀─ VSYNC_… ◀─ --set
+//!                            │ check: every key against its table (schema), all that is wrong at once
+//!                            │ defaults: what nobody set
+//!                            ▼
+//!                  Config (model) ─ validate: what only the whole can tell
+//! ```
+
+mod check;
+mod defaults;
+mod document;
+mod error;
+mod format;
+mod layer;
+mod legacy;
+mod load;
+mod model;
+mod schema;
+mod show;
+mod validate;
+
+pub use document::{Place, SourceFile};
+pub use error::{ConfigError, Problem};
+pub use load::{Loaded, Sources, load};
+pub use model::{
+    AppRole, Config, Consul, Destination, Guards, Log, LogFormat, Origin, Sensitive, StateFile, Transform, Vault,
+};
+pub use show::Setting;

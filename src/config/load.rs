@@ -1,0 +1,287 @@
+//! From a file, the environment and flags to one configuration.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use etcetera::BaseStrategy;
+
+use super::check::Check;
+use super::document::{Node, Place, SourceFile};
+use super::error::{ConfigError, Problem};
+use super::format::{EXTENSIONS, Format};
+use super::model::Config;
+use super::{defaults, layer, legacy, schema, validate};
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The file; `None`: the first of the usual places that has one.
+    pub file: Option<PathBuf>,
+    /// `KEY=VALUE` flags, over everything.
+    pub settings: Vec<String>,
+    /// Environment variables, over the file; those that do not start with `VSYNC_` have no effect.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Sources {
+    /// The file and flags given, and this process's environment.
+    #[must_use]
+    pub fn new(file: Option<PathBuf>, settings: Vec<String>) -> Self {
+        let text = |text: std::ffi::OsString| text.into_string().ok();
+        let environment = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+        Self { file, settings, environment }
+    }
+}
+
+/// A configuration, and what is to be said about it. Without a `Debug` form of the tree: it holds tokens.
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file it comes from, if there is one.
+    pub file: Option<PathBuf>,
+    /// What is no error but may not be meant.
+    pub notes: Vec<String>,
+    pub(super) root: Node,
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// [`ConfigError`] with everything that is wrong with it.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let file = match &sources.file {
+        Some(file) => Some(file.clone()),
+        None => find(),
+    };
+    let mut check = Check::default();
+    let mut root = match &file {
+        Some(path) => check.section(schema::ROOT, read(path)?, ""),
+        None => Node::table(Place::Default),
+    };
+    legacy::unify_destinations(&mut root, &mut check);
+    let notes = layer::environment(&mut root, &sources.environment, &mut check);
+    layer::flags(&mut root, &sources.settings, &mut check);
+    defaults::fill(&mut root, &mut check);
+    if check.problems.is_empty() {
+        check.required(schema::ROOT, &root, "");
+        unnamed_destinations(&root, &mut check);
+        if file.is_none() && !check.problems.is_empty() {
+            check.problems.insert(0, nothing_found());
+        }
+    }
+    if !check.problems.is_empty() {
+        return Err(ConfigError { problems: check.problems });
+    }
+    let config: Config = serde_path_to_error::deserialize(root.to_json()).map_err(|error| {
+        // the tables of keys have accepted everything, so this names what they let through
+        Problem::new(format!("{}: {}", error.path(), error.inner()))
+    })?;
+    let problems = validate::validate(&config, &root);
+    if problems.is_empty() { Ok(Loaded { config, file, notes, root }) } else { Err(ConfigError { problems }) }
+}
+
+fn unnamed_destinations(root: &Node, check: &mut Check) {
+    for item in root.get("destinations").map(Node::items).unwrap_or_default() {
+        if item.get("name").is_none() {
+            check.problems.push(Problem::new("this destination has no name").at(&item.place).help("add name = \"…\""));
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Node, Problem> {
+    let Some(format) = Format::of(path) else {
+        let problem = Problem::new(format!("{}: the file's format cannot be told from its name", path.display()));
+        return Err(problem.help(format!("let it end in one of .{}", EXTENSIONS.join(", ."))));
+    };
+    let text = std::fs::read(path)
+        .map_err(|error| Problem::new(format!("{}: the configuration file cannot be read: {error}", path.display())))?;
+    let text = String::from_utf8(text).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        Problem::new(format!("{}: the file is not UTF-8 (byte {offset})", path.display()))
+    })?;
+    format.parse(&Arc::new(SourceFile::new(path.to_owned(), text)))
+}
+
+/// The first configuration file in the usual places.
+fn find() -> Option<PathBuf> {
+    folders()
+        .into_iter()
+        .flat_map(|folder| EXTENSIONS.map(|extension| folder.join(format!("vsync.{extension}"))))
+        .find(|path| path.is_file())
+}
+
+fn folders() -> Vec<PathBuf> {
+    let user = etcetera::base_strategy::Xdg::new().ok().map(|folders| folders.config_dir().join("vsync"));
+    [Some(PathBuf::from(".")), user, Some(PathBuf::from("/etc/vsync"))].into_iter().flatten().collect()
+}
+
+fn nothing_found() -> Problem {
+    let folders: Vec<String> = folders().iter().map(|folder| folder.join("vsync.toml").display().to_string()).collect();
+    Problem::new(format!(
+        "there is no configuration file: looked for {} (or .yaml, .yml, .json, .hcl)",
+        folders.join(", ")
+    ))
+    .help("write one, name one with --config, or try \"vsync demo\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Listing, MaxDelete};
+
+    const SMALL: &str = r#"
+        [origin]
+        mounts = ["secret/"]
+        vault = { address = "http://127.0.0.1:8200", token = "s.canary" }
+        [[destinations]]
+        name = "us-east"
+        vault.address = "http://127.0.0.1:8201"
+        [[destinations]]
+        name = "eu.west"
+        vault.address = "http://127.0.0.1:8202"
+    "#;
+
+    fn load_text(name: &str, text: &str, environment: &[(&str, &str)], settings: &[&str]) -> Result<Loaded, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("a file");
+        let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        load(&Sources {
+            file: Some(file),
+            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+            environment: environment.iter().map(own).collect(),
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    fn loaded(environment: &[(&str, &str)], settings: &[&str]) -> Loaded {
+        load_text("vsync.toml", SMALL, environment, settings)
+            .map_err(|error| panic!("{error}"))
+            .expect("never an error")
+    }
+
+    fn refused(environment: &[(&str, &str)], settings: &[&str]) -> String {
+        match load_text("vsync.toml", SMALL, environment, settings) {
+            Ok(_) => panic!("{environment:?} {settings:?} was accepted"),
+            Err(error) => error,
+        }
+    }
+
+    fn place(loaded: &Loaded, key: &str) -> String {
+        let setting = loaded.settings().into_iter().find(|setting| setting.key == key);
+        setting.unwrap_or_else(|| panic!("{key} is not shown")).place
+    }
+
+    #[test]
+    fn what_nobody_sets_has_a_default() {
+        let config = loaded(&[], &[]).config;
+        assert_eq!(config.origin.sync_path, "vsync/");
+        assert_eq!(config.origin.listing, Listing::Auto);
+        assert_eq!(config.destinations[0].sync_path, "vsync/us-east/");
+        assert_eq!(config.destinations[0].mounts, ["secret/"]);
+        assert_eq!(config.destinations[1].guards.max_delete, MaxDelete::Percent(10.0));
+        assert!(config.state.file.ends_with("vsync/vsync.redb"));
+        assert!(config.destinations[0].consul.is_none());
+    }
+
+    #[test]
+    fn the_environment_is_over_the_file_and_flags_are_over_both() {
+        let environment = [
+            ("VSYNC_ORIGIN_NUM_WORKERS", "3"),
+            ("VSYNC_DESTINATIONS_US_EAST_NUMWORKERS", "5"),
+            ("VSYNC_DESTINATIONS_EU_WEST_VAULT_TOKEN", "s.other"),
+            ("VSYNC_ORIGIN_MOUNTS", "secret/, kv/"),
+            ("VSYNC_LOG_LEVEL", "debug"),
+        ];
+        let loaded = loaded(&environment, &["destinations.us-east.num_workers=7", "destinations.eu.west.syncPath=x/"]);
+        let config = &loaded.config;
+        assert_eq!(config.origin.num_workers, 3);
+        assert_eq!(config.origin.mounts, ["secret/", "kv/"]);
+        assert_eq!(config.log.level, "debug");
+        assert_eq!(config.destinations[0].num_workers, 7);
+        assert_eq!(config.destinations[1].sync_path, "x/");
+        assert_eq!(config.destinations[1].vault.token.as_ref().map(|token| token.expose().as_str()), Some("s.other"));
+        assert_eq!(place(&loaded, "origin.num_workers"), "environment VSYNC_ORIGIN_NUM_WORKERS");
+        assert_eq!(place(&loaded, "destinations.us-east.num_workers"), "flag --set destinations.us-east.num_workers");
+        assert_eq!(place(&loaded, "destinations.us-east.mounts"), "default, from origin.mounts");
+        assert!(place(&loaded, "origin.mounts").starts_with("environment"));
+        assert!(
+            place(&loaded, "origin.vault.address").ends_with("vsync.toml:4:29"),
+            "{}",
+            place(&loaded, "origin.vault.address")
+        );
+        assert!(loaded.notes.is_empty(), "{:?}", loaded.notes);
+    }
+
+    #[test]
+    fn secrets_are_masked_when_shown() {
+        let settings = serde_json::to_string(&loaded(&[], &[]).settings()).expect("JSON");
+        assert!(settings.contains("origin.vault.token") && !settings.contains("canary"), "{settings}");
+        assert!(!format!("{:?}", loaded(&[], &[]).config).contains("canary"));
+    }
+
+    #[test]
+    fn wrong_layers_are_named() {
+        let error = refused(&[("VSYNC_ORIGIN_NUM_WORKERS", "many")], &[]);
+        assert!(error.starts_with("environment VSYNC_ORIGIN_NUM_WORKERS: origin.num_workers must be"), "{error}");
+        let error = refused(&[], &["destinations.us-eats.num_workers=1"]);
+        assert!(
+            error.contains("flag --set destinations.us-eats.num_workers") && error.contains("\"us-east\""),
+            "{error}"
+        );
+        let error = refused(&[], &["origin.num_worker=1"]);
+        assert!(error.contains("origin.num_workers"), "{error}");
+        let error = refused(&[], &["destination.num_workers=1"]);
+        assert!(error.contains("could be any"), "{error}");
+        let error = refused(&[], &["origin.vault.token.x=s.canary"]);
+        assert!(error.contains("no keys of its own") && !error.contains("canary"), "{error}");
+        let notes = loaded(&[("VSYNC_ORIGIN_VAULT_TOKN", "x")], &[]).notes;
+        assert!(notes[0].contains("VSYNC_ORIGIN_VAULT_TOKN"), "{notes:?}");
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once() {
+        let text = "[origin]\nmounts = []\nnum_workers = 0\nvault = { adress = \"http://x\" }\n";
+        let Err(error) = load_text("vsync.toml", text, &[], &[]) else { panic!("accepted") };
+        assert!(error.contains("num_workers") && error.contains("did you mean \"address\""), "{error}");
+    }
+
+    #[test]
+    fn without_a_file_the_environment_is_enough() {
+        let environment = [
+            ("VSYNC_ORIGIN_VAULT_ADDRESS", "http://a:1"),
+            ("VSYNC_ORIGIN_MOUNTS", "secret/"),
+            ("VSYNC_DESTINATION_VAULT_ADDRESS", "http://b:1"),
+        ];
+        let loaded =
+            load_text("vsync.json", "{}", &environment, &[]).map_err(|error| panic!("{error}")).expect("never");
+        assert_eq!(loaded.config.destinations[0].name, "destination");
+        assert_eq!(loaded.config.destinations[0].sync_path, "vsync/");
+    }
+
+    #[test]
+    fn the_tables_of_keys_and_the_model_agree() {
+        let consul = r#"address = "c:8500", dc = "d", token = "t", token_file = "f", ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
+        let vault = r#"address = "https://v:1", token = "t", token_file = "f", namespace = "n", approle = { path = "p", role_id = "r", secret_id_env = "E" }, ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
+        let side = format!(
+            "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
+        );
+        let text = format!(
+            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
+        );
+        let loaded = load_text("vsync.toml", &text, &[], &[]).map_err(|error| panic!("{error}")).expect("never");
+        assert_eq!(loaded.config.log.level, "error");
+        assert_eq!(loaded.config.destinations[0].guards.max_delete, MaxDelete::Count(3));
+        assert_eq!(loaded.config.origin.consul.as_ref().expect("a Consul").address, "http://c:8500");
+        let shown: Vec<String> = loaded.settings().into_iter().map(|setting| setting.key).collect();
+        for (above, key) in schema::leaves(schema::DESTINATION) {
+            let name = above.iter().chain([&key]).map(|key| key.name).collect::<Vec<_>>().join(".");
+            let another_way = ["vault.approle.secret_id", "vault.approle.secret_id_file", "transforms"];
+            assert!(
+                another_way.contains(&name.as_str()) || shown.contains(&format!("destinations.d.{name}")),
+                "{name}"
+            );
+        }
+    }
+}

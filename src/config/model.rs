@@ -1,0 +1,308 @@
+//! The configuration as the program uses it: complete, checked, without places.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+use zeroize::Zeroizing;
+
+use super::check::parse_duration;
+use crate::engine::{Listing, MaxDelete, Rule};
+
+/// Everything that is configured, defaults included.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What this installation is called; names the embedded store's file.
+    pub name: String,
+    /// The number of buckets of the sync info; `None`: what the stored state has, or as many as are needed.
+    pub num_buckets: Option<usize>,
+    /// What is gone at the origin stays at the destinations; each may say otherwise.
+    pub ignore_deletes: bool,
+    /// The log.
+    pub log: Log,
+    /// The embedded store, for sides without Consul.
+    pub state: StateFile,
+    /// Where secrets come from.
+    pub origin: Origin,
+    /// Where they go.
+    pub destinations: Vec<Destination>,
+}
+
+/// The log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `trace`, `debug`, `info`, `warn`, `error` or `off`.
+    #[serde(deserialize_with = "log_level")]
+    pub level: String,
+    /// How lines are written.
+    #[serde(rename = "type")]
+    pub format: LogFormat,
+    /// The file; the day is added to its name.
+    pub file: PathBuf,
+}
+
+/// How the log's lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Console,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateFile {
+    /// Its file.
+    pub file: PathBuf,
+}
+
+/// The origin.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Its Vault.
+    pub vault: Vault,
+    /// The Consul its state is kept in; `None`: the embedded store.
+    pub consul: Option<Consul>,
+    /// The mounts that are read.
+    pub mounts: Vec<String>,
+    /// The prefix of its keys in the store.
+    pub sync_path: String,
+    /// How many requests may list and read metadata at once.
+    pub num_workers: usize,
+    /// How often a daemon looks for changes. One-shot commands have no use for it.
+    #[serde(default, deserialize_with = "duration")]
+    pub tick: Option<Duration>,
+    /// How long finding out what the origin holds may take.
+    #[serde(default, deserialize_with = "duration")]
+    pub timeout: Option<Duration>,
+    /// Accepted because vsync v0.3 has it: tokens that can be renewed always are.
+    pub renew_token: Option<bool>,
+    /// Globs of which one must match a secret; none: all take part.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// Globs of which none may match it.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// How metadata is listed.
+    #[serde(deserialize_with = "listing")]
+    pub listing: Listing,
+}
+
+/// A destination.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// Its name.
+    pub name: String,
+    /// Its Vault.
+    pub vault: Vault,
+    /// The Consul its state is kept in; `None`: the embedded store.
+    pub consul: Option<Consul>,
+    /// The mounts that may be written.
+    pub mounts: Vec<String>,
+    /// The prefix of its keys in the store.
+    pub sync_path: String,
+    /// How many workers copy to it at once.
+    pub num_workers: usize,
+    /// How often a daemon looks for changes. One-shot commands have no use for it.
+    #[serde(default, deserialize_with = "duration")]
+    pub tick: Option<Duration>,
+    /// How long a cycle may go on beginning tasks.
+    #[serde(default, deserialize_with = "duration")]
+    pub timeout: Option<Duration>,
+    /// Accepted because vsync v0.3 has it: tokens that can be renewed always are.
+    pub renew_token: Option<bool>,
+    /// Where secrets go, first match wins.
+    #[serde(default)]
+    pub transforms: Vec<Transform>,
+    /// Globs of which one must match a secret; none: all take part.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// Globs of which none may match it.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// What is gone at the origin stays here.
+    pub ignore_deletes: bool,
+    /// What stops a cycle before its first write.
+    pub guards: Guards,
+}
+
+/// A transform.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transform {
+    /// Its name.
+    pub name: String,
+    /// The regular expression.
+    pub from: String,
+    /// The destination path.
+    pub to: String,
+}
+
+impl Transform {
+    /// As the engine takes it.
+    #[must_use]
+    pub fn rule(&self) -> Rule {
+        Rule { name: self.name.clone(), from: self.from.clone(), to: self.to.clone() }
+    }
+}
+
+/// Guards.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guards {
+    /// How many deletes are too many.
+    #[serde(deserialize_with = "max_delete")]
+    pub max_delete: MaxDelete,
+}
+
+/// A Vault server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vault {
+    /// `https://host:port`.
+    pub address: String,
+    /// The token itself.
+    pub token: Option<Sensitive>,
+    /// A file that holds the token.
+    pub token_file: Option<PathBuf>,
+    /// The namespace, of Vault Enterprise or OpenBao.
+    pub namespace: Option<String>,
+    /// How to log in.
+    pub approle: Option<AppRole>,
+    /// A PEM file of certificate authorities.
+    pub ca_cert: Option<PathBuf>,
+    /// A PEM file with the client's certificate.
+    pub client_cert: Option<PathBuf>,
+    /// A PEM file with the client's key.
+    pub client_key: Option<PathBuf>,
+    /// The name to expect in the server's certificate.
+    pub tls_server_name: Option<String>,
+    /// Trust any certificate.
+    pub tls_skip_verify: bool,
+    /// How long one attempt of a request may take.
+    #[serde(deserialize_with = "some_duration")]
+    pub timeout: Duration,
+    /// How long connecting may take.
+    #[serde(deserialize_with = "some_duration")]
+    pub connect_timeout: Duration,
+    /// How often a request is repeated.
+    pub max_retries: u32,
+    /// The most requests a second.
+    pub requests_per_second: Option<NonZeroU32>,
+}
+
+/// An `AppRole` login.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppRole {
+    /// Where the auth method is mounted.
+    pub path: String,
+    /// The role.
+    pub role_id: String,
+    /// The secret id itself.
+    pub secret_id: Option<Sensitive>,
+    /// A file that holds it.
+    pub secret_id_file: Option<PathBuf>,
+    /// An environment variable that holds it.
+    pub secret_id_env: Option<String>,
+}
+
+/// A Consul agent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consul {
+    /// `http://host:port`.
+    #[serde(deserialize_with = "consul_address")]
+    pub address: String,
+    /// The datacenter; `None`: the agent's own.
+    pub dc: Option<String>,
+    /// The ACL token itself.
+    pub token: Option<Sensitive>,
+    /// A file that holds it.
+    pub token_file: Option<PathBuf>,
+    /// A PEM file of certificate authorities.
+    pub ca_cert: Option<PathBuf>,
+    /// A PEM file with the client's certificate.
+    pub client_cert: Option<PathBuf>,
+    /// A PEM file with the client's key.
+    pub client_key: Option<PathBuf>,
+    /// The name to expect in the agent's certificate.
+    pub tls_server_name: Option<String>,
+    /// Trust any certificate.
+    pub tls_skip_verify: bool,
+    /// How long one attempt of a request may take.
+    #[serde(deserialize_with = "some_duration")]
+    pub timeout: Duration,
+    /// How long connecting may take.
+    #[serde(deserialize_with = "some_duration")]
+    pub connect_timeout: Duration,
+    /// How often a request is repeated.
+    pub max_retries: u32,
+    /// The most requests a second.
+    pub requests_per_second: Option<NonZeroU32>,
+}
+
+/// A token or the like. Never shown by `Debug`, overwritten with zeros when dropped.
+#[derive(Clone)]
+pub struct Sensitive(Zeroizing<String>);
+
+impl Sensitive {
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &Zeroizing<String> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl<'de> Deserialize<'de> for Sensitive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+/// Consul's own tools take an address without a scheme, and so did v0.3.
+fn consul_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let address = String::deserialize(deserializer)?;
+    Ok(if address.contains("://") { address } else { format!("http://{address}") })
+}
+
+fn log_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|word| super::legacy::log_level(&word).to_owned())
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    some_duration(deserializer).map(Some)
+}
+
+fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+fn max_delete<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MaxDelete, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+}
+
+fn listing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Listing, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "auto" => Ok(Listing::Auto),
+        "scan" => Ok(Listing::Scan),
+        "detailed" => Ok(Listing::Detailed),
+        "plain" => Ok(Listing::Plain),
+        other => Err(de::Error::custom(format!("there is no listing \"{other}\""))),
+    }
+}

@@ -1,0 +1,214 @@
+//! What can only be said of the configuration as a whole.
+
+use super::document::{Node, Place, Step};
+use super::error::Problem;
+use super::model::{Config, Consul, Vault};
+use crate::engine::Transforms;
+use crate::kv::{Mount, PathFilter};
+
+/// Everything that is wrong with a configuration whose keys, types and values are all right by themselves. `root` knows
+/// their places.
+pub(super) fn validate(config: &Config, root: &Node) -> Vec<Problem> {
+    let mut found = Found { root, problems: Vec::new() };
+    found.names(config);
+    let origin = [Step::Key("origin")];
+    found.vault(&config.origin.vault, &origin);
+    found.consul(config.origin.consul.as_ref(), &origin);
+    found.mounts_and_globs(
+        &config.origin.mounts,
+        &config.origin.mounts,
+        [&config.origin.include, &config.origin.exclude],
+        &origin,
+    );
+    found.sync_path(&config.origin.sync_path, &origin);
+    for (index, destination) in config.destinations.iter().enumerate() {
+        let at = [Step::Key("destinations"), Step::Index(index)];
+        found.vault(&destination.vault, &at);
+        found.consul(destination.consul.as_ref(), &at);
+        found.mounts_and_globs(
+            &destination.mounts,
+            &config.origin.mounts,
+            [&destination.include, &destination.exclude],
+            &at,
+        );
+        found.sync_path(&destination.sync_path, &at);
+        for (number, transform) in destination.transforms.iter().enumerate() {
+            if let Err(error) = Transforms::new(&[transform.rule()]) {
+                let steps = [at[0], at[1], Step::Key("transforms"), Step::Index(number)];
+                let key = if error.reason.contains("regex") { "from" } else { "to" };
+                found.add(Problem::new(error.to_string()), &[&steps[..], &[Step::Key(key)]].concat());
+            }
+        }
+    }
+    found.shared_state(config);
+    found.problems
+}
+
+struct Found<'a> {
+    root: &'a Node,
+    problems: Vec<Problem>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, problem: Problem, path: &[Step<'_>]) {
+        let place =
+            (0..=path.len()).rev().find_map(|length| self.root.at(&path[..length])).map(|node| node.place.clone());
+        // a default or an inherited value is not where somebody can change something
+        let place = place.filter(|place| !matches!(place, Place::Default | Place::Inherited(_)));
+        self.problems.push(match place {
+            Some(place) => problem.at(&place),
+            None => problem,
+        });
+    }
+
+    fn names(&mut self, config: &Config) {
+        if config.name.is_empty() || config.name.contains(['/', '\\']) || config.name.chars().any(char::is_control) {
+            let problem = Problem::new("name must not be empty or have slashes or control characters in it");
+            self.add(problem.help("it names the file of the embedded store"), &[Step::Key("name")]);
+        }
+        if config.destinations.is_empty() {
+            let problem = Problem::new("there is no destination");
+            self.problems.push(problem.help("add a section to \"destinations\", with a name and a vault.address"));
+        }
+        for (index, destination) in config.destinations.iter().enumerate() {
+            let at = [Step::Key("destinations"), Step::Index(index), Step::Key("name")];
+            let name = &destination.name;
+            if name.is_empty() || name.contains('/') || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+                let problem = Problem::new(
+                    "a destination's name must not be empty or have spaces, slashes or control characters in it",
+                );
+                self.add(problem, &at);
+            } else if config.destinations[..index].iter().any(|other| other.name == *name) {
+                self.add(Problem::new(format!("there is another destination \"{name}\"")), &at);
+            }
+        }
+    }
+
+    fn vault(&mut self, vault: &Vault, side: &[Step<'_>]) {
+        let section = [side, &[Step::Key("vault")]].concat();
+        let at = |key| [&section[..], &[Step::Key(key)]].concat();
+        if let Some(reason) = wrong_address(&vault.address) {
+            self.add(Problem::new(format!("\"{}\" is no server's address: {reason}", vault.address)), &at("address"));
+        }
+        self.key_pair(vault.client_cert.is_some(), vault.client_key.is_some(), &section);
+        if let Some(approle) = &vault.approle {
+            let sources =
+                [approle.secret_id.is_some(), approle.secret_id_file.is_some(), approle.secret_id_env.is_some()];
+            if sources.into_iter().filter(|&given| given).count() != 1 {
+                let problem =
+                    Problem::new("an approle needs exactly one of secret_id, secret_id_file and secret_id_env");
+                self.add(problem, &at("approle"));
+            }
+        }
+    }
+
+    fn consul(&mut self, consul: Option<&Consul>, side: &[Step<'_>]) {
+        let Some(consul) = consul else { return };
+        let section = [side, &[Step::Key("consul")]].concat();
+        if self.root.at(&section).is_none_or(|node| matches!(node.place, Place::Inherited(_))) {
+            return;
+        }
+        if let Some(reason) = wrong_address(&consul.address) {
+            let problem = Problem::new(format!("\"{}\" is no server's address: {reason}", consul.address));
+            self.add(problem, &[&section[..], &[Step::Key("address")]].concat());
+        }
+        self.key_pair(consul.client_cert.is_some(), consul.client_key.is_some(), &section);
+    }
+
+    fn key_pair(&mut self, cert: bool, key: bool, section: &[Step<'_>]) {
+        if key && !cert {
+            let problem =
+                Problem::new("client_key needs the certificate it belongs to").help("set client_cert beside it");
+            self.add(problem, &[section, &[Step::Key("client_key")]].concat());
+        }
+    }
+
+    fn mounts_and_globs(
+        &mut self,
+        mounts: &[String],
+        origin_mounts: &[String],
+        globs: [&[String]; 2],
+        side: &[Step<'_>],
+    ) {
+        let at = |key, index| [side, &[Step::Key(key), Step::Index(index)]].concat();
+        let mounts_at = [side, &[Step::Key("mounts")]].concat();
+        if mounts.is_empty() {
+            self.add(Problem::new("mounts is empty").help("name at least one mount, such as \"secret/\""), &mounts_at);
+        }
+        let inherited = self.root.at(&mounts_at).is_some_and(|node| matches!(node.place, Place::Inherited(_)));
+        let mut known: Vec<Mount> = Vec::new();
+        for (index, text) in mounts.iter().enumerate().filter(|_| !inherited) {
+            match Mount::parse(text) {
+                Err(error) => self.add(Problem::new(error.to_string()), &at("mounts", index)),
+                Ok(mount) => {
+                    let overlaps = |other: &&Mount| {
+                        other.as_str().starts_with(mount.as_str()) || mount.as_str().starts_with(other.as_str())
+                    };
+                    if let Some(other) = known.iter().find(overlaps) {
+                        let problem = Problem::new(format!("the mounts \"{mount}\" and \"{other}\" overlap"));
+                        self.add(
+                            problem.help("name each mount once; Vault has no mount inside another"),
+                            &at("mounts", index),
+                        );
+                    }
+                    known.push(mount);
+                }
+            }
+        }
+        let origin: Vec<Mount> = origin_mounts.iter().filter_map(|text| Mount::parse(text).ok()).collect();
+        for (key, globs) in ["include", "exclude"].into_iter().zip(globs) {
+            for (index, glob) in globs.iter().enumerate() {
+                if let Err(error) = PathFilter::new(std::slice::from_ref(glob), &[], &origin) {
+                    self.add(Problem::new(error.to_string()), &at(key, index));
+                }
+            }
+        }
+    }
+
+    fn sync_path(&mut self, path: &str, side: &[Step<'_>]) {
+        if path.trim_matches('/').is_empty() {
+            let problem = Problem::new("sync_path must not be empty")
+                .help("it is the folder of vsync's keys, such as \"vsync/\"");
+            self.add(problem, &[side, &[Step::Key("sync_path")]].concat());
+        }
+    }
+
+    /// Two destinations that keep their sync info under the same keys would overwrite each other's.
+    fn shared_state(&mut self, config: &Config) {
+        let place = |index: usize| {
+            let destination = &config.destinations[index];
+            let store = destination.consul.as_ref().map(|consul| (consul.address.as_str(), consul.dc.as_deref()));
+            (store, destination.sync_path.trim_matches('/'))
+        };
+        for index in 0..config.destinations.len() {
+            if let Some(other) = (0..index).find(|&other| place(other) == place(index)) {
+                let problem = Problem::new(format!(
+                    "the destinations \"{}\" and \"{}\" would keep their state under the same sync_path \"{}\" of one store",
+                    config.destinations[other].name,
+                    config.destinations[index].name,
+                    config.destinations[index].sync_path
+                ));
+                let problem = problem.help("give each a sync_path of its own, or leave it out");
+                self.add(problem, &[Step::Key("destinations"), Step::Index(index), Step::Key("sync_path")]);
+            }
+        }
+    }
+}
+
+/// Why a text is no address.
+fn wrong_address(text: &str) -> Option<String> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if !["http", "https"].contains(&url.scheme()) => {
+            Some("it must start with http:// or https://".to_owned())
+        }
+        Ok(url) if url.host_str().is_none_or(str::is_empty) => Some("there is no host in it".to_owned()),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Some("a user or password has no place in it".to_owned())
+        }
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            Some("\"?\" and \"#\" have no place in it".to_owned())
+        }
+        Ok(_) => None,
+        Err(error) => Some(format!("{error} (https://vault.example:8200 is one)")),
+    }
+}
