@@ -87,11 +87,11 @@ impl ConsulError {
         let text: String = text.trim().chars().take(SHOWN_CHARS).collect();
         let has = |words: &str| text.to_ascii_lowercase().contains(words);
         let (kind, hint) = match status {
-            // a token that Consul does not know is a 403 of its own
-            StatusCode::FORBIDDEN if has("acl not found") => {
+            _ if has("acl not found") => {
                 (ConsulErrorKind::PermissionDenied, ": Consul does not know this token; set a valid one")
             }
-            StatusCode::FORBIDDEN => {
+            // of a transaction it is said with 409
+            status if status == StatusCode::FORBIDDEN || has("permission denied") => {
                 (ConsulErrorKind::PermissionDenied, ": the token's policy must allow it for this key")
             }
             StatusCode::PAYLOAD_TOO_LARGE => (ConsulErrorKind::TooLarge, ""),
@@ -127,6 +127,8 @@ mod tests {
         for (status, body, kind) in [
             (403, "Permission denied", ConsulErrorKind::PermissionDenied),
             (403, "ACL not found", ConsulErrorKind::PermissionDenied),
+            (409, "a/b: Permission denied", ConsulErrorKind::PermissionDenied),
+            (409, "a/b: index is stale", ConsulErrorKind::Conflict),
             (413, "Request body(600000 bytes) too large", ConsulErrorKind::TooLarge),
             (500, "rpc error making call: invalid session \"x\"", ConsulErrorKind::NoSession),
             (404, "Session id 'x' not found", ConsulErrorKind::BadRequest),

@@ -45,6 +45,14 @@ pub enum TransactionOp<'a> {
     Delete(&'a str),
 }
 
+impl<'a> TransactionOp<'a> {
+    fn key(&self) -> &'a str {
+        match *self {
+            Self::Set(key, _) | Self::Cas(key, _, _) | Self::Delete(key) => key,
+        }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Operation<'a> {
@@ -152,11 +160,8 @@ impl ConsulClient {
     /// # Errors
     /// [`super::ConsulErrorKind::Conflict`] when a `Cas` did not hold.
     pub async fn transact(&self, operations: &[TransactionOp<'_>]) -> Result<(), ConsulError> {
-        let target = match operations.first() {
-            None => return Ok(()),
-            Some(TransactionOp::Set(key, _) | TransactionOp::Cas(key, _, _) | TransactionOp::Delete(key)) => *key,
-        };
-        let call = Call { operation: "write", target };
+        let Some(first) = operations.first() else { return Ok(()) };
+        let call = Call { operation: "write", target: first.key() };
         let repeats_alike = !operations.iter().any(|operation| matches!(operation, TransactionOp::Cas(..)));
         let repeat = if repeats_alike { Repeat::Safe } else { Repeat::IfUnprocessed };
         // strings and numbers always serialize
@@ -167,9 +172,11 @@ impl ConsulClient {
             return Ok(());
         }
         let refused = call.parse::<Refusal>(&answer)?.errors.unwrap_or_default();
-        let why = refused.iter().map(|error| format!("operation {}: {}", error.op_index + 1, error.what));
-        let why = why.collect::<Vec<_>>().join("; ");
-        Err(ConsulError::from_answer(call.operation, call.target, StatusCode::CONFLICT, why.as_bytes()))
+        let (key, why) = match refused.first() {
+            Some(error) => (operations.get(error.op_index).unwrap_or(first).key(), error.what.as_str()),
+            None => (call.target, ""),
+        };
+        Err(ConsulError::from_answer(call.operation, key, StatusCode::CONFLICT, why.as_bytes()))
     }
 
     /// Locks a key for a session and writes its value; returns whether the lock was got (or was already held by this

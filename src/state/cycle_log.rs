@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
 use sha2::{Digest, Sha256};
 
 use super::{StateError, StateStore, normalized};
@@ -10,6 +11,8 @@ use super::{StateError, StateStore, normalized};
 const KEPT: usize = 200;
 /// How often a document is read again that somebody is just replacing.
 const READ_ATTEMPTS: usize = 3;
+/// How many documents are read at once.
+const CONCURRENT_READS: usize = 8;
 /// More than a header takes.
 const HEADER_LIMIT: usize = 100;
 
@@ -75,9 +78,11 @@ impl CycleLog {
     /// # Errors
     /// [`StateError`] when the store does not answer.
     pub async fn newest(&self, limit: usize) -> Result<Vec<Vec<u8>>, StateError> {
+        let newest: Vec<String> = self.ids().await?.into_iter().rev().take(limit).collect();
         let mut documents = Vec::new();
-        for id in self.ids().await?.into_iter().rev().take(limit) {
-            match self.get(&id).await {
+        let mut read = stream::iter(newest).map(|id| async move { self.get(&id).await }).buffered(CONCURRENT_READS);
+        while let Some(document) = read.next().await {
+            match document {
                 Ok(document) => documents.extend(document),
                 Err(error) if error.operation == DECODE => tracing::warn!(%error, "a report is left out"),
                 Err(error) => return Err(error),

@@ -1,6 +1,7 @@
 //! Consul.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -14,8 +15,18 @@ use super::process::{Process, free_port, program, start_on_free_port};
 pub struct ConsulServer {
     process: Process,
     port: u16,
+    https_port: u16,
     http: reqwest::Client,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// What is not as usual.
+#[derive(Clone, Copy, Default)]
+pub struct ConsulOptions {
+    /// Nothing is allowed without this token (a UUID), everything with it. The methods below then do not work.
+    pub acl_token: Option<&'static str>,
+    /// Listens for TLS beside plain HTTP.
+    pub tls: bool,
 }
 
 impl ConsulServer {
@@ -25,11 +36,20 @@ impl ConsulServer {
     /// If it does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::with(ConsulOptions::default())
+    }
+
+    /// Starts it with these options.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn with(options: ConsulOptions) -> Self {
         let consul = program("VSYNC_TEST_CONSUL", &["consul"]);
         start_on_free_port(|| {
             let folder = TempDir::new().expect("a temporary folder");
-            let port = free_port();
-            let arguments = [
+            let (port, https_port) = (free_port(), free_port());
+            let mut arguments = vec![
                 "agent".to_owned(),
                 "-dev".to_owned(),
                 "-bind=127.0.0.1".to_owned(),
@@ -40,6 +60,18 @@ impl ConsulServer {
                 "-dns-port=-1".to_owned(),
                 "-grpc-port=-1".to_owned(),
             ];
+            if let Some(token) = options.acl_token {
+                let acl =
+                    format!(r#"acl {{ enabled = true, default_policy = "deny", tokens {{ master = "{token}" }} }}"#);
+                arguments.push(format!("-hcl={acl}"));
+            }
+            if options.tls {
+                make_certificates(&consul, folder.path());
+                let file = |name: &str| folder.path().join(name).display().to_string();
+                arguments.push(format!("-https-port={https_port}"));
+                arguments.push(format!("-hcl=cert_file = {:?}", file("dc1-server-consul-0.pem")));
+                arguments.push(format!("-hcl=key_file = {:?}", file("dc1-server-consul-0-key.pem")));
+            }
             let mut process = Process::start(&consul, &arguments, &Path::join(folder.path(), "output"));
             process.wait_until(|output| output.contains("Consul agent running!"))?;
             let http = reqwest::Client::builder()
@@ -49,7 +81,7 @@ impl ConsulServer {
                 .build()
                 .expect("an HTTP client");
             process.wait_until(|_| has_leader(&http, port))?;
-            Ok(Self { process, port, http, _folder: folder })
+            Ok(Self { process, port, https_port, http, folder })
         })
     }
 
@@ -57,6 +89,18 @@ impl ConsulServer {
     #[must_use]
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// `https://127.0.0.1:PORT`, with [`ConsulOptions::tls`].
+    #[must_use]
+    pub fn https_address(&self) -> String {
+        format!("https://127.0.0.1:{}", self.https_port)
+    }
+
+    /// The certificate of its own authority, with [`ConsulOptions::tls`].
+    #[must_use]
+    pub fn ca_cert(&self) -> PathBuf {
+        self.folder.path().join("consul-agent-ca.pem")
     }
 
     /// The value of a key.
@@ -119,6 +163,14 @@ impl ConsulServer {
             let status = response.status();
             (status, response.bytes().await.expect("a whole answer").to_vec())
         })
+    }
+}
+
+/// An authority, and a certificate of it for the loopback address.
+fn make_certificates(consul: &Path, folder: &Path) {
+    for arguments in [&["tls", "ca", "create"][..], &["tls", "cert", "create", "-server"]] {
+        let status = Command::new(consul).args(arguments).current_dir(folder).stdout(Stdio::null()).status();
+        assert!(status.expect("consul starts").success(), "{arguments:?}");
     }
 }
 

@@ -12,4 +12,4 @@ mod process;
 pub use api::RootClient;
 pub use audit::{Audit, AuditEntry};
 pub use bao::{BaoOptions, BaoServer};
-pub use consul::ConsulServer;
+pub use consul::{ConsulOptions, ConsulServer};

@@ -107,12 +107,16 @@ async fn a_writer_that_was_killed_leaves_the_last_commit() {
     // the file as a kill in the middle of a transaction leaves it
     let database = builder().open(&file).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(ENTRIES).unwrap().insert("a", "2".repeat(1 << 20).as_bytes()).unwrap();
+    transaction.open_table(ENTRIES).unwrap().insert("a", "2".repeat(4 * CACHE_BYTES).as_bytes()).unwrap();
     let killed = folder.path().join("killed.redb");
     fs::copy(&file, &killed).unwrap();
     drop(transaction);
     drop(database);
 
+    // to a process that has long been using the file, and to a new one
+    assert_eq!(text(&store, "a").await.as_deref(), Some("1"));
+    fs::copy(&killed, &file).unwrap();
+    assert_eq!(text(&store, "a").await.as_deref(), Some("1"));
     let store = EmbeddedStore::new(killed.clone());
     assert_eq!(text(&store, "a").await.as_deref(), Some("1"));
     store.put(entries(&[("a", "3")])).await.unwrap();
