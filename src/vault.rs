@@ -1,87 +1,125 @@
 //! A thin client for the parts of the Vault API that vsync uses; HashiCorp Vault and OpenBao speak it.
+//!
+//! Every call takes the same way: a token (from [`Auth`]), the request, and once more with a new token if a 403 turns
+//! out to mean that the old one is no longer valid. What comes back is a typed answer or a [`VaultError`] whose
+//! [`ErrorKind`] never takes "could not find out" for "is not there".
 
+mod answer;
+mod auth;
 mod error;
 mod kv2;
+mod sys;
 
 use std::sync::Arc;
 
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
+
+pub use auth::{Auth, SecretIdSource};
 pub use error::{ErrorKind, VaultError};
 pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, WrittenVersion};
+pub use sys::{Health, MountInfo, TokenInfo};
 
-use crate::http::Attempts;
-use crate::kv::Mount;
+use crate::http::{Attempts, HttpClient, HttpSettings, Repeat, Request, Response};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+/// A Vault agent may be set up to take only requests that carry this.
+const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
+
+/// How to reach a server, and as whom.
+#[derive(Debug, Clone)]
+pub struct VaultSettings {
+    /// Address, TLS, timeouts, limits.
+    pub http: HttpSettings,
+    /// The namespace that all requests are made in.
+    pub namespace: Option<String>,
+    /// Where the token comes from.
+    pub auth: Auth,
+}
 
 /// A client for one server, cheap to clone; clones share connections, token and rate limit.
 #[derive(Debug, Clone)]
 pub struct VaultClient {
-    shared: Arc<()>,
+    http: HttpClient,
+    shared: Arc<Shared>,
 }
 
-/// What `sys/health` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// Set up at all.
-    pub initialized: bool,
-    /// Sealed: nothing can be read or written.
-    pub sealed: bool,
-    /// Not the active node of its cluster.
-    pub standby: bool,
-    /// The server's version.
-    pub version: String,
+#[derive(Debug)]
+struct Shared {
+    namespace: Option<HeaderValue>,
+    tokens: auth::TokenSource,
 }
 
-/// What `auth/token/lookup-self` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenInfo {
-    /// The name of the token's owner.
-    pub display_name: String,
-    /// The policies that hold for it.
-    pub policies: Vec<String>,
-    /// What is left of its life; `None` if it never expires.
-    pub ttl: Option<std::time::Duration>,
-    /// Whether it can be renewed.
-    pub renewable: bool,
-}
-
-/// What `sys/internal/ui/mounts/MOUNT` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountInfo {
-    /// The secrets engine: `kv` for the ones vsync copies.
-    pub engine: String,
-    /// The KV version, if it is a KV engine.
-    pub kv_version: Option<u64>,
+/// What is being done to what, in a person's words: the beginning of every error.
+#[derive(Debug, Clone, Copy)]
+struct Target<'a> {
+    operation: &'static str,
+    path: &'a str,
 }
 
 impl VaultClient {
+    /// Prepares a client; contacts nobody.
+    ///
+    /// # Errors
+    /// [`VaultError`] when the settings cannot work: a bad address, an unreadable certificate, a malformed namespace.
+    pub fn new(settings: VaultSettings) -> Result<Self, VaultError> {
+        let target = Target { operation: "connect to", path: &settings.http.address };
+        let namespace = settings.namespace.filter(|namespace| !namespace.is_empty()).map(|namespace| {
+            HeaderValue::try_from(namespace).map_err(|_| {
+                target.error(ErrorKind::BadRequest, "the namespace contains characters no header can carry")
+            })
+        });
+        let http = HttpClient::new(&settings.http).map_err(|error| target.transport(&error))?;
+        let shared = Shared { namespace: namespace.transpose()?, tokens: auth::TokenSource::new(settings.auth) };
+        Ok(Self { http, shared: Arc::new(shared) })
+    }
+
     /// The server's address, for messages.
     #[must_use]
     pub fn address(&self) -> &str {
-        todo!()
+        self.http.address()
     }
 
     /// The same client, with its attempts counted in `attempts`.
     #[must_use]
     pub fn observed(&self, attempts: Attempts) -> Self {
-        todo!()
+        Self { http: self.http.observed(attempts), shared: Arc::clone(&self.shared) }
     }
 
-    /// `GET sys/health`, without a token.
-    pub async fn health(&self) -> Result<Health, VaultError> {
-        todo!()
+    /// Sends a request with a token. An answer of any status is a success here.
+    async fn send(&self, target: Target<'_>, request: Request) -> Result<Response, VaultError> {
+        let token = self.shared.tokens.current(self).await?;
+        let answer = self.send_as(target, request.clone(), &token).await?;
+        if answer.status != StatusCode::FORBIDDEN {
+            return Ok(answer);
+        }
+        match self.shared.tokens.replace(self, &token).await? {
+            Some(newer) => self.send_as(target, request, &newer).await,
+            None => Ok(answer),
+        }
     }
 
-    /// `GET auth/token/lookup-self`; logs in first where that is the way to a token.
-    pub async fn token_info(&self) -> Result<TokenInfo, VaultError> {
-        todo!()
+    async fn send_as(&self, target: Target<'_>, request: Request, token: &auth::Token) -> Result<Response, VaultError> {
+        self.send_bare(target, self.in_namespace(request).header(TOKEN, token.header())).await
     }
 
-    /// `GET sys/internal/ui/mounts/MOUNT`.
-    pub async fn mount_info(&self, mount: &Mount) -> Result<MountInfo, VaultError> {
-        todo!()
+    fn in_namespace(&self, request: Request) -> Request {
+        match &self.shared.namespace {
+            Some(namespace) => request.header(NAMESPACE, namespace.clone()),
+            None => request,
+        }
     }
 
-    /// `POST sys/capabilities-self`: the token's capabilities on each path, in the order asked for. `root` stands for all.
-    pub async fn capabilities(&self, paths: &[String]) -> Result<Vec<Vec<String>>, VaultError> {
-        todo!()
+    async fn send_bare(&self, target: Target<'_>, request: Request) -> Result<Response, VaultError> {
+        self.http
+            .send(request.header(REQUEST, HeaderValue::from_static("true")))
+            .await
+            .map_err(|error| target.transport(&error))
     }
+}
+
+/// A request below `/v1/`.
+fn request(method: Method, path: &str, repeat: Repeat) -> Request {
+    Request::new(method, format!("v1/{path}"), repeat)
 }

@@ -2,9 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use jiff::Timestamp;
+use reqwest::{Method, StatusCode};
+use zeroize::Zeroizing;
 
-use super::{VaultClient, VaultError};
+use super::answer::{
+    DetailedAnswer, Keep, KeysAnswer, MetadataAnswer, SecretAnswer, SubkeysAnswer, VersionAnswer, is_live,
+};
+use super::sys::data;
+use super::{ErrorKind, Target, VaultClient, VaultError, request};
+use crate::http::{Repeat, Request, Response};
 use crate::kv::{Mount, SecretData, SecretPath};
 use crate::sync_info::{Insight, UpdateTime};
 
@@ -74,7 +82,16 @@ impl Metadata {
     /// The part an inventory needs.
     #[must_use]
     pub fn key_info(&self) -> KeyInfo {
-        todo!()
+        let now = Timestamp::now();
+        let live = self
+            .versions
+            .get(&self.current_version)
+            .is_some_and(|version| is_live(version.destroyed, version.deletion_time, now));
+        KeyInfo {
+            version: self.current_version,
+            updated_time: self.updated_time,
+            live: self.current_version > 0 && live,
+        }
     }
 }
 
@@ -101,48 +118,116 @@ pub struct DetailedPage {
 /// A whole subtree with the metadata of its secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Scan {
-    /// Names relative to the prefix that was scanned; `None` where the answer named a secret without its metadata.
+    /// Names relative to the prefix that was scanned, in the order of their bytes; `None` where the answer named a secret without its metadata.
     pub secrets: Vec<(String, Option<KeyInfo>)>,
 }
 
 impl VaultClient {
     /// `GET MOUNT/data/PATH`: the current version.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Deleted`] if the current version is soft-deleted or destroyed, [`ErrorKind::NotFound`] if there
+    /// never was one; see [`ErrorKind`] for the rest.
     pub async fn read(&self, path: &SecretPath) -> Result<Secret, VaultError> {
-        todo!()
+        let name = path.to_string();
+        let target = Target { operation: "read secret", path: &name };
+        let answer = self.send(target, request(Method::GET, path.data_path(), Repeat::Safe)).await?;
+        let SecretAnswer { data, metadata } = data(target, &answer)?;
+        let json = data.map(serde_json::value::RawValue::get).filter(|json| json.starts_with('{'));
+        let json = json.ok_or_else(|| target.error(ErrorKind::Protocol, "the answer holds no data"))?;
+        Ok(Secret {
+            data: SecretData::from_json(Zeroizing::new(json.to_owned())),
+            version: metadata.version,
+            created_time: metadata.created_time,
+        })
     }
 
     /// `POST MOUNT/data/PATH`. With `cas`, only if the current version is that one (0: only if there is none).
+    ///
+    /// # Errors
+    /// [`ErrorKind::CheckAndSet`] if the current version is another one, or `cas` is required and was not given. After a
+    /// timeout or a broken connection the secret may have been written all the same; that is why it is not repeated.
     pub async fn write(
         &self,
         path: &SecretPath,
         data: &SecretData,
         cas: Option<u64>,
     ) -> Result<WrittenVersion, VaultError> {
-        todo!()
+        let name = path.to_string();
+        let target = Target { operation: "write secret", path: &name };
+        let request = request(Method::POST, path.data_path(), Repeat::IfUnprocessed)
+            .body(Bytes::from_owner(write_body(data.expose_json(), cas)));
+        let answer = self.send(target, request).await?;
+        let VersionAnswer { version, created_time } = self::data(target, &answer)?;
+        Ok(WrittenVersion { version, created_time })
     }
 
     /// `DELETE MOUNT/data/PATH`: soft-deletes the newest version. Deleting what is not there succeeds.
+    ///
+    /// # Errors
+    /// [`VaultError`]; see [`ErrorKind`].
     pub async fn delete(&self, path: &SecretPath) -> Result<(), VaultError> {
-        todo!()
+        let name = path.to_string();
+        let target = Target { operation: "delete secret", path: &name };
+        let answer = self.send(target, request(Method::DELETE, path.data_path(), Repeat::Safe)).await?;
+        match answer.status {
+            status if status.is_success() => Ok(()),
+            _ => match target.refusal(&answer) {
+                refusal if matches!(refusal.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => Ok(()),
+                refusal => Err(refusal),
+            },
+        }
     }
 
     /// `GET MOUNT/metadata/PATH`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such secret; see [`ErrorKind`] for the rest.
     pub async fn metadata(&self, path: &SecretPath) -> Result<Metadata, VaultError> {
-        todo!()
+        let name = path.to_string();
+        let target = Target { operation: "read metadata of", path: &name };
+        let answer = self.send(target, request(Method::GET, &path.metadata_path(), Repeat::Safe)).await?;
+        let metadata: MetadataAnswer = data(target, &answer)?;
+        metadata
+            .try_into()
+            .map_err(|error: jiff::Error| target.error(ErrorKind::Protocol, format!("a deletion time: {error}")))
     }
 
     /// `GET MOUNT/subkeys/PATH`: the names of the top-level keys, without values.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Deleted`] and [`ErrorKind::NotFound`] as for [`VaultClient::read`], [`ErrorKind::Unsupported`] for
+    /// a server that is too old; see [`ErrorKind`] for the rest.
     pub async fn key_names(&self, path: &SecretPath) -> Result<Vec<String>, VaultError> {
-        todo!()
+        let name = path.to_string();
+        let target = Target { operation: "read key names of", path: &name };
+        let subkeys = format!("{}subkeys/{}", path.mount(), path.name());
+        let answer = self.send(target, request(Method::GET, &subkeys, Repeat::Safe).query("depth", "1")).await?;
+        let SubkeysAnswer { subkeys } = data(target, &answer)?;
+        Ok(subkeys.into_iter().map(|(name, _)| name).collect())
     }
 
     /// `LIST MOUNT/metadata/FOLDER`: names, folders with a slash at their end. `folder` is empty or ends in a slash.
     /// An empty folder is an empty list, not an error.
+    ///
+    /// # Errors
+    /// [`VaultError`]; see [`ErrorKind`]. A mount that does not exist is an error.
     pub async fn list(&self, mount: &Mount, folder: &str) -> Result<Vec<String>, VaultError> {
-        todo!()
+        let name = format!("{mount}{folder}");
+        let target = Target { operation: "list", path: &name };
+        let answer = self.send(target, listing("LIST", mount, "metadata", folder)).await?;
+        if is_empty_folder(target, &answer) {
+            return Ok(Vec::new());
+        }
+        let KeysAnswer { keys } = data(target, &answer)?;
+        Ok(keys)
     }
 
     /// `LIST MOUNT/detailed-metadata/FOLDER?after=…&limit=…`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] or [`ErrorKind::PermissionDenied`] where this way of listing is not to be had; see
+    /// [`ErrorKind`] for the rest.
     pub async fn list_detailed(
         &self,
         mount: &Mount,
@@ -150,11 +235,79 @@ impl VaultClient {
         after: Option<&str>,
         limit: u32,
     ) -> Result<DetailedPage, VaultError> {
-        todo!()
+        let name = format!("{mount}{folder}");
+        let target = Target { operation: "list", path: &name };
+        let mut request =
+            listing("LIST", mount, "detailed-metadata", folder).query("limit", limit.to_string()).long_answer();
+        if let Some(after) = after {
+            request = request.query("after", after);
+        }
+        let answer = self.send(target, request).await?;
+        if is_empty_folder(target, &answer) {
+            return Ok(DetailedPage::default());
+        }
+        let DetailedAnswer { keys, infos } = detailed(target, &answer, Keep::AllKeys)?;
+        Ok(DetailedPage { keys, infos: infos.into_iter().filter_map(|(name, info)| Some((name, info?))).collect() })
     }
 
     /// `SCAN MOUNT/detailed-metadata/FOLDER`: the whole subtree in one answer.
+    ///
+    /// # Errors
+    /// As for [`VaultClient::list_detailed`].
     pub async fn scan(&self, mount: &Mount, folder: &str) -> Result<Scan, VaultError> {
-        todo!()
+        let name = format!("{mount}{folder}");
+        let target = Target { operation: "scan", path: &name };
+        let answer = self.send(target, listing("SCAN", mount, "detailed-metadata", folder).long_answer()).await?;
+        if is_empty_folder(target, &answer) {
+            return Ok(Scan::default());
+        }
+        let DetailedAnswer { keys, infos: mut secrets } = detailed(target, &answer, Keep::KeysWithoutInfo)?;
+        secrets.extend(keys.into_iter().map(|key| (key, None)));
+        secrets.retain(|(name, _)| !name.ends_with('/'));
+        secrets.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(Scan { secrets })
+    }
+}
+
+fn listing(method: &'static str, mount: &Mount, below: &str, folder: &str) -> Request {
+    // Both are valid tokens; were they not, the server would refuse a GET of a folder.
+    let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+    request(method, &format!("{mount}{below}/{folder}"), Repeat::Safe)
+}
+
+/// 404 with `{"errors":[]}`, and nothing else, means that a folder is empty.
+fn is_empty_folder(target: Target<'_>, answer: &Response) -> bool {
+    answer.status == StatusCode::NOT_FOUND && target.refusal(answer).kind() == ErrorKind::NotFound
+}
+
+fn detailed(target: Target<'_>, answer: &Response, keep: Keep) -> Result<DetailedAnswer, VaultError> {
+    if !answer.status.is_success() {
+        return Err(target.refusal(answer));
+    }
+    DetailedAnswer::parse(&answer.body, keep, Timestamp::now()).map_err(|error| target.protocol(&error))
+}
+
+fn write_body(json: &str, cas: Option<u64>) -> Zeroizing<Vec<u8>> {
+    let options = cas.map_or_else(String::new, |cas| format!(r#""options":{{"cas":{cas}}},"#));
+    // Exact, because a buffer that grows leaves its content behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(options.len() + json.len() + r#"{"data":}"#.len()));
+    for part in ["{", &options, r#""data":"#, json, "}"] {
+        body.extend_from_slice(part.as_bytes());
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_carries_the_data_unchanged() {
+        let data = r#"{"n":1.50}"#;
+        assert_eq!(*write_body(data, None), *br#"{"data":{"n":1.50}}"#);
+        assert_eq!(*write_body(data, Some(0)), *br#"{"options":{"cas":0},"data":{"n":1.50}}"#);
+        for body in [write_body(data, None), write_body(data, Some(7))] {
+            assert_eq!(body.capacity(), body.len());
+        }
     }
 }

@@ -1,0 +1,435 @@
+//! The JSON that Vault answers with, read in place.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::kv2::{KeyInfo, Metadata, VersionInfo};
+use crate::sync_info::UpdateTime;
+
+/// Text that is borrowed where the JSON has no escapes. OpenBao escapes `<`, `>` and `&`, so a plain `&str` would fail.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+/// What every successful answer is wrapped in.
+#[derive(Deserialize)]
+pub(super) struct Envelope<T> {
+    pub(super) data: T,
+}
+
+/// `GET MOUNT/data/PATH`.
+#[derive(Deserialize)]
+pub(super) struct SecretAnswer<'a> {
+    /// Kept as it came, byte for byte.
+    #[serde(borrow)]
+    pub(super) data: Option<&'a RawValue>,
+    pub(super) metadata: VersionAnswer,
+}
+
+/// The metadata of one version, as reads and writes answer it.
+#[derive(Deserialize)]
+pub(super) struct VersionAnswer {
+    pub(super) version: u64,
+    pub(super) created_time: Timestamp,
+}
+
+/// `GET MOUNT/subkeys/PATH`: the values beneath the names are null.
+#[derive(Deserialize)]
+pub(super) struct SubkeysAnswer {
+    pub(super) subkeys: serde_json::Map<String, serde_json::Value>,
+}
+
+/// `LIST MOUNT/metadata/FOLDER`.
+#[derive(Deserialize)]
+pub(super) struct KeysAnswer {
+    #[serde(default)]
+    pub(super) keys: Vec<String>,
+}
+
+/// `GET MOUNT/metadata/PATH`.
+#[derive(Deserialize)]
+pub(super) struct MetadataAnswer {
+    current_version: u64,
+    oldest_version: u64,
+    created_time: Timestamp,
+    updated_time: UpdateTime,
+    #[serde(default)]
+    max_versions: u64,
+    #[serde(default)]
+    cas_required: bool,
+    #[serde(default)]
+    delete_version_after: String,
+    custom_metadata: Option<BTreeMap<String, String>>,
+    versions: BTreeMap<u64, VersionEntry>,
+}
+
+#[derive(Deserialize)]
+struct VersionEntry {
+    created_time: Timestamp,
+    deletion_time: String,
+    destroyed: bool,
+}
+
+impl TryFrom<MetadataAnswer> for Metadata {
+    type Error = jiff::Error;
+
+    fn try_from(answer: MetadataAnswer) -> Result<Self, Self::Error> {
+        let version = |entry: VersionEntry| {
+            Ok(VersionInfo {
+                created_time: entry.created_time,
+                deletion_time: deletion_time(&entry.deletion_time)?,
+                destroyed: entry.destroyed,
+            })
+        };
+        Ok(Self {
+            current_version: answer.current_version,
+            oldest_version: answer.oldest_version,
+            created_time: answer.created_time,
+            updated_time: answer.updated_time,
+            max_versions: answer.max_versions,
+            cas_required: answer.cas_required,
+            delete_version_after: answer.delete_version_after,
+            custom_metadata: answer.custom_metadata.unwrap_or_default(),
+            versions: answer
+                .versions
+                .into_iter()
+                .map(|(number, entry)| version(entry).map(|info| (number, info)))
+                .collect::<Result<_, jiff::Error>>()?,
+        })
+    }
+}
+
+fn deletion_time(text: &str) -> Result<Option<Timestamp>, jiff::Error> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+}
+
+/// Whether a version can be read. A deletion time that lies ahead is a promise of `delete_version_after`.
+pub(super) fn is_live(destroyed: bool, deletion_time: Option<Timestamp>, now: Timestamp) -> bool {
+    !destroyed && deletion_time.is_none_or(|deletion| deletion > now)
+}
+
+/// `SCAN` or `LIST MOUNT/detailed-metadata/FOLDER`, reduced while it is read: of each secret only what an inventory needs is kept.
+pub(super) struct DetailedAnswer {
+    /// Names as listed, in the server's order, unless only those without an info were asked for.
+    pub(super) keys: Vec<String>,
+    /// By name. Folders, and secrets whose metadata makes no sense, have no info.
+    pub(super) infos: Vec<(String, Option<KeyInfo>)>,
+}
+
+/// Which names [`DetailedAnswer::keys`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// All of them.
+    AllKeys,
+    /// Those that `infos` does not have. A subtree of a million secrets need not name them twice.
+    KeysWithoutInfo,
+}
+
+impl DetailedAnswer {
+    /// Reads the whole answer.
+    pub(super) fn parse(body: &[u8], keep: Keep, now: Timestamp) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let mut answer = OuterSeed { keep, now }.deserialize(&mut json)?;
+        json.end()?;
+        if keep == Keep::KeysWithoutInfo {
+            // Where the keys came first.
+            let infos = &answer.infos;
+            answer.keys.retain(|key| infos.binary_search_by(|(name, _)| name.as_str().cmp(key)).is_err());
+        }
+        Ok(answer)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct OuterSeed {
+    keep: Keep,
+    now: Timestamp,
+}
+
+impl<'de> DeserializeSeed<'de> for OuterSeed {
+    type Value = DetailedAnswer;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OuterSeed {
+    type Value = DetailedAnswer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an answer with data")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut data = None;
+        while let Some(Text(field)) = map.next_key()? {
+            if field == "data" {
+                data = Some(map.next_value_seed(DataSeed(self))?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        data.ok_or_else(|| serde::de::Error::missing_field("data"))
+    }
+}
+
+struct DataSeed(OuterSeed);
+
+impl<'de> DeserializeSeed<'de> for DataSeed {
+    type Value = DetailedAnswer;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for DataSeed {
+    type Value = DetailedAnswer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("keys and key_info")
+    }
+
+    /// An object without `keys` is how OpenBao answers the scan of an empty folder.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self(OuterSeed { keep, now }) = self;
+        let mut answer = DetailedAnswer { keys: Vec::new(), infos: Vec::new() };
+        while let Some(Text(field)) = map.next_key()? {
+            match &*field {
+                "key_info" => {
+                    answer.infos = map.next_value_seed(InfosSeed(now))?;
+                    answer.infos.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+                }
+                "keys" => {
+                    let known = if keep == Keep::KeysWithoutInfo { answer.infos.as_slice() } else { &[] };
+                    answer.keys = map.next_value_seed(KeysSeed { known })?;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(answer)
+    }
+}
+
+struct KeysSeed<'a> {
+    known: &'a [(String, Option<KeyInfo>)],
+}
+
+impl<'de> DeserializeSeed<'de> for KeysSeed<'_> {
+    type Value = Vec<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeysSeed<'_> {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of names")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut keys = Vec::new();
+        while let Some(Text(key)) = seq.next_element()? {
+            if self.known.binary_search_by(|(name, _)| name.as_str().cmp(&key)).is_err() {
+                keys.push(key.into_owned());
+            }
+        }
+        Ok(keys)
+    }
+}
+
+struct InfosSeed(Timestamp);
+
+impl<'de> DeserializeSeed<'de> for InfosSeed {
+    type Value = Vec<(String, Option<KeyInfo>)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for InfosSeed {
+    type Value = Vec<(String, Option<KeyInfo>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("metadata by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut infos = Vec::new();
+        while let Some((Text(name), detail)) = map.next_entry::<_, Option<Detail<'de>>>()? {
+            infos.push((name.into_owned(), detail.and_then(|detail| detail.key_info(self.0))));
+        }
+        Ok(infos)
+    }
+}
+
+/// One secret's metadata in a detailed listing; for a folder, empty.
+#[derive(Deserialize)]
+struct Detail<'a> {
+    current_version: Option<u64>,
+    #[serde(borrow)]
+    updated_time: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    versions: Option<NewestVersion<'a>>,
+}
+
+impl Detail<'_> {
+    /// `None` when it does not say enough to be sure.
+    fn key_info(&self, now: Timestamp) -> Option<KeyInfo> {
+        let version = self.current_version?;
+        let updated_time = self.updated_time.as_ref()?.0.parse().ok()?;
+        let newest = self.versions.as_ref()?;
+        let live = match &newest.0 {
+            Some((number, state)) if *number == version => {
+                is_live(state.destroyed, deletion_time(&state.deletion_time.0).ok()?, now)
+            }
+            _ => false,
+        };
+        Some(KeyInfo { version, updated_time, live: version > 0 && live })
+    }
+}
+
+/// Of a map of versions, the one with the highest number.
+struct NewestVersion<'a>(Option<(u64, VersionState<'a>)>);
+
+#[derive(Deserialize)]
+struct VersionState<'a> {
+    #[serde(borrow)]
+    deletion_time: Text<'a>,
+    destroyed: bool,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for NewestVersion<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Newest;
+
+        impl<'de> Visitor<'de> for Newest {
+            type Value = Option<(u64, VersionState<'de>)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("versions by number")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut newest: Self::Value = None;
+                while let Some((number, state)) = map.next_entry::<u64, VersionState<'de>>()? {
+                    if newest.as_ref().is_none_or(|(highest, _)| number > *highest) {
+                        newest = Some((number, state));
+                    }
+                }
+                Ok(newest)
+            }
+        }
+
+        deserializer.deserialize_map(Newest).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-11-23T20:00:00Z";
+
+    fn parse(body: &str, keep: Keep) -> Result<DetailedAnswer, serde_json::Error> {
+        DetailedAnswer::parse(body.as_bytes(), keep, NOW.parse().expect("a time"))
+    }
+
+    fn detail(version: u64, versions: &str) -> String {
+        format!(
+            r#"{{"cas_required":false,"current_version":{version},"custom_metadata":{{"owner":"\u003cme\u003e"}},
+                "updated_time":"2026-11-23T19:23:48.59345948Z","versions":{{{versions}}}}}"#
+        )
+    }
+
+    fn live(version: u64, versions: &str) -> Option<bool> {
+        let body = format!(r#"{{"data":{{"key_info":{{"a":{}}},"keys":["a"]}}}}"#, detail(version, versions));
+        parse(&body, Keep::KeysWithoutInfo).expect("an answer").infos[0].1.map(|info| info.live)
+    }
+
+    #[test]
+    fn only_a_current_version_that_can_be_read_is_live() {
+        let version = |number: u64, deletion: &str, destroyed: bool| {
+            format!(r#""{number}":{{"created_time":"{NOW}","deletion_time":"{deletion}","destroyed":{destroyed}}}"#)
+        };
+        let past = "2026-11-23T19:59:59.5Z";
+        let future = "2026-11-24T00:00:00Z";
+        assert_eq!(live(1, &version(1, "", false)), Some(true));
+        assert_eq!(live(1, &version(1, past, false)), Some(false));
+        assert_eq!(live(1, &version(1, future, false)), Some(true), "delete_version_after has not come yet");
+        assert_eq!(live(1, &version(1, "", true)), Some(false));
+        assert_eq!(live(0, ""), Some(false), "metadata alone is no secret");
+        assert_eq!(live(2, &version(1, "", false)), Some(false), "the current version is not known");
+        assert_eq!(live(10, &[version(10, "", false), version(9, past, false)].join(",")), Some(true));
+        assert_eq!(live(10, &[version(9, "", false), version(10, past, false)].join(",")), Some(false));
+        assert_eq!(live(1, &version(1, "yesterday", false)), None);
+    }
+
+    #[test]
+    fn what_was_listed_without_metadata_is_told_apart() {
+        let known = detail(1, r#""1":{"created_time":"","deletion_time":"","destroyed":false}"#);
+        let infos = format!(r#""key_info":{{"x \u0026 y":{known},"folder/":{{}},"strange":{{"current_version":1}}}}"#);
+        let keys = r#""keys":["x \u0026 y","folder/","left out","strange"]"#;
+        for data in [format!("{infos},{keys}"), format!("{keys},{infos}")] {
+            let body = format!(r#"{{"request_id":"1","data":{{{data}}},"auth":null}}"#);
+            let answer = parse(&body, Keep::AllKeys).expect("an answer");
+            assert_eq!(answer.keys, ["x & y", "folder/", "left out", "strange"]);
+            let known: Vec<_> = answer.infos.iter().map(|(name, info)| (name.as_str(), info.is_some())).collect();
+            assert_eq!(known, [("folder/", false), ("strange", false), ("x & y", true)]);
+            assert_eq!(parse(&body, Keep::KeysWithoutInfo).expect("an answer").keys, ["left out"]);
+        }
+    }
+
+    #[test]
+    fn half_an_answer_is_none() {
+        let whole = format!(r#"{{"data":{{"key_info":{{"a":{}}},"keys":["a"]}}}}"#, detail(0, ""));
+        assert!(parse(&whole, Keep::AllKeys).is_ok());
+        for len in 0..whole.len() {
+            assert!(parse(&whole[..len], Keep::AllKeys).is_err(), "{}", &whole[..len]);
+        }
+        for wrong in ["{}", r#"{"data":null}"#, r#"{"data":[]}"#, r#"{"data":{"keys":null}}"#, r#"{"data":{}} x"#] {
+            assert!(parse(wrong, Keep::AllKeys).is_err(), "{wrong}");
+        }
+        assert!(parse(r#"{"data":{}}"#, Keep::AllKeys).expect("an empty folder").keys.is_empty());
+    }
+
+    #[test]
+    fn secret_data_stays_as_it_came() {
+        let data = r#"{"z":1.50,"a":12345678901234567890123,"n":{"x":[1e3,null]},"s":"\u003c\u0026\u2028 "}"#;
+        let body = format!(
+            r#"{{"data":{{"data":{data},"metadata":{{"created_time":"{NOW}","version":3,"deletion_time":""}}}}}}"#
+        );
+        let answer: Envelope<SecretAnswer<'_>> = serde_json::from_str(&body).expect("an answer");
+        assert_eq!(answer.data.data.expect("data").get(), data);
+        assert_eq!(answer.data.metadata.version, 3);
+    }
+
+    #[test]
+    fn metadata_is_read_whole() {
+        let body = r#"{"data":{"cas_required":true,"created_time":"2026-11-23T19:00:00Z","current_version":11,
+            "custom_metadata":{"owner":"team"},"delete_version_after":"24h0m0s","max_versions":10,"oldest_version":2,
+            "updated_time":"2026-11-23T19:23:48.6Z","versions":{
+            "11":{"created_time":"2026-11-23T19:23:48.6Z","deletion_time":"2126-11-24T19:23:48Z","destroyed":false},
+            "2":{"created_time":"2026-11-23T19:00:00Z","deletion_time":"","destroyed":true}}}}"#;
+        let answer: Envelope<MetadataAnswer> = serde_json::from_str(body).expect("an answer");
+        let metadata = Metadata::try_from(answer.data).expect("metadata");
+        assert_eq!((metadata.current_version, metadata.oldest_version, metadata.max_versions), (11, 2, 10));
+        assert_eq!(metadata.custom_metadata["owner"], "team");
+        assert_eq!(metadata.versions.keys().collect::<Vec<_>>(), [&2, &11]);
+        assert!(metadata.versions[&2].destroyed && metadata.versions[&2].deletion_time.is_none());
+        assert!(metadata.key_info().live);
+    }
+}
