@@ -7,7 +7,7 @@ mod codec;
 mod insight;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use codec::{CodecError, Index, Sum, bucket_of, decode_bucket, encode_bucket};
 pub use insight::{EngineKind, Insight, UpdateTime};
@@ -25,20 +25,31 @@ pub const DEFAULT_BUCKETS: usize = 19;
 #[derive(Debug, Clone)]
 pub struct SyncInfo {
     buckets: Vec<Arc<Bucket>>,
+    /// The buckets' checksums, as far as they were asked for since the bucket changed.
+    sums: Vec<OnceLock<Sum>>,
 }
 
 impl SyncInfo {
     /// Empty, with `count` buckets (at least one).
     #[must_use]
     pub fn new(count: usize) -> Self {
-        Self { buckets: vec![Arc::default(); count.max(1)] }
+        Self::from_buckets(vec![Arc::default(); count.max(1)])
     }
 
     /// Takes over buckets that were loaded; each entry must lie in its own bucket.
     #[must_use]
     pub fn from_buckets(buckets: Vec<Arc<Bucket>>) -> Self {
         debug_assert!(!buckets.is_empty());
-        Self { buckets }
+        let sums = vec![OnceLock::new(); buckets.len()];
+        Self { buckets, sums }
+    }
+
+    /// Takes over buckets that were loaded, with their checksums as far as they are known.
+    #[must_use]
+    pub fn from_summed_buckets(buckets: impl IntoIterator<Item = (Arc<Bucket>, Option<Sum>)>) -> Self {
+        let (buckets, sums) =
+            buckets.into_iter().map(|(bucket, sum)| (bucket, sum.map_or_else(OnceLock::new, OnceLock::from))).unzip();
+        Self { buckets, sums }
     }
 
     /// The buckets in order.
@@ -75,6 +86,7 @@ impl SyncInfo {
     pub fn insert(&mut self, path: SecretPath, insight: Insight) -> usize {
         let at = self.bucket_of(&path);
         Arc::make_mut(&mut self.buckets[at]).insert(path, insight);
+        self.sums[at].take();
         at
     }
 
@@ -83,6 +95,7 @@ impl SyncInfo {
         let at = self.bucket_of(path);
         if self.buckets[at].contains_key(path) {
             Arc::make_mut(&mut self.buckets[at]).remove(path);
+            self.sums[at].take();
         }
         at
     }
@@ -92,10 +105,16 @@ impl SyncInfo {
         self.buckets.iter().flat_map(|bucket| bucket.iter())
     }
 
+    /// The checksum of one bucket; computed only once while the bucket stays as it is.
+    #[must_use]
+    pub fn sum(&self, at: usize) -> Sum {
+        *self.sums[at].get_or_init(|| Sum::of(&self.buckets[at]))
+    }
+
     /// The checksums of all buckets.
     #[must_use]
     pub fn index(&self) -> Index {
-        Index::new(self.buckets.iter().map(|bucket| Sum::of(bucket)).collect())
+        Index::new((0..self.buckets.len()).map(|at| self.sum(at)).collect())
     }
 
     /// The same entries spread over `count` buckets.
@@ -108,6 +127,36 @@ impl SyncInfo {
         for (path, insight) in self.iter() {
             buckets[bucket_of(path.data_path(), count.max(1))].insert(path.clone(), *insight);
         }
-        Self { buckets: buckets.into_iter().map(Arc::new).collect() }
+        Self::from_buckets(buckets.into_iter().map(Arc::new).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::Mount;
+
+    #[test]
+    fn sums_follow_what_changes() {
+        let mount = Mount::parse("kv").expect("a mount");
+        let insight = |version| Insight {
+            version,
+            update_time: "2026-11-23T19:23:48Z".parse().expect("a time"),
+            kind: EngineKind::KvV2,
+        };
+        let mut info = SyncInfo::new(3);
+        let empty = info.index();
+        let path = SecretPath::new(&mount, "a");
+        let at = info.insert(path.clone(), insight(1));
+        let first = info.index();
+        let copy = info.clone();
+        info.insert(path.clone(), insight(2));
+        assert_ne!(info.sum(at), first.sums()[at]);
+        assert_eq!(copy.index(), first, "a clone keeps what it has");
+        info.insert(path.clone(), insight(1));
+        assert_eq!(info.index(), first);
+        info.remove(&path);
+        assert_eq!(info.index(), empty);
+        assert_eq!(copy.with_buckets(7).with_buckets(3).index(), first);
     }
 }

@@ -1,6 +1,5 @@
 //! The sync info of one side in a store: keys, loading, and saving what changed.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -112,11 +111,10 @@ impl State {
     /// for an empty one: everything in it would be copied again.
     pub async fn load_sync_info(&self, like: Option<&SyncInfo>) -> Result<Option<Stored>, StateError> {
         let Some(mut index) = self.load_index().await? else { return Ok(None) };
-        let like = like.map(|info| (info, info.index()));
         for attempt in 1.. {
-            let known = like.as_ref().filter(|(_, sums)| sums.sums().len() == index.sums().len());
-            let error = match self.load_buckets(&index, known).await {
-                Ok(buckets) => return Ok(Some(Stored { info: SyncInfo::from_buckets(buckets), index })),
+            let comparable = like.filter(|info| info.buckets().len() == index.sums().len());
+            let error = match self.load_buckets(&index, comparable).await {
+                Ok(info) => return Ok(Some(Stored { info, index })),
                 Err(error) => error,
             };
             // somebody else may have saved with fewer buckets since the index was read
@@ -128,34 +126,37 @@ impl State {
         Ok(None)
     }
 
-    async fn load_buckets(
-        &self,
-        index: &Index,
-        like: Option<&(&SyncInfo, Index)>,
-    ) -> Result<Vec<Arc<Bucket>>, StateError> {
-        let mut buckets: Vec<Option<Arc<Bucket>>> = match like {
-            Some((info, sums)) => (info.buckets().iter().zip(sums.sums()).zip(index.sums()))
-                .map(|((bucket, sum), stored)| (sum == stored).then(|| Arc::clone(bucket)))
-                .collect(),
-            None => vec![None; index.sums().len()],
-        };
-        let missing: Vec<usize> = (0..buckets.len()).filter(|at| buckets[*at].is_none()).collect();
+    async fn load_buckets(&self, index: &Index, like: Option<&SyncInfo>) -> Result<SyncInfo, StateError> {
+        let count = index.sums().len();
+        let shared = |at: usize| like.filter(|info| info.sum(at) == index.sums()[at]).map(|info| &info.buckets()[at]);
+        let mut buckets: Vec<(Arc<Bucket>, Option<Sum>)> = Vec::with_capacity(count);
+        let mut missing = Vec::new();
+        for (at, sum) in index.sums().iter().enumerate() {
+            if let Some(bucket) = shared(at) {
+                buckets.push((Arc::clone(bucket), Some(*sum)));
+            } else {
+                missing.push(at);
+                buckets.push(Default::default());
+            }
+        }
         for places in missing.chunks(BATCH_BUCKETS) {
             let keys: Vec<String> = places.iter().map(|at| self.bucket_key(*at)).collect();
             let values = self.store.get_many(&keys).await?;
             for ((at, key), value) in places.iter().zip(&keys).zip(values) {
                 let bytes = value.ok_or_else(|| {
-                    self.error("read", key, "the index names this bucket, but it is missing: restore it, or delete the index to copy everything anew")
+                    self.error("read", key, "the index names this bucket but it is missing: restore it, or delete the index to copy everything anew")
                 })?;
                 let mut bucket = decode_bucket(&bytes, &self.mounts).map_err(|error| self.error("read", key, error))?;
-                if Sum::of(&bucket) != index.sums()[*at] {
+                let mut sum = Some(Sum::of(&bucket));
+                if sum != Some(index.sums()[*at]) {
                     // left over from a smaller number of buckets; what does not belong here has its own bucket
-                    bucket.retain(|path, _| bucket_of(path.data_path(), index.sums().len()) == *at);
+                    bucket.retain(|path, _| bucket_of(path.data_path(), count) == *at);
+                    sum = None;
                 }
-                buckets[*at] = Some(Arc::new(bucket));
+                buckets[*at] = (Arc::new(bucket), sum);
             }
         }
-        Ok(buckets.into_iter().map(Option::unwrap_or_default).collect())
+        Ok(SyncInfo::from_summed_buckets(buckets))
     }
 
     fn index_key(&self) -> String {
@@ -179,8 +180,8 @@ pub struct SyncInfoWriter {
     state: State,
     /// What each stored bucket holds; `None` where a save was cut off.
     saved: Vec<Option<Sum>>,
-    /// The next save looks at every bucket, not only at those that are said to have changed.
-    check_all: bool,
+    /// Nothing was written yet.
+    first: bool,
 }
 
 impl SyncInfoWriter {
@@ -188,22 +189,21 @@ impl SyncInfoWriter {
     #[must_use]
     pub fn new(state: State, stored: Option<&Index>) -> Self {
         let saved = stored.map_or_else(Vec::new, |index| index.sums().iter().copied().map(Some).collect());
-        Self { state, saved, check_all: true }
+        Self { state, saved, first: true }
     }
 
-    /// Saves `info`. `changed` names the buckets that were changed since the last save that succeeded; the first save
-    /// finds out by itself. Returns whether anything had to be written.
+    /// Saves what of `info` differs from what is stored. Returns whether anything had to be written.
     ///
     /// When a bucket is larger than the store takes, `info` is spread over more buckets and all are written.
     ///
     /// # Errors
     /// [`StateError`] when the store refuses; what was not saved is saved by the next call.
-    pub async fn save(&mut self, info: &mut SyncInfo, changed: &BTreeSet<usize>) -> Result<bool, StateError> {
+    pub async fn save(&mut self, info: &mut SyncInfo) -> Result<bool, StateError> {
         loop {
             if self.saved.len() != info.buckets().len() {
                 self.spread(info)?;
             }
-            match self.try_save(info, changed).await? {
+            match self.try_save(info).await? {
                 Saved::Nothing => return Ok(false),
                 Saved::All => return Ok(true),
                 Saved::TooLarge => *info = info.with_buckets(2 * info.buckets().len()),
@@ -211,20 +211,13 @@ impl SyncInfoWriter {
         }
     }
 
-    async fn try_save(&mut self, info: &SyncInfo, changed: &BTreeSet<usize>) -> Result<Saved, StateError> {
+    async fn try_save(&mut self, info: &SyncInfo) -> Result<Saved, StateError> {
         let count = info.buckets().len();
         let stored = self.saved.len();
-        let look_at_all = self.check_all || stored != count;
-        let sums: Vec<Sum> = (info.buckets().iter().enumerate())
-            .map(|(at, bucket)| match self.saved.get(at) {
-                Some(Some(sum)) if !look_at_all && !changed.contains(&at) => *sum,
-                _ => Sum::of(bucket),
-            })
-            .collect();
-        let differs = |at: &usize| stored != count || self.saved[*at] != Some(sums[*at]);
+        let index = info.index();
+        let differs = |at: &usize| stored != count || self.saved[*at] != Some(index.sums()[*at]);
         let to_write: Vec<usize> = (0..count).filter(differs).collect();
         if to_write.is_empty() {
-            self.check_all = false;
             return Ok(Saved::Nothing);
         }
         if stored == count {
@@ -233,7 +226,6 @@ impl SyncInfoWriter {
                 self.saved[*at] = None;
             }
         }
-        let index = (self.state.index_key(), Index::new(sums.clone()).encode());
         // When buckets multiply, the lower ones still hold everything until the index names the upper ones.
         let lower = if stored > 0 && stored < count && count.is_multiple_of(stored) { stored } else { 0 };
         let (late, early): (Vec<usize>, Vec<usize>) = to_write.into_iter().partition(|at| *at < lower);
@@ -243,18 +235,18 @@ impl SyncInfoWriter {
                 return Ok(Saved::TooLarge);
             }
         }
-        batch.add(index).await?;
+        batch.add((self.state.index_key(), index.encode())).await?;
         for at in late {
             if !batch.add_bucket(info, at).await? {
                 return Ok(Saved::TooLarge);
             }
         }
         batch.flush().await?;
-        if self.check_all || stored > count {
+        if self.first || stored > count {
             self.delete_leftovers(count).await;
         }
-        self.saved = sums.into_iter().map(Some).collect();
-        self.check_all = false;
+        self.saved = index.sums().iter().copied().map(Some).collect();
+        self.first = false;
         Ok(Saved::All)
     }
 

@@ -1,7 +1,7 @@
 //! The Consul client, and state kept in Consul.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -257,7 +257,7 @@ async fn what_v0_3_left_is_taken_over() {
         let mut info = stored.info;
         assert!(info.len() > 20);
         let mut writer = SyncInfoWriter::new(state.clone(), Some(&stored.index));
-        assert!(!writer.save(&mut info, &BTreeSet::new()).await.unwrap());
+        assert!(!writer.save(&mut info).await.unwrap());
         assert_eq!(server.last_change(""), before, "nothing changed, nothing written");
     }
 
@@ -266,7 +266,7 @@ async fn what_v0_3_left_is_taken_over() {
         let from = State::new(store(&server), "fixture/", side, mounts.clone());
         let mut info = from.load_sync_info(None).await.unwrap().unwrap().info;
         let to = State::new(store(&server), "/copy", side, mounts.clone());
-        SyncInfoWriter::new(to, None).save(&mut info, &BTreeSet::new()).await.unwrap();
+        SyncInfoWriter::new(to, None).save(&mut info).await.unwrap();
         for name in ["0", "1", "2", "3", "4", "index"] {
             let written = server.get(&format!("copy/{folder}/{name}")).unwrap();
             assert_eq!(String::from_utf8(written).unwrap(), keys[&format!("fixture/{folder}/{name}")]);
@@ -282,18 +282,18 @@ async fn buckets_grow_in_number_before_consul_refuses_them() {
     let state = State::new(store(&server), "grow", StateSide::Origin, mounts);
     let mut writer = SyncInfoWriter::new(state.clone(), None);
     let mut info = sync_info(1, 1000);
-    writer.save(&mut info, &BTreeSet::new()).await.unwrap();
+    writer.save(&mut info).await.unwrap();
     assert_eq!(info.buckets().len(), 1);
 
     // two buckets of 600 KB
     let mut info = sync_info(2, 9000);
-    writer.save(&mut info, &BTreeSet::from([0, 1])).await.unwrap();
+    writer.save(&mut info).await.unwrap();
     assert_eq!(info.buckets().len(), 4);
     let stored = state.load_sync_info(None).await.unwrap().unwrap();
     assert_eq!((stored.info.len(), &stored.index), (9000, &info.index()));
 
     let mut few = sync_info(1, 10);
-    SyncInfoWriter::new(state, Some(&stored.index)).save(&mut few, &BTreeSet::new()).await.unwrap();
+    SyncInfoWriter::new(state, Some(&stored.index)).save(&mut few).await.unwrap();
     assert_eq!(server.keys("grow/"), ["grow/origin/0", "grow/origin/index"]);
 }
 

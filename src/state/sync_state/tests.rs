@@ -49,26 +49,26 @@ async fn only_what_changed_is_written_and_the_index_last() {
     let (store, state) = destination(1 << 20);
     let mut info = info(5, 40);
     let mut writer = SyncInfoWriter::new(state.clone(), None);
-    assert!(writer.save(&mut info, &BTreeSet::new()).await.unwrap());
+    assert!(writer.save(&mut info).await.unwrap());
     let keys = ["0", "1", "2", "3", "4", "index"].map(|name| format!("sync/destination/{name}"));
     assert_eq!(store.take_written(), keys);
 
-    let changed = BTreeSet::from([info.insert(path(1), insight(2))]);
-    assert!(writer.save(&mut info, &changed).await.unwrap());
+    info.insert(path(1), insight(2));
+    assert!(writer.save(&mut info).await.unwrap());
     let bucket = format!("sync/destination/{}", info.bucket_of(&path(1)));
     assert_eq!(store.take_written(), [bucket.as_str(), "sync/destination/index"]);
 
-    // named as changed, but as it was
-    assert!(!writer.save(&mut info, &changed).await.unwrap());
+    info.insert(path(1), insight(2));
+    assert!(!writer.save(&mut info).await.unwrap());
     assert!(store.take_written().is_empty());
 
     let stored = loaded(&state).await;
     assert_eq!(entries(&stored.info), entries(&info));
     let mut writer = SyncInfoWriter::new(state, Some(&stored.index));
-    assert!(!writer.save(&mut info, &BTreeSet::new()).await.unwrap());
+    assert!(!writer.save(&mut info).await.unwrap());
     assert!(store.take_written().is_empty(), "another process that changed nothing writes nothing");
-    let changed = BTreeSet::from([info.insert(path(2), insight(2))]);
-    assert!(writer.save(&mut info, &changed).await.unwrap());
+    info.insert(path(2), insight(2));
+    assert!(writer.save(&mut info).await.unwrap());
     assert_eq!(store.take_written().len(), 2);
 }
 
@@ -76,7 +76,7 @@ async fn only_what_changed_is_written_and_the_index_last() {
 async fn equal_buckets_are_shared_and_not_read() {
     let (store, state) = destination(1 << 20);
     let mut mine = info(5, 40);
-    SyncInfoWriter::new(state.clone(), None).save(&mut mine, &BTreeSet::new()).await.unwrap();
+    SyncInfoWriter::new(state.clone(), None).save(&mut mine).await.unwrap();
 
     let stored = state.load_sync_info(Some(&info(5, 40))).await.unwrap().unwrap();
     assert_eq!(store.take_read(), ["sync/destination/index"]);
@@ -99,7 +99,7 @@ async fn nothing_saved_is_none_but_a_lost_bucket_is_an_error() {
     assert!(state.load_index().await.unwrap().is_none());
     assert!(state.load_sync_info(None).await.unwrap().is_none());
 
-    SyncInfoWriter::new(state.clone(), None).save(&mut info(5, 40), &BTreeSet::new()).await.unwrap();
+    SyncInfoWriter::new(state.clone(), None).save(&mut info(5, 40)).await.unwrap();
     let whole = store.value("sync/destination/3").unwrap();
     for broken in [&whole[..whole.len() / 2], b"", b"[]", br#"{"nowhere":{"version":1}}"#] {
         store.set("sync/destination/3", broken);
@@ -122,11 +122,13 @@ async fn a_save_that_was_cut_off_is_found_and_finished() {
     let (store, state) = destination(1 << 20);
     let mut info = info(3, 30);
     let mut writer = SyncInfoWriter::new(state.clone(), None);
-    writer.save(&mut info, &BTreeSet::new()).await.unwrap();
+    writer.save(&mut info).await.unwrap();
     let old = state.load_index().await.unwrap().unwrap();
-    let changed: BTreeSet<usize> = (0..30).map(|number| info.insert(path(number), insight(2))).collect();
+    for number in 0..30 {
+        info.insert(path(number), insight(2));
+    }
     store.cut_off_after(2);
-    writer.save(&mut info, &changed).await.unwrap_err();
+    writer.save(&mut info).await.unwrap_err();
 
     // killed here: what was written before the index counts
     let stored = loaded(&state).await;
@@ -134,11 +136,11 @@ async fn a_save_that_was_cut_off_is_found_and_finished() {
     let newer = stored.info.iter().filter(|(_, insight)| insight.version == 2).count();
     assert_eq!(newer, info.buckets()[0].len() + info.buckets()[1].len());
     let mut next = SyncInfoWriter::new(state.clone(), Some(&stored.index));
-    assert!(next.save(&mut stored.info.clone(), &BTreeSet::new()).await.unwrap());
+    assert!(next.save(&mut stored.info.clone()).await.unwrap());
     assert_eq!(state.load_index().await.unwrap().unwrap(), stored.info.index());
 
-    // or the writer goes on by itself, without being told again
-    assert!(writer.save(&mut info, &BTreeSet::new()).await.unwrap());
+    // or the writer goes on by itself
+    assert!(writer.save(&mut info).await.unwrap());
     assert_eq!(state.load_index().await.unwrap().unwrap(), info.index());
     assert_eq!(entries(&loaded(&state).await.info), entries(&info));
 }
@@ -148,11 +150,13 @@ async fn buckets_multiply_until_they_fit() {
     let (store, state) = destination(4096);
     let mut info = info(3, 20);
     let mut writer = SyncInfoWriter::new(state.clone(), None);
-    writer.save(&mut info, &BTreeSet::new()).await.unwrap();
+    writer.save(&mut info).await.unwrap();
     assert_eq!(info.buckets().len(), 3);
 
-    let changed = (20..600).map(|number| info.insert(path(number), insight(1))).collect();
-    writer.save(&mut info, &changed).await.unwrap();
+    for number in 20..600 {
+        info.insert(path(number), insight(1));
+    }
+    writer.save(&mut info).await.unwrap();
     assert_eq!(info.buckets().len(), 24);
     assert_eq!(info.len(), 600);
     let stored = loaded(&state).await;
@@ -166,7 +170,7 @@ async fn buckets_multiply_until_they_fit() {
     for number in 30..600 {
         few.remove(&path(number));
     }
-    SyncInfoWriter::new(state.clone(), Some(&stored.index)).save(&mut few, &BTreeSet::new()).await.unwrap();
+    SyncInfoWriter::new(state.clone(), Some(&stored.index)).save(&mut few).await.unwrap();
     assert_eq!(store.keys(), ["0", "1", "2", "index"].map(|name| format!("sync/destination/{name}")));
 }
 
@@ -175,16 +179,16 @@ async fn multiplying_buckets_loses_nothing_wherever_it_is_cut_off() {
     for writes in 0..14 {
         let (store, state) = destination(1 << 20);
         let mut small = info(3, 60);
-        SyncInfoWriter::new(state.clone(), None).save(&mut small, &BTreeSet::new()).await.unwrap();
+        SyncInfoWriter::new(state.clone(), None).save(&mut small).await.unwrap();
         let index = state.load_index().await.unwrap();
 
         let mut large = small.with_buckets(12);
         let mut writer = SyncInfoWriter::new(state.clone(), index.as_ref());
         store.cut_off_after(writes);
-        assert_eq!(writer.save(&mut large, &BTreeSet::new()).await.is_err(), writes < 13, "after {writes} writes");
+        assert_eq!(writer.save(&mut large).await.is_err(), writes < 13, "after {writes} writes");
         assert_eq!(entries(&loaded(&state).await.info), entries(&small), "after {writes} writes");
 
-        writer.save(&mut large, &BTreeSet::new()).await.unwrap();
+        writer.save(&mut large).await.unwrap();
         let stored = loaded(&state).await;
         assert_eq!(stored.index, large.index());
         assert_eq!(stored.info.index(), large.index());
@@ -195,7 +199,7 @@ async fn multiplying_buckets_loses_nothing_wherever_it_is_cut_off() {
 async fn the_sides_of_one_sync_path_do_not_meet() {
     let store = Arc::new(MemoryStore::new(1 << 20));
     let (origin, destination) = (state(&store, StateSide::Origin), state(&store, StateSide::Destination));
-    SyncInfoWriter::new(origin.clone(), None).save(&mut info(2, 9), &BTreeSet::new()).await.unwrap();
+    SyncInfoWriter::new(origin.clone(), None).save(&mut info(2, 9)).await.unwrap();
     assert!(destination.load_index().await.unwrap().is_none());
     assert_eq!(store.keys(), ["sync/origin/0", "sync/origin/1", "sync/origin/index"]);
 }
