@@ -1,7 +1,7 @@
 //! What one side holds, as vsync remembers it: path → [`Insight`], spread over buckets whose checksums form the index.
 //!
 //! Two sides are compared by their indexes first: buckets with equal sums hold equal entries and are not loaded.
-//! The bytes and sums are those of vsync v0.3 ([`codec`]), so that either program can take over from the other.
+//! The bytes and sums are those of vsync v0.3, so that either program can take over from the other.
 
 mod codec;
 mod insight;

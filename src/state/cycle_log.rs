@@ -16,7 +16,7 @@ const CONCURRENT_READS: usize = 8;
 /// More than a header takes.
 const HEADER_LIMIT: usize = 100;
 
-/// Documents in the order of their ids, the newest [200](KEPT) of them.
+/// Documents in the order of their ids, the newest 200 of them.
 ///
 /// A document that is larger than the store's values is split. Its first part says how many there are and what they add
 /// up to, and is written last, so that nobody reads half a document.

@@ -15,6 +15,8 @@ const BATCH_BYTES: usize = 4 << 20;
 const BATCH_BUCKETS: usize = 8;
 /// How often loading starts over because somebody replaced the index meanwhile.
 const LOAD_ATTEMPTS: usize = 3;
+const MISSING: &str =
+    "the index names this bucket but it is missing: restore it, or delete the index to copy everything anew";
 
 /// Whose sync info it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -143,9 +145,7 @@ impl State {
             let keys: Vec<String> = places.iter().map(|at| self.bucket_key(*at)).collect();
             let values = self.store.get_many(&keys).await?;
             for ((at, key), value) in places.iter().zip(&keys).zip(values) {
-                let bytes = value.ok_or_else(|| {
-                    self.error("read", key, "the index names this bucket but it is missing: restore it, or delete the index to copy everything anew")
-                })?;
+                let bytes = value.ok_or_else(|| self.error("read", key, MISSING))?;
                 let mut bucket = decode_bucket(&bytes, &self.mounts).map_err(|error| self.error("read", key, error))?;
                 let mut sum = Some(Sum::of(&bucket));
                 if sum != Some(index.sums()[*at]) {
