@@ -1,5 +1,5 @@
-//! A thin client for the parts of the Consul API that vsync uses: keys and values, sessions and locks, and waiting for a
-//! key to change.
+//! A thin client for the parts of the Consul API that vsync uses: keys and values, sessions and locks, and waiting for
+//! a key to change.
 
 mod error;
 mod kv;

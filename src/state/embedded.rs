@@ -1,7 +1,7 @@
 //! The store without a server: one file, safe against crashes and shared by all of vsync's processes on a machine.
 //!
-//! Only one process may have the file open, and a console stays open for hours. So the file is opened for each operation
-//! and closed behind it, and whoever finds it open waits a little.
+//! Only one process may have the file open, and a console stays open for hours. So the file is opened for each
+//! operation and closed behind it, and whoever finds it open waits a little.
 
 use std::fs;
 use std::io;

@@ -75,8 +75,8 @@ pub struct State {
 }
 
 impl State {
-    /// The sync info of `side` under `sync_path`. `mounts` are the *origin's*: they tell where the mount of a stored path
-    /// ends.
+    /// The sync info of `side` under `sync_path`. `mounts` are the *origin's*: they tell where the mount of a stored
+    /// path ends.
     #[must_use]
     pub fn new(store: Arc<dyn StateStore>, sync_path: &str, side: StateSide, mounts: Vec<Mount>) -> Self {
         Self { store, prefix: normalized(sync_path) + side.folder(), mounts }
@@ -102,11 +102,11 @@ impl State {
         Ok(Some(index))
     }
 
-    /// The stored sync info; `None` if nothing was ever saved. Buckets that `like` has just so are shared with it and not
-    /// loaded: for an unchanged side that leaves the index alone to be read.
+    /// The stored sync info; `None` if nothing was ever saved. Buckets that `like` has just so are shared with it and
+    /// not loaded: for an unchanged side that leaves the index alone to be read.
     ///
-    /// A bucket that differs from its checksum is newer than the index, because saving was cut off between the two; it is
-    /// used as it is.
+    /// A bucket that differs from its checksum is newer than the index, because saving was cut off between the two; it
+    /// is used as it is.
     ///
     /// # Errors
     /// [`StateError`] when the store does not answer, or a bucket is missing or damaged. Such a bucket must never pass
