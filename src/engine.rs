@@ -17,11 +17,16 @@ mod guard;
 mod inventory;
 mod plan;
 mod report;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transform;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 pub use cycle::{CycleControl, CycleHandle, CycleOptions};
@@ -30,11 +35,15 @@ pub use guard::{MaxDelete, MaxDeleteError};
 pub use inventory::{Inventory, InventoryUpdate, UnknownSubtree};
 pub use plan::{DestinationName, DestinationPlan, Objection, Operation, OperationCounts, Plan, SecretState, Task};
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
-pub use transform::{Mapping, Rule, TransformError, Transforms};
+pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};
 
 use crate::kv::{Mount, PathFilter, SecretPath};
-use crate::state::StateStore;
+use crate::state::{CycleLog, State, StateError, StateSide, StateStore, bucket_count};
+use crate::sync_info::SyncInfo;
 use crate::vault::{Health, Metadata, TokenInfo, VaultClient, VaultError};
+
+/// The last cycles whose failures are looked at.
+const CYCLES_WITH_FAILURES: usize = 20;
 
 /// How the origin's metadata is listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -141,14 +150,14 @@ pub struct SecretDetail {
 pub enum EngineError {
     /// The state store failed.
     #[error(transparent)]
-    State(#[from] crate::state::StateError),
+    State(#[from] StateError),
     /// A guard stands against the plan.
     #[error("{destination}: {objection}")]
     Objection {
         /// The destination it concerns.
         destination: DestinationName,
         /// What is wrong.
-        objection: Objection,
+        objection: Box<Objection>,
     },
     /// A destination's state could not be read, so it could not be planned for.
     #[error("{destination}: no plan, because its state could not be read: {reason}")]
@@ -206,23 +215,73 @@ impl Engine {
         self.shared.destinations.iter().find(|destination| destination.name == *name)
     }
 
-    /// Finds out what the origin's mounts hold. Never fails: what could not be read is in
-    /// [`Inventory::unknown`]. Pieces are sent to `updates` as they arrive.
+    /// Finds out what the origin's mounts hold. Never fails: what could not be read is in [`Inventory::unknown`]. Pieces
+    /// are sent to `updates` as they arrive.
     pub async fn survey(&self, updates: Option<mpsc::UnboundedSender<InventoryUpdate>>) -> Inventory {
-        todo!("{updates:?}")
+        // without the stored index the number of buckets is a guess, and comparing takes longer; that is all
+        let stored = self.origin_state().load_index().await.ok().flatten();
+        let buckets = bucket_count(self.origin().num_buckets, stored.as_ref());
+        inventory::survey(self.origin(), buckets, updates.as_ref()).await
     }
 
     /// Compares the inventory with what is recorded at each destination (all, if `only` is empty), and checks the
     /// guards. Writes nothing.
     pub async fn plan(&self, inventory: Arc<Inventory>, only: &[DestinationName]) -> Plan {
-        todo!("{inventory:?}{only:?}")
+        let chosen = self.destinations().iter().filter(|one| only.is_empty() || only.contains(&one.name));
+        let parts = join_all(chosen.map(|destination| self.plan_destination(&inventory, destination))).await;
+        Plan { created: Timestamp::now(), inventory, destinations: parts }
+    }
+
+    async fn plan_destination(&self, inventory: &Arc<Inventory>, destination: &Destination) -> DestinationPlan {
+        let loops_back = self.loops_back(destination).await;
+        let stored = match self.destination_state(destination).load_sync_info(Some(&inventory.secrets)).await {
+            Ok(stored) => stored,
+            Err(error) => return DestinationPlan::unavailable(destination.name.clone(), error.to_string()),
+        };
+        let (recorded, index) = stored.map_or((None, None), |stored| (Some(stored.info), Some(stored.index)));
+        let at_origin = inventory.secrets.buckets().len();
+        let buckets = bucket_count(destination.num_buckets.or(Some(at_origin)), index.as_ref());
+        let recorded = recorded.map_or_else(|| SyncInfo::new(buckets), |recorded| recorded.with_buckets(buckets));
+        let (origin, inventory, name) = (self.origin().clone(), Arc::clone(inventory), destination.name.clone());
+        let destination = destination.clone();
+        // comparing a million secrets takes a second of pure computing
+        let built = tokio::task::spawn_blocking(move || {
+            plan::build(&origin, &inventory, &destination, recorded, index, loops_back)
+        });
+        built.await.unwrap_or_else(|error| DestinationPlan::unavailable(name, format!("internal error: {error}")))
+    }
+
+    /// Whether a destination is the origin itself. Two addresses can lead to one cluster, so where both sides use the
+    /// same mounts the clusters are asked who they are.
+    async fn loops_back(&self, destination: &Destination) -> bool {
+        let origin = self.origin();
+        if !destination.mounts.iter().any(|mount| origin.mounts.contains(mount))
+            || origin.vault.namespace() != destination.vault.namespace()
+        {
+            return false;
+        }
+        if origin.vault.address() == destination.vault.address() {
+            return true;
+        }
+        let (one, other) = tokio::join!(origin.vault.health(), destination.vault.health());
+        match (one, other) {
+            (Ok(one), Ok(other)) => one.cluster_id.is_some() && one.cluster_id == other.cluster_id,
+            _ => false,
+        }
     }
 
     /// The tasks of `plan` for which `keep` says so, with the guards checked anew.
     #[must_use]
     pub fn select(&self, plan: &Plan, keep: impl Fn(&DestinationName, &Task) -> bool) -> Plan {
-        let _ = keep;
-        todo!("{plan:?}")
+        let mut selected = plan.clone();
+        for part in &mut selected.destinations {
+            let name = part.destination.clone();
+            part.tasks.retain(|task| keep(&name, task));
+            part.objections.retain(|objection| !objection.is_about_deletes());
+            let max_delete = self.destination(&name).map(|destination| destination.max_delete).unwrap_or_default();
+            part.objections.extend(guard::deletes(part, &plan.inventory, max_delete));
+        }
+        selected
     }
 
     /// Begins to execute a plan.
@@ -231,38 +290,127 @@ impl Engine {
     /// [`EngineError::Objection`] if a guard stands against it, [`EngineError::Unavailable`] if the state of a
     /// destination could not be read. Nothing was written then.
     pub fn start(&self, plan: Plan, options: CycleOptions) -> Result<CycleHandle, EngineError> {
-        todo!("{plan:?}{options:?}")
+        for part in &plan.destinations {
+            if let Some(reason) = &part.unavailable {
+                return Err(EngineError::Unavailable { destination: part.destination.clone(), reason: reason.clone() });
+            }
+        }
+        if let Some((destination, objection)) = plan.objections().next() {
+            let objection = Box::new(objection.clone());
+            return Err(EngineError::Objection { destination: destination.clone(), objection });
+        }
+        Ok(cycle::start(self, plan, options))
     }
 
     /// Where a path goes at a destination, by the transforms alone.
     #[must_use]
     pub fn mapping(&self, destination: &DestinationName, path: &SecretPath) -> Option<Mapping> {
-        todo!("{destination:?}{path:?}")
+        Some(self.destination(destination)?.transforms.apply(path))
     }
 
     /// The origin's metadata of one secret and the names of its keys.
     pub async fn describe(&self, path: &SecretPath) -> Result<SecretDetail, VaultError> {
-        todo!("{path:?}")
+        let vault = &self.origin().vault;
+        let (metadata, keys) = tokio::join!(vault.metadata(path), vault.key_names(path));
+        Ok(SecretDetail { metadata: metadata?, keys: keys.ok() })
     }
 
     /// How a server answers now.
     pub async fn probe(&self, side: &Side) -> Result<Probe, EngineError> {
-        todo!("{side:?}")
+        let vault = match side {
+            Side::Origin => &self.origin().vault,
+            Side::Destination(name) => &self.find(name)?.vault,
+        };
+        let asked = std::time::Instant::now();
+        let health = vault.health().await;
+        let latency = asked.elapsed();
+        Ok(Probe { health, token: vault.token_info().await, latency })
     }
 
-    /// The last reports, newest first, at most `limit`. Dry runs are not kept.
+    /// The last reports, newest first, at most `limit`. Dry runs, and cycles that had nothing to do, are not kept.
     pub async fn history(&self, limit: usize) -> Result<Vec<Report>, EngineError> {
-        todo!("{limit}")
+        let documents = self.cycle_log().newest(limit).await?;
+        Ok(documents
+            .iter()
+            .filter_map(|bytes| match serde_json::from_slice(bytes) {
+                Ok(report) => Some(report),
+                Err(error) => {
+                    tracing::warn!(%error, "a stored report cannot be read and is left out");
+                    None
+                }
+            })
+            .collect())
     }
 
     /// One report.
     pub async fn report(&self, cycle: CycleId) -> Result<Option<Report>, EngineError> {
-        todo!("{cycle}")
+        let id = cycle.to_string();
+        let Some(bytes) = self.cycle_log().get(&id).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            let message = format!("not a report: {error}");
+            StateError { operation: "read", key: id, location: self.origin().store.location(), message }.into()
+        })
     }
 
-    /// The failures that still stand: for each destination those of the newest report that concerns it, minus what a
-    /// later cycle did.
+    /// The failures that still stand: per destination the newest failure of each secret in the last cycles, minus those
+    /// that a later cycle made good.
     pub async fn standing_failures(&self) -> Result<BTreeMap<DestinationName, Vec<Failure>>, EngineError> {
-        todo!()
+        let mut newest: BTreeMap<DestinationName, BTreeMap<SecretPath, Failure>> = BTreeMap::new();
+        for report in self.history(CYCLES_WITH_FAILURES).await? {
+            for part in report.destinations {
+                let failures = newest.entry(part.destination).or_default();
+                for failure in part.failures {
+                    failures.entry(failure.origin.clone()).or_insert(failure);
+                }
+            }
+        }
+        let mut standing = BTreeMap::new();
+        for (name, failures) in newest {
+            let Some(destination) = self.destination(&name).filter(|_| !failures.is_empty()) else { continue };
+            let recorded = self.destination_state(destination).load_sync_info(None).await?;
+            let stands = |failure: &Failure| {
+                let recorded = recorded.as_ref().and_then(|stored| stored.info.get(&failure.origin));
+                match failure.version {
+                    Some(version) => recorded.is_none_or(|recorded| recorded.version < version),
+                    None => recorded.is_some(),
+                }
+            };
+            let failures: Vec<Failure> = failures.into_values().filter(stands).collect();
+            if !failures.is_empty() {
+                standing.insert(name, failures);
+            }
+        }
+        Ok(standing)
+    }
+
+    fn find(&self, name: &DestinationName) -> Result<&Destination, EngineError> {
+        self.destination(name).ok_or_else(|| EngineError::NoSuchDestination {
+            name: name.to_string(),
+            known: self.destinations().iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    fn operator(&self) -> &Operator {
+        &self.shared.operator
+    }
+
+    fn origin_state(&self) -> State {
+        let origin = self.origin();
+        State::new(Arc::clone(&origin.store), &origin.sync_path, StateSide::Origin, origin.mounts.clone())
+    }
+
+    fn destination_state(&self, destination: &Destination) -> State {
+        let mounts = self.origin().mounts.clone();
+        State::new(Arc::clone(&destination.store), &destination.sync_path, StateSide::Destination, mounts)
+    }
+
+    fn cycle_log(&self) -> CycleLog {
+        CycleLog::new(Arc::clone(&self.origin().store), &self.origin().sync_path)
+    }
+
+    async fn keep_report(&self, report: &Report) -> Result<(), StateError> {
+        // numbers, texts and times always serialize
+        let bytes = serde_json::to_vec(report).unwrap_or_default();
+        self.cycle_log().save(&report.cycle.to_string(), &bytes).await
     }
 }

@@ -81,6 +81,12 @@ impl VaultClient {
         self.http.address()
     }
 
+    /// The namespace that all requests are made in.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.shared.namespace.as_ref().and_then(|namespace| namespace.to_str().ok())
+    }
+
     /// The same client, with its attempts counted in `attempts`.
     #[must_use]
     pub fn observed(&self, attempts: Attempts) -> Self {

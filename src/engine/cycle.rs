@@ -1,12 +1,30 @@
 //! One execution of a plan.
+//!
+//! ```text
+//!  lane per destination            coordinator (run)                        who watches
+//!  ┌──────────────────────┐  task  ┌──────────────────────────────┐
+//!  │ queue ─▶ worker 1…N  │──────▶ │ folds outcomes into reports, │──▶ snapshots, ten a second
+//!  └──────────────────────┘ outcome│ records them in sync info,   │──▶ events
+//!             ▲                    │ saves it every few seconds   │──▶ report, at the end
+//!   pause · resume · workers · stop└──────────────────────────────┘
+//! ```
+
+mod lane;
+mod rate;
+mod run;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(super) use run::start;
 
 use super::event::{CycleSnapshot, Event};
 use super::report::{CycleId, Report};
+use super::worker::Gate;
 
 /// How a plan is executed.
 #[derive(Debug, Clone)]
@@ -30,6 +48,9 @@ impl Default for CycleOptions {
 pub struct CycleHandle {
     id: CycleId,
     snapshots: watch::Receiver<Arc<CycleSnapshot>>,
+    events: Option<mpsc::UnboundedReceiver<Event>>,
+    control: CycleControl,
+    run: JoinHandle<Arc<Report>>,
 }
 
 impl CycleHandle {
@@ -47,43 +68,59 @@ impl CycleHandle {
 
     /// The events; can be taken once.
     pub fn take_events(&mut self) -> Option<mpsc::UnboundedReceiver<Event>> {
-        todo!()
+        self.events.take()
     }
 
     /// A control that can be kept elsewhere.
     #[must_use]
     pub fn control(&self) -> CycleControl {
-        todo!()
+        self.control.clone()
     }
 
     /// Waits for the end.
+    ///
+    /// # Panics
+    /// If the cycle itself panicked: goes on with that panic.
     pub async fn wait(self) -> Arc<Report> {
-        todo!()
+        match self.run.await {
+            Ok(report) => report,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 
 /// Steers a running cycle; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct CycleControl {}
+pub struct CycleControl {
+    gate: Arc<watch::Sender<Gate>>,
+    stop: CancellationToken,
+}
 
 impl CycleControl {
+    fn new() -> Self {
+        Self {
+            gate: Arc::new(watch::Sender::new(Gate { paused: false, workers: None })),
+            stop: CancellationToken::new(),
+        }
+    }
+
     /// Workers finish what they hold and take no more.
     pub fn pause(&self) {
-        todo!()
+        self.gate.send_modify(|gate| gate.paused = true);
     }
 
     /// Workers go on.
     pub fn resume(&self) {
-        todo!()
+        self.gate.send_modify(|gate| gate.paused = false);
     }
 
-    /// Workers finish what they hold; it is recorded, the rest stays pending.
+    /// Workers finish what they write; it is recorded, the rest stays pending.
     pub fn cancel(&self) {
-        todo!()
+        self.stop.cancel();
     }
 
     /// Workers per destination from now on, at least one.
     pub fn set_workers(&self, count: usize) {
-        todo!("{count}")
+        self.gate.send_modify(|gate| gate.workers = Some(count.max(1)));
     }
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::inventory::Inventory;
+use super::plan::{DestinationPlan, Objection};
+
 /// How many deletes are too many.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxDelete {
@@ -44,5 +47,62 @@ impl fmt::Display for MaxDelete {
             Self::Count(count) => write!(f, "{count}"),
             Self::Percent(percent) => write!(f, "{percent}%"),
         }
+    }
+}
+
+impl MaxDelete {
+    /// The largest number of deletes that is allowed when `recorded` secrets are there. A percentage is rounded up, so
+    /// that a single delete passes at a small destination.
+    #[must_use]
+    pub fn limit(self, recorded: u64) -> u64 {
+        match self {
+            Self::Count(count) => count,
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of a count is a count, and one more or less does not matter far above 2^52"
+            )]
+            Self::Percent(percent) => (recorded as f64 * percent / 100.0).ceil() as u64,
+        }
+    }
+
+    /// Whether the operator has said that everything may go.
+    fn allows_all(self) -> bool {
+        matches!(self, Self::Percent(percent) if percent >= 100.0)
+    }
+}
+
+/// The objection against this plan's deletes, if there is one.
+pub(super) fn deletes(plan: &DestinationPlan, inventory: &Inventory, max_delete: MaxDelete) -> Option<Objection> {
+    let deletes = plan.counts().delete;
+    let recorded = plan.recorded_len();
+    if deletes == 0 || max_delete.allows_all() {
+        None
+    } else if inventory.secrets.is_empty() {
+        Some(Objection::EmptyOrigin { recorded })
+    } else if deletes > max_delete.limit(recorded) {
+        Some(Objection::MassDelete { deletes, recorded, limit: max_delete.to_string() })
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_count_or_a_share() {
+        assert_eq!("25".parse(), Ok(MaxDelete::Count(25)));
+        assert_eq!("5%".parse(), Ok(MaxDelete::Percent(5.0)));
+        assert_eq!("0.5 %".parse(), Ok(MaxDelete::Percent(0.5)));
+        for bad in ["", "x", "-1", "101%", "5 percent", "NaN%"] {
+            assert!(bad.parse::<MaxDelete>().is_err(), "{bad}");
+        }
+        assert_eq!(MaxDelete::default().limit(2000), 200);
+        assert_eq!(MaxDelete::default().limit(5), 1);
+        assert_eq!(MaxDelete::default().limit(0), 0);
+        assert_eq!(MaxDelete::Count(3).limit(1000), 3);
     }
 }

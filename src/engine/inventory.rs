@@ -1,10 +1,33 @@
 //! What the origin's mounts hold now, with completeness per subtree.
+//!
+//! Each mount is walked folder by folder, many folders at once, each as far up this ladder as server and token allow:
+//!
+//! ```text
+//! SCAN detailed-metadata    a whole subtree in one answer     OpenBao, capability `scan`
+//! LIST detailed-metadata    a folder with its metadata        OpenBao
+//! LIST metadata + GET each  a folder, then secret by secret   HashiCorp Vault, OpenBao
+//! ```
+//!
+//! A mount's root is always listed, and its folders are scanned one by one: answers stay bounded, arrive early and are
+//! asked for side by side. What fails on every rung is unknown, and only that.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
-use crate::kv::SecretPath;
+use super::{Listing, Origin};
+use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::sync_info::{Insight, SyncInfo};
-use crate::vault::KeyInfo;
+use crate::vault::{ErrorKind, KeyInfo, VaultClient, VaultError};
+
+/// Names per page of a detailed listing.
+const PAGE: u32 = 1000;
+/// After this many failures in a row because the server does not answer, it is not asked any more.
+const GIVE_UP_AFTER: usize = 3;
 
 /// A part of the origin that could not be listed or read. Nothing is known of what lies in it, so nothing in it is
 /// deleted anywhere.
@@ -14,6 +37,14 @@ pub struct UnknownSubtree {
     pub prefix: String,
     /// Why it could not be read.
     pub reason: String,
+}
+
+impl UnknownSubtree {
+    /// Whether `path`, in the form people use, lies in it.
+    #[must_use]
+    pub fn covers(&self, path: &str) -> bool {
+        if self.prefix.ends_with('/') { path.starts_with(&self.prefix) } else { path == self.prefix }
+    }
 }
 
 /// What the origin holds.
@@ -29,6 +60,31 @@ pub struct Inventory {
     pub deleted: u64,
 }
 
+impl Inventory {
+    /// One in which nothing was found.
+    #[must_use]
+    pub fn empty(buckets: usize) -> Self {
+        Self { secrets: SyncInfo::new(buckets), excluded: Vec::new(), unknown: Vec::new(), deleted: 0 }
+    }
+
+    /// Whether the origin was asked about this path and answered: what is not in [`Inventory::secrets`] then is not
+    /// there.
+    #[must_use]
+    pub fn is_known(&self, path: &SecretPath) -> bool {
+        if self.unknown.is_empty() {
+            return true;
+        }
+        let path = path.to_string();
+        !self.unknown.iter().any(|subtree| subtree.covers(&path))
+    }
+
+    /// Whether all of the origin could be read.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.unknown.is_empty()
+    }
+}
+
 /// A piece of the inventory, as it arrives.
 #[derive(Debug, Clone)]
 pub enum InventoryUpdate {
@@ -38,4 +94,296 @@ pub enum InventoryUpdate {
     Excluded(Vec<SecretPath>),
     /// Something could not be listed or read.
     Unknown(UnknownSubtree),
+}
+
+/// Walks all mounts of `origin`. Never fails: what cannot be read is [`Inventory::unknown`].
+pub(super) async fn survey(
+    origin: &Origin,
+    buckets: usize,
+    updates: Option<&mpsc::UnboundedSender<InventoryUpdate>>,
+) -> Inventory {
+    let walks: Vec<Arc<Walk>> = origin.mounts.iter().map(|mount| Arc::new(Walk::new(origin, mount))).collect();
+    let mut jobs: VecDeque<Job> =
+        walks.iter().map(|walk| Job { walk: Arc::clone(walk), place: Place::Folder(String::new()) }).collect();
+    let mut running = JoinSet::new();
+    let mut inventory = Inventory::empty(buckets);
+    loop {
+        // the newest jobs first: going deep before going wide keeps the queue short
+        while running.len() < origin.num_workers.max(1) {
+            let Some(job) = jobs.pop_back() else { break };
+            running.spawn(job.run());
+        }
+        let Some(ended) = running.join_next().await else { break };
+        match ended {
+            Ok(mut findings) => {
+                jobs.extend(findings.jobs.drain(..));
+                findings.add_to(&mut inventory, updates);
+            }
+            Err(error) => {
+                // A walk that panicked has told nothing: without knowing where, nothing of the origin is known.
+                tracing::error!(%error, "listing the origin failed unexpectedly");
+                for mount in &origin.mounts {
+                    let subtree =
+                        UnknownSubtree { prefix: mount.to_string(), reason: format!("internal error: {error}") };
+                    inventory.unknown.push(subtree);
+                }
+            }
+        }
+    }
+    inventory.excluded.sort_unstable();
+    inventory.unknown.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix));
+    inventory
+}
+
+/// What is known of one mount while it is walked.
+#[derive(Debug)]
+struct Walk {
+    vault: VaultClient,
+    mount: Mount,
+    filter: PathFilter,
+    /// The lowest rung allowed by configuration.
+    last_rung: u8,
+    /// The highest rung that is still worth trying.
+    rung: AtomicU8,
+    /// The highest rung that has worked; it is tried for every folder, whatever single folders refuse.
+    proven: AtomicU8,
+    /// Failures in a row because the server does not answer.
+    unanswered: AtomicUsize,
+}
+
+const SCAN: u8 = 0;
+const DETAILED: u8 = 1;
+const PLAIN: u8 = 2;
+
+#[derive(Debug)]
+struct Job {
+    walk: Arc<Walk>,
+    place: Place,
+}
+
+/// What to look at, relative to the mount.
+#[derive(Debug)]
+enum Place {
+    /// A folder: empty for the mount itself, else with a slash at its end.
+    Folder(String),
+    /// A secret that was listed without its metadata.
+    Secret(String),
+}
+
+/// What one job found.
+#[derive(Debug, Default)]
+struct Findings {
+    found: Vec<(SecretPath, Insight)>,
+    excluded: Vec<SecretPath>,
+    deleted: u64,
+    unknown: Option<UnknownSubtree>,
+    jobs: Vec<Job>,
+}
+
+impl Findings {
+    fn add_to(self, inventory: &mut Inventory, updates: Option<&mpsc::UnboundedSender<InventoryUpdate>>) {
+        if let Some(updates) = updates {
+            // a receiver that has gone away has lost interest; the survey goes on
+            if !self.found.is_empty() {
+                let _ = updates.send(InventoryUpdate::Found(self.found.clone()));
+            }
+            if !self.excluded.is_empty() {
+                let _ = updates.send(InventoryUpdate::Excluded(self.excluded.clone()));
+            }
+            if let Some(subtree) = &self.unknown {
+                let _ = updates.send(InventoryUpdate::Unknown(subtree.clone()));
+            }
+        }
+        for (path, insight) in self.found {
+            inventory.secrets.insert(path, insight);
+        }
+        inventory.excluded.extend(self.excluded);
+        inventory.deleted += self.deleted;
+        inventory.unknown.extend(self.unknown);
+    }
+}
+
+impl Walk {
+    fn new(origin: &Origin, mount: &Mount) -> Self {
+        let (first, last_rung) = match origin.listing {
+            Listing::Auto => (SCAN, PLAIN),
+            Listing::Scan => (SCAN, SCAN),
+            Listing::Detailed => (DETAILED, DETAILED),
+            Listing::Plain => (PLAIN, PLAIN),
+        };
+        Self {
+            vault: origin.vault.clone(),
+            mount: mount.clone(),
+            filter: origin.filter.clone(),
+            last_rung,
+            rung: AtomicU8::new(first),
+            proven: AtomicU8::new(u8::MAX),
+            unanswered: AtomicUsize::new(0),
+        }
+    }
+
+    /// The rungs to try for a folder, best first.
+    fn rungs(&self, folder: &str) -> Vec<u8> {
+        let first = self.rung.load(Ordering::Relaxed);
+        let mut rungs: Vec<u8> = (first..=self.last_rung).collect();
+        if folder.is_empty() && rungs.starts_with(&[SCAN, DETAILED]) {
+            rungs.swap(0, 1);
+        }
+        rungs
+    }
+
+    /// This way of listing is refused: unless it has worked elsewhere in the mount, it is not tried again.
+    fn refused(&self, rung: u8) {
+        if self.proven.load(Ordering::Relaxed) > rung && self.rung.load(Ordering::Relaxed) == rung {
+            self.rung.store((rung + 1).min(self.last_rung), Ordering::Relaxed);
+        }
+    }
+
+    fn worked(&self, rung: u8) {
+        self.proven.fetch_min(rung, Ordering::Relaxed);
+        self.unanswered.store(0, Ordering::Relaxed);
+    }
+
+    fn display(&self, place: &Place) -> String {
+        let (Place::Folder(name) | Place::Secret(name)) = place;
+        format!("{}{name}", self.mount)
+    }
+}
+
+impl Job {
+    async fn run(self) -> Findings {
+        let mut findings = Findings::default();
+        let outcome = if self.walk.unanswered.load(Ordering::Relaxed) >= GIVE_UP_AFTER {
+            Err("not asked, because the server did not answer before".to_owned())
+        } else {
+            match &self.place {
+                Place::Folder(folder) => self.folder(folder, &mut findings).await,
+                Place::Secret(name) => self.secret(name, &mut findings).await,
+            }
+        };
+        if let Err(reason) = outcome {
+            // what pages before the failing one told is true all the same
+            findings.unknown = Some(UnknownSubtree { prefix: self.walk.display(&self.place), reason });
+        }
+        findings
+    }
+
+    async fn folder(&self, folder: &str, findings: &mut Findings) -> Result<(), String> {
+        let walk = &self.walk;
+        let mut reason = String::new();
+        for rung in walk.rungs(folder) {
+            *findings = Findings::default();
+            let outcome = match rung {
+                SCAN => self.scan(folder, findings).await,
+                DETAILED => self.list_detailed(folder, findings).await,
+                _ => self.list_plain(folder, findings).await,
+            };
+            let Err(error) = outcome else {
+                walk.worked(rung);
+                return Ok(());
+            };
+            reason = error.to_string();
+            match error.kind() {
+                // This way is closed, here or altogether; a lower one may be open.
+                ErrorKind::PermissionDenied | ErrorKind::NotFound | ErrorKind::Unsupported => walk.refused(rung),
+                // Too much for one answer, perhaps: smaller ones may pass.
+                ErrorKind::Timeout | ErrorKind::Server | ErrorKind::Protocol | ErrorKind::BadRequest => {}
+                ErrorKind::Network | ErrorKind::Unavailable | ErrorKind::NoToken => {
+                    walk.unanswered.fetch_add(1, Ordering::Relaxed);
+                    break;
+                }
+                _ => break,
+            }
+        }
+        Err(reason)
+    }
+
+    async fn scan(&self, folder: &str, findings: &mut Findings) -> Result<(), VaultError> {
+        let scan = self.walk.vault.scan(&self.walk.mount, folder).await?;
+        for (name, info) in scan.secrets {
+            self.listed(&format!("{folder}{name}"), info, findings);
+        }
+        Ok(())
+    }
+
+    async fn list_detailed(&self, folder: &str, findings: &mut Findings) -> Result<(), VaultError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.walk.vault.list_detailed(&self.walk.mount, folder, after.as_deref(), PAGE).await?;
+            // A server that ignores `limit` sends all at once, one that ignores `after` the same page again.
+            let more = page.keys.len() == PAGE as usize && page.keys.first() > after.as_ref();
+            let last = page.keys.last().cloned();
+            for name in page.keys {
+                let info = page.infos.get(&name).copied();
+                self.listed(&format!("{folder}{name}"), info, findings);
+            }
+            if !more {
+                return Ok(());
+            }
+            after = last;
+        }
+    }
+
+    async fn list_plain(&self, folder: &str, findings: &mut Findings) -> Result<(), VaultError> {
+        for name in self.walk.vault.list(&self.walk.mount, folder).await? {
+            self.listed(&format!("{folder}{name}"), None, findings);
+        }
+        Ok(())
+    }
+
+    async fn secret(&self, name: &str, findings: &mut Findings) -> Result<(), String> {
+        match self.walk.vault.metadata(&SecretPath::new(&self.walk.mount, name)).await {
+            Ok(metadata) => {
+                self.walk.unanswered.store(0, Ordering::Relaxed);
+                self.listed(name, Some(metadata.key_info()), findings);
+                Ok(())
+            }
+            // deleted since it was listed
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => {
+                if matches!(error.kind(), ErrorKind::Network | ErrorKind::Unavailable | ErrorKind::NoToken) {
+                    self.walk.unanswered.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// Takes in one name of a listing: a folder (with a slash at its end) to look into, or a secret.
+    fn listed(&self, name: &str, info: Option<KeyInfo>, findings: &mut Findings) {
+        let walk = &self.walk;
+        let job = |place| Job { walk: Arc::clone(walk), place };
+        if name.ends_with('/') {
+            if walk.filter.may_admit_below(&format!("{}{name}", walk.mount)) {
+                findings.jobs.push(job(Place::Folder(name.to_owned())));
+            }
+            return;
+        }
+        let path = SecretPath::new(&walk.mount, name);
+        if !walk.filter.admits(&path) {
+            findings.excluded.push(path);
+            return;
+        }
+        match info {
+            Some(info) if info.live => findings.found.push((path, info.insight())),
+            Some(_) => findings.deleted += 1,
+            None => findings.jobs.push(job(Place::Secret(name.to_owned()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_covers_a_folder_or_one_secret() {
+        let folder = UnknownSubtree { prefix: "secret/a/".to_owned(), reason: String::new() };
+        assert!(folder.covers("secret/a/x"));
+        assert!(!folder.covers("secret/a"), "a secret may have the name of a folder beside it");
+        assert!(!folder.covers("secret/ab"));
+        let secret = UnknownSubtree { prefix: "secret/a".to_owned(), reason: String::new() };
+        assert!(secret.covers("secret/a"));
+        assert!(!secret.covers("secret/a/x"));
+    }
 }

@@ -1,14 +1,18 @@
 //! What a cycle would do: per destination the tasks, and the objections that stand against doing them.
 
+mod build;
+
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub(super) use build::build;
+
 use super::inventory::Inventory;
 use crate::kv::SecretPath;
-use crate::sync_info::{Insight, SyncInfo};
+use crate::sync_info::{Index, Insight, SyncInfo};
 
 /// The name of a destination in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -218,7 +222,7 @@ impl FromIterator<Operation> for OperationCounts {
 pub enum Objection {
     /// More deletes than `max_delete` allows.
     #[error(
-        "{deletes} of {recorded} secrets would be deleted, more than max_delete = {limit} allows; if that is meant, raise max_delete or mark fewer"
+        "{deletes} of {recorded} secrets would be deleted, more than max_delete = {limit} allows; if that is meant, raise max_delete"
     )]
     MassDelete {
         /// Deletes in the plan.
@@ -230,7 +234,7 @@ pub enum Objection {
     },
     /// The origin holds nothing, but the destination does.
     #[error(
-        "the origin holds no secret, but {recorded} are recorded here: a wiped or wrong origin looks like this; nothing is deleted"
+        "the origin holds no secret, but {recorded} are recorded here: a wiped or wrong origin looks like this; if it is meant to be empty, set max_delete = 100%"
     )]
     EmptyOrigin {
         /// Secrets recorded at the destination.
@@ -248,7 +252,7 @@ pub enum Objection {
     },
     /// A transform leads to a mount that the destination does not list.
     #[error(
-        "{origin} would go to {destination}, and no configured mount of this destination holds that path ({count} such secrets); add the mount or mend rule \"{rule}\""
+        "{origin} would go to {destination} (rule \"{rule}\"), which is in none of this destination's mounts ({count} such secrets); add the mount, mend the rule, or exclude them"
     )]
     MountNotConfigured {
         /// The first secret in question.
@@ -262,7 +266,8 @@ pub enum Objection {
     },
     /// Loopback feeding itself: what is written would be read as an origin secret again.
     #[error(
-        "loopback: {origin} goes to {destination}, which is read from the origin again and would then go to {next} ({count} such secrets); exclude the destination's paths from the origin, or keep them in another mount"
+        "loopback: {}; exclude the destination's paths from the origin, or keep them in another mount",
+        feedback(.origin, .destination, .next, *.count)
     )]
     Feedback {
         /// The first secret in question.
@@ -274,6 +279,24 @@ pub enum Objection {
         /// How many secrets are concerned.
         count: u64,
     },
+}
+
+impl Objection {
+    /// Whether it concerns how much is deleted, so that it may fall when fewer tasks are chosen.
+    pub(super) fn is_about_deletes(&self) -> bool {
+        matches!(self, Self::MassDelete { .. } | Self::EmptyOrigin { .. })
+    }
+}
+
+fn feedback(origin: &SecretPath, destination: &SecretPath, next: &SecretPath, count: u64) -> String {
+    let others = if count > 1 { format!(" ({count} such secrets)") } else { String::new() };
+    if origin == destination {
+        format!("{origin} would be copied onto itself, again in every cycle{others}")
+    } else {
+        format!(
+            "{origin} goes to {destination}, which the next cycle reads from the origin and sends to {next}{others}"
+        )
+    }
 }
 
 fn list(paths: &[SecretPath]) -> String {
@@ -295,15 +318,36 @@ pub struct DestinationPlan {
     pub excluded: Vec<SecretPath>,
     /// Secrets recorded here of which the origin could not say whether they still exist or are newer, in order.
     pub unknown: Vec<SecretPath>,
+    /// Secrets the origin no longer has whose destination path now belongs to another one: only their record goes.
+    pub superseded: Vec<SecretPath>,
     /// Why none of it may be done.
     pub objections: Vec<Objection>,
     /// The destination's sync info could not be read, so nothing can be planned. The reason.
     pub unavailable: Option<String>,
     /// What is recorded at the destination.
     pub(super) recorded: SyncInfo,
+    /// The index it was stored under.
+    pub(super) stored: Option<Index>,
 }
 
 impl DestinationPlan {
+    /// A part without tasks, because nothing is known of the destination.
+    pub(super) fn unavailable(destination: DestinationName, reason: String) -> Self {
+        Self {
+            destination,
+            tasks: Vec::new(),
+            in_sync: 0,
+            deletes_ignored: 0,
+            excluded: Vec::new(),
+            unknown: Vec::new(),
+            superseded: Vec::new(),
+            objections: Vec::new(),
+            unavailable: Some(reason),
+            recorded: SyncInfo::new(1),
+            stored: None,
+        }
+    }
+
     /// How many of each operation.
     #[must_use]
     pub fn counts(&self) -> OperationCounts {

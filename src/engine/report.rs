@@ -144,6 +144,8 @@ pub struct Failure {
     pub origin: SecretPath,
     /// Where it was to go.
     pub destination: SecretPath,
+    /// The origin's version when the plan was made; `None` for a delete.
+    pub version: Option<u64>,
     /// The class of the error.
     pub cause: Cause,
     /// The error in the server's or the system's words, with the request that met it.
@@ -231,7 +233,7 @@ impl DestinationReport {
     /// Takes in what became of one task.
     pub(super) fn fold(&mut self, outcome: &Outcome) {
         let now = Timestamp::now();
-        let Task { operation, origin, destination, .. } = &outcome.task;
+        let Task { operation, origin, destination, insight, .. } = &outcome.task;
         self.pending = self.pending.saturating_sub(1);
         self.ended = Some(now);
         match &outcome.result {
@@ -240,6 +242,7 @@ impl DestinationReport {
                 operation: *operation,
                 origin: origin.clone(),
                 destination: destination.clone(),
+                version: insight.map(|insight| insight.version),
                 cause: failed.cause,
                 message: failed.message.clone(),
                 attempts: outcome.attempts,
@@ -271,6 +274,9 @@ pub struct Report {
     pub dry_run: bool,
     /// What of the origin could not be listed or read.
     pub origin_unknown: Vec<UnknownSubtree>,
+    /// The state store refused the origin's sync info. The reason.
+    #[serde(default)]
+    pub origin_unsaved: Option<String>,
     /// One part per destination, in the configuration's order.
     pub destinations: Vec<DestinationReport>,
 }

@@ -63,6 +63,12 @@ impl UpdateTime {
     }
 }
 
+impl From<Timestamp> for UpdateTime {
+    fn from(time: Timestamp) -> Self {
+        Self(time)
+    }
+}
+
 impl FromStr for UpdateTime {
     type Err = jiff::Error;
 

@@ -22,6 +22,8 @@ pub struct Health {
     pub standby: bool,
     /// The server's version.
     pub version: String,
+    /// Names the cluster, whatever address leads to it; not told while it is sealed.
+    pub cluster_id: Option<String>,
 }
 
 /// What `auth/token/lookup-self` says.

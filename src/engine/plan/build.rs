@@ -1,0 +1,419 @@
+//! Comparing what the origin holds with what is recorded at a destination.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::{DestinationPlan, Objection, Operation, Task};
+use crate::engine::guard;
+use crate::engine::inventory::Inventory;
+use crate::engine::transform::IDENTITY;
+use crate::engine::{Destination, Origin};
+use crate::kv::SecretPath;
+use crate::sync_info::{Index, SyncInfo};
+
+/// How many origins of a collision are named.
+const NAMED: usize = 3;
+
+/// Plans for one destination. `loops_back`: it is the same Vault as the origin.
+pub(in crate::engine) fn build(
+    origin: &Origin,
+    inventory: &Inventory,
+    destination: &Destination,
+    recorded: SyncInfo,
+    stored: Option<Index>,
+    loops_back: bool,
+) -> DestinationPlan {
+    let mut builder = Builder {
+        origin,
+        inventory,
+        destination,
+        loops_back,
+        router: Router::new(destination),
+        claims: (!destination.transforms.is_empty()).then(Claims::default),
+        not_configured: None,
+        feedback: None,
+        plan: DestinationPlan {
+            destination: destination.name.clone(),
+            tasks: Vec::new(),
+            in_sync: 0,
+            deletes_ignored: 0,
+            excluded: Vec::new(),
+            unknown: Vec::new(),
+            superseded: Vec::new(),
+            objections: Vec::new(),
+            unavailable: None,
+            recorded: SyncInfo::new(1),
+            stored,
+        },
+    };
+    builder.present(&recorded);
+    builder.absent(&recorded);
+    builder.finish(recorded)
+}
+
+struct Builder<'a> {
+    origin: &'a Origin,
+    inventory: &'a Inventory,
+    destination: &'a Destination,
+    loops_back: bool,
+    router: Router<'a>,
+    /// Without transforms every secret has its own path, and there is nothing to keep track of.
+    claims: Option<Claims>,
+    not_configured: Option<Objection>,
+    feedback: Option<Objection>,
+    plan: DestinationPlan,
+}
+
+impl Builder<'_> {
+    /// What the origin has.
+    fn present(&mut self, recorded: &SyncInfo) {
+        let secrets = &self.inventory.secrets;
+        let aligned = secrets.buckets().len() == recorded.buckets().len();
+        for (at, bucket) in secrets.buckets().iter().enumerate() {
+            let equal = aligned && Arc::ptr_eq(bucket, &recorded.buckets()[at]);
+            for (path, insight) in bucket.iter() {
+                if !self.destination.filter.admits(path) {
+                    self.plan.excluded.push(path.clone());
+                    continue;
+                }
+                let Some((target, rule)) = self.claim(path) else { continue };
+                let known = if aligned { recorded.buckets()[at].get(path) } else { recorded.get(path) };
+                let operation = match known {
+                    _ if equal => None,
+                    None => Some(Operation::Add),
+                    Some(known) => insight.supersedes(known).then_some(Operation::Update),
+                };
+                match operation {
+                    None => self.plan.in_sync += 1,
+                    Some(operation) => self.plan.tasks.push(Task {
+                        operation,
+                        origin: path.clone(),
+                        destination: target,
+                        insight: Some(*insight),
+                        rule,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// What is recorded, but the origin does not have, or did not tell.
+    fn absent(&mut self, recorded: &SyncInfo) {
+        let secrets = &self.inventory.secrets;
+        let mut gone = Vec::new();
+        for (at, bucket) in recorded.buckets().iter().enumerate() {
+            let aligned = secrets.buckets().len() == recorded.buckets().len();
+            if aligned && Arc::ptr_eq(bucket, &secrets.buckets()[at]) {
+                continue;
+            }
+            for path in bucket.keys().filter(|path| secrets.get(path).is_none()) {
+                if !self.takes_part(path) {
+                    self.plan.excluded.push(path.clone());
+                } else if !self.inventory.is_known(path) {
+                    self.claim(path);
+                    self.plan.unknown.push(path.clone());
+                } else if self.destination.ignore_deletes {
+                    self.claim(path);
+                    self.plan.deletes_ignored += 1;
+                } else {
+                    gone.push(path.clone());
+                }
+            }
+        }
+        for path in gone {
+            // A path that cannot be routed any more was objected to, or its mount is no longer ours to delete in.
+            let Ok((target, rule)) = self.router.route(&path) else {
+                self.plan.excluded.push(path);
+                continue;
+            };
+            if self.claims.as_ref().is_some_and(|claims| claims.owners.contains_key(&target)) {
+                self.plan.superseded.push(path);
+                continue;
+            }
+            self.plan.tasks.push(Task {
+                operation: Operation::Delete,
+                origin: path,
+                destination: target,
+                insight: None,
+                rule,
+            });
+        }
+    }
+
+    /// Whether the configuration still covers this recorded path.
+    fn takes_part(&self, path: &SecretPath) -> bool {
+        self.origin.mounts.iter().any(|mount| mount.as_str() == path.mount())
+            && self.origin.filter.admits(path)
+            && self.destination.filter.admits(path)
+    }
+
+    /// Where a secret goes, noting who goes there and what stands against it.
+    fn claim(&mut self, path: &SecretPath) -> Option<(SecretPath, Arc<str>)> {
+        let (target, rule) = match self.router.route(path) {
+            Ok(route) => route,
+            Err(Unroutable { data_path, rule }) => {
+                let objection = self.not_configured.get_or_insert_with(|| Objection::MountNotConfigured {
+                    origin: path.clone(),
+                    destination: data_path,
+                    rule: rule.to_string(),
+                    count: 0,
+                });
+                if let Objection::MountNotConfigured { count, .. } = objection {
+                    *count += 1;
+                }
+                return None;
+            }
+        };
+        if let Some(claims) = &mut self.claims {
+            claims.add(&target, path);
+        }
+        if self.loops_back && self.takes_part(&target) {
+            let next = self.router.route(&target).map_or_else(|_| target.clone(), |(next, _)| next);
+            let objection = self.feedback.get_or_insert_with(|| Objection::Feedback {
+                origin: path.clone(),
+                destination: target.clone(),
+                next,
+                count: 0,
+            });
+            if let Objection::Feedback { count, .. } = objection {
+                *count += 1;
+            }
+        }
+        Some((target, rule))
+    }
+
+    fn finish(mut self, recorded: SyncInfo) -> DestinationPlan {
+        let plan = &mut self.plan;
+        plan.tasks.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
+        plan.excluded.sort_unstable();
+        plan.unknown.sort_unstable();
+        plan.objections.extend(self.not_configured);
+        plan.objections.extend(self.feedback);
+        plan.objections.extend(self.claims.and_then(Claims::objection));
+        plan.recorded = recorded;
+        plan.objections.extend(guard::deletes(plan, self.inventory, self.destination.max_delete));
+        self.plan
+    }
+}
+
+/// From origin paths to paths in the destination's configured mounts.
+struct Router<'a> {
+    destination: &'a Destination,
+    identity: Arc<str>,
+}
+
+struct Unroutable {
+    data_path: String,
+    rule: Arc<str>,
+}
+
+impl<'a> Router<'a> {
+    fn new(destination: &'a Destination) -> Self {
+        Self { destination, identity: IDENTITY.into() }
+    }
+
+    fn route(&self, path: &SecretPath) -> Result<(SecretPath, Arc<str>), Unroutable> {
+        let mounts = &self.destination.mounts;
+        let (data_path, rule) = match self.destination.transforms.apply_rules(path) {
+            None if mounts.iter().any(|mount| mount.as_str() == path.mount()) => {
+                return Ok((path.clone(), Arc::clone(&self.identity)));
+            }
+            None => (path.data_path().to_owned(), Arc::clone(&self.identity)),
+            Some(mapping) => (mapping.data_path, mapping.rule),
+        };
+        match SecretPath::parse_data(&data_path, mounts) {
+            Ok(target) if mounts.iter().any(|mount| mount.as_str() == target.mount()) => Ok((target, rule)),
+            _ => Err(Unroutable { data_path, rule }),
+        }
+    }
+}
+
+/// Which origin secret is written to which destination path.
+#[derive(Default)]
+struct Claims {
+    owners: HashMap<SecretPath, SecretPath>,
+    collisions: BTreeMap<SecretPath, Vec<SecretPath>>,
+}
+
+impl Claims {
+    fn add(&mut self, target: &SecretPath, origin: &SecretPath) {
+        if let Some(first) = self.owners.get(target) {
+            let origins = self.collisions.entry(target.clone()).or_insert_with(|| vec![first.clone()]);
+            origins.push(origin.clone());
+        } else {
+            self.owners.insert(target.clone(), origin.clone());
+        }
+    }
+
+    fn objection(self) -> Option<Objection> {
+        let collisions = self.collisions.len() as u64;
+        let (destination, mut origins) = self.collisions.into_iter().next()?;
+        origins.sort_unstable();
+        origins.truncate(NAMED);
+        Some(Objection::Collision { destination, origins, collisions })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing;
+    use crate::engine::{Destination, MaxDelete, Rule, Transforms, UnknownSubtree};
+    use crate::kv::{Mount, PathFilter};
+
+    fn mount() -> Mount {
+        Mount::parse("secret").expect("a mount")
+    }
+
+    fn info(entries: &[(&str, u64)]) -> SyncInfo {
+        let mut info = SyncInfo::new(3);
+        for (name, version) in entries {
+            info.insert(SecretPath::new(&mount(), name), testing::insight(*version));
+        }
+        info
+    }
+
+    fn inventory(entries: &[(&str, u64)]) -> Inventory {
+        Inventory { secrets: info(entries), ..Inventory::empty(3) }
+    }
+
+    fn destination(change: impl FnOnce(&mut Destination)) -> Destination {
+        let mut destination = testing::destination("there", &mount());
+        destination.max_delete = MaxDelete::Percent(100.0);
+        change(&mut destination);
+        destination
+    }
+
+    fn plan(
+        inventory: &Inventory,
+        destination: &Destination,
+        recorded: &SyncInfo,
+        loops_back: bool,
+    ) -> DestinationPlan {
+        build(&testing::origin(&mount()), inventory, destination, recorded.clone(), None, loops_back)
+    }
+
+    fn tasks(plan: &DestinationPlan) -> Vec<String> {
+        plan.tasks.iter().map(|task| format!("{} {}", task.operation.state().symbol(), task.origin.name())).collect()
+    }
+
+    fn rule(from: &str, to: &str) -> Transforms {
+        let rule = Rule { name: "move".to_owned(), from: from.to_owned(), to: to.to_owned() };
+        Transforms::new(&[rule]).expect("a valid rule")
+    }
+
+    #[test]
+    fn add_update_delete_as_v03_decides() {
+        let origin = inventory(&[("new", 1), ("newer", 3), ("same", 2), ("older", 1)]);
+        let recorded = info(&[("newer", 2), ("same", 2), ("older", 2), ("gone", 1)]);
+        let plan = plan(&origin, &destination(|_| {}), &recorded, false);
+        assert_eq!(tasks(&plan), ["- gone", "+ new", "* newer"]);
+        assert_eq!(plan.in_sync, 2);
+        assert_eq!(plan.objections, []);
+    }
+
+    #[test]
+    fn what_is_unknown_is_never_deleted() {
+        let mut origin = inventory(&[("kept/a", 1)]);
+        origin.unknown.push(UnknownSubtree { prefix: "secret/team/".to_owned(), reason: "denied".to_owned() });
+        let recorded = info(&[("kept/a", 1), ("kept/gone", 1), ("team/x", 1), ("team/deep/y", 1)]);
+        let plan = plan(&origin, &destination(|_| {}), &recorded, false);
+        assert_eq!(tasks(&plan), ["- kept/gone"]);
+        let unknown: Vec<&str> = plan.unknown.iter().map(SecretPath::name).collect();
+        assert_eq!(unknown, ["team/deep/y", "team/x"]);
+    }
+
+    #[test]
+    fn excluded_secrets_are_left_alone() {
+        let origin = inventory(&[("a", 2), ("tmp/new", 1), ("tmp/newer", 2)]);
+        let recorded = info(&[("a", 1), ("tmp/newer", 1), ("tmp/gone", 1)]);
+        let there = destination(|there| {
+            there.filter = PathFilter::new(&[], &["secret/tmp/**".to_owned()], &[mount()]).expect("a glob");
+        });
+        let plan = plan(&origin, &there, &recorded, false);
+        assert_eq!(tasks(&plan), ["* a"]);
+        assert_eq!(plan.excluded.len(), 3);
+    }
+
+    #[test]
+    fn a_mount_that_is_no_longer_configured_is_left_alone() {
+        let mut recorded = info(&[("a", 1)]);
+        recorded.insert(SecretPath::new(&Mount::parse("old").expect("a mount"), "x"), testing::insight(1));
+        let plan = plan(&inventory(&[("a", 1)]), &destination(|_| {}), &recorded, false);
+        assert_eq!(tasks(&plan), [""; 0]);
+        assert_eq!(plan.excluded.len(), 1);
+    }
+
+    #[test]
+    fn deletes_can_be_ignored() {
+        let plan = plan(&inventory(&[]), &destination(|there| there.ignore_deletes = true), &info(&[("a", 1)]), false);
+        assert_eq!((tasks(&plan), plan.deletes_ignored), (Vec::new(), 1));
+    }
+
+    #[test]
+    fn too_many_deletes_and_an_empty_origin_are_objected_to() {
+        let recorded = info(&[("a", 1), ("b", 1), ("c", 1)]);
+        let there = destination(|there| there.max_delete = MaxDelete::Count(1));
+        let few = plan(&inventory(&[("a", 1)]), &there, &recorded, false);
+        assert!(matches!(few.objections[..], [Objection::MassDelete { deletes: 2, recorded: 3, .. }]));
+        let none = plan(&inventory(&[]), &there, &recorded, false);
+        assert!(matches!(none.objections[..], [Objection::EmptyOrigin { recorded: 3 }]));
+    }
+
+    #[test]
+    fn two_secrets_for_one_path_collide() {
+        let origin = inventory(&[("a/x", 1), ("b/x", 1), ("c", 1)]);
+        let there =
+            destination(|there| there.transforms = rule("^secret/data/[ab]/(?P<rest>.*)$", "secret/data/${rest}"));
+        let plan = plan(&origin, &there, &info(&[]), false);
+        let [Objection::Collision { destination, origins, collisions: 1 }] = &plan.objections[..] else {
+            panic!("{:?}", plan.objections);
+        };
+        assert_eq!(destination.to_string(), "secret/x");
+        assert_eq!(origins.len(), 2);
+    }
+
+    #[test]
+    fn a_moved_secret_is_not_deleted_where_it_now_belongs() {
+        let there =
+            destination(|there| there.transforms = rule("^secret/data/[ab]/(?P<rest>.*)$", "secret/data/${rest}"));
+        let plan = plan(&inventory(&[("b/x", 1)]), &there, &info(&[("a/x", 4)]), false);
+        assert_eq!(tasks(&plan), ["+ b/x"]);
+        assert_eq!(plan.superseded.len(), 1);
+    }
+
+    #[test]
+    fn a_path_outside_of_the_mounts_is_objected_to() {
+        let there = destination(|there| there.transforms = rule("^secret/data/(?P<rest>a.*)$", "other/data/${rest}"));
+        let plan = plan(&inventory(&[("a1", 1), ("a2", 1), ("b", 1)]), &there, &info(&[]), false);
+        let [Objection::MountNotConfigured { destination, rule, count: 2, .. }] = &plan.objections[..] else {
+            panic!("{:?}", plan.objections);
+        };
+        assert!(destination.starts_with("other/data/a"), "{destination}");
+        assert_eq!(rule, "move");
+    }
+
+    #[test]
+    fn a_loop_that_feeds_itself_is_objected_to() {
+        let copy =
+            |there: &mut Destination| there.transforms = rule("^secret/data/(?P<rest>.*)$", "secret/data/copy/${rest}");
+        let feeding = plan(&inventory(&[("a", 1)]), &destination(copy), &info(&[]), true);
+        assert!(matches!(feeding.objections[..], [Objection::Feedback { count: 1, .. }]), "{:?}", feeding.objections);
+        assert!(feeding.objections[0].to_string().contains("secret/copy/copy/a"), "{}", feeding.objections[0]);
+
+        let elsewhere = plan(&inventory(&[("a", 1)]), &destination(copy), &info(&[]), false);
+        assert_eq!(elsewhere.objections, [], "another Vault is no loop");
+
+        let onto_itself = plan(&inventory(&[("a", 1)]), &destination(|_| {}), &info(&[]), true);
+        assert!(onto_itself.objections[0].to_string().contains("onto itself"), "{}", onto_itself.objections[0]);
+    }
+
+    #[test]
+    fn equal_buckets_are_shared_and_different_bucket_counts_do_not_matter() {
+        let origin = inventory(&[("a", 1), ("b", 2), ("c", 3)]);
+        let shared = plan(&origin, &destination(|_| {}), &origin.secrets.clone(), false);
+        assert_eq!((shared.in_sync, tasks(&shared).len()), (3, 0));
+        let spread = plan(&origin, &destination(|_| {}), &origin.secrets.with_buckets(7), false);
+        assert_eq!((spread.in_sync, tasks(&spread).len()), (3, 0));
+    }
+}

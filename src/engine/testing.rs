@@ -1,0 +1,86 @@
+//! Sides for tests that contact nobody.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Destination, DestinationName, Listing, MaxDelete, Origin, Transforms};
+use crate::http::HttpSettings;
+use crate::kv::{Mount, PathFilter};
+use crate::state::{StateError, StateStore};
+use crate::sync_info::{EngineKind, Insight};
+use crate::vault::{Auth, VaultClient, VaultSettings};
+
+#[derive(Debug)]
+struct NoStore;
+
+#[async_trait]
+impl StateStore for NoStore {
+    fn location(&self) -> String {
+        "nowhere".to_owned()
+    }
+
+    fn value_limit(&self) -> usize {
+        usize::MAX
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(None)
+    }
+
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+        Ok(vec![None; keys.len()])
+    }
+
+    async fn put(&self, _: Vec<(String, Vec<u8>)>) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    async fn list(&self, _: &str) -> Result<Vec<String>, StateError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: &[String]) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+fn vault() -> VaultClient {
+    let http = HttpSettings { address: "http://127.0.0.1:1".to_owned(), ..HttpSettings::default() };
+    let auth = Auth::Token(zeroize::Zeroizing::new("none".to_owned()));
+    VaultClient::new(VaultSettings { http, namespace: None, auth }).expect("valid settings")
+}
+
+pub(crate) fn insight(version: u64) -> Insight {
+    let update_time = format!("2026-01-01T00:00:{version:02}Z").parse().expect("a time");
+    Insight { version, update_time, kind: EngineKind::KvV2 }
+}
+
+pub(crate) fn origin(mount: &Mount) -> Origin {
+    Origin {
+        vault: vault(),
+        mounts: vec![mount.clone()],
+        filter: PathFilter::default(),
+        store: Arc::new(NoStore),
+        sync_path: "vsync/".to_owned(),
+        num_buckets: None,
+        num_workers: 4,
+        listing: Listing::Auto,
+    }
+}
+
+pub(crate) fn destination(name: &str, mount: &Mount) -> Destination {
+    Destination {
+        name: DestinationName::new(name),
+        vault: vault(),
+        mounts: vec![mount.clone()],
+        filter: PathFilter::default(),
+        transforms: Transforms::default(),
+        store: Arc::new(NoStore),
+        sync_path: format!("vsync/{name}/"),
+        num_buckets: None,
+        num_workers: 4,
+        max_delete: MaxDelete::default(),
+        ignore_deletes: false,
+    }
+}
