@@ -246,7 +246,9 @@ impl VaultClient {
         if is_empty_folder(target, &answer) {
             return Ok(DetailedPage::default());
         }
-        let DetailedAnswer { keys, infos } = detailed(target, &answer, Keep::AllKeys)?;
+        let DetailedAnswer { keys, mut infos } = detailed(target, &answer, Keep::AllKeys)?;
+        // OpenBao gives a folder the metadata of the secret of the same name.
+        infos.retain(|(name, _)| !name.ends_with('/'));
         Ok(DetailedPage { keys, infos: infos.into_iter().filter_map(|(name, info)| Some((name, info?))).collect() })
     }
 
