@@ -1,6 +1,5 @@
 //! A destination's part of a cycle: its tasks, its workers, what has become of them, and its sync info.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::Destination;
@@ -22,8 +21,8 @@ pub(super) struct Lane {
     pub(super) alive: Vec<bool>,
     pub(super) report: DestinationReport,
     recorded: SyncInfo,
-    /// Buckets that differ from what is saved.
-    changed: BTreeSet<usize>,
+    /// Whether something was recorded since the last save began, or that save failed.
+    changed: bool,
     /// Away while a save is under way.
     writer: Option<SyncInfoWriter>,
 }
@@ -34,13 +33,12 @@ pub(super) struct Save {
     pub(super) lane: usize,
     writer: SyncInfoWriter,
     info: SyncInfo,
-    changed: BTreeSet<usize>,
     result: Result<bool, StateError>,
 }
 
 impl Save {
     pub(super) async fn run(mut self) -> Self {
-        self.result = self.writer.save(&mut self.info, &self.changed).await;
+        self.result = self.writer.save(&mut self.info).await;
         self
     }
 }
@@ -65,13 +63,13 @@ impl Lane {
             slots: Vec::new(),
             alive: Vec::new(),
             recorded: plan.recorded,
-            changed: BTreeSet::new(),
+            changed: !dry_run && !plan.superseded.is_empty(),
             writer: Some(writer),
             destination,
         };
         if !dry_run {
             for path in &plan.superseded {
-                lane.changed.insert(lane.recorded.remove(path));
+                lane.recorded.remove(path);
             }
         }
         lane
@@ -82,10 +80,12 @@ impl Lane {
         self.report.fold(outcome);
         match outcome.result {
             Ok(Done::Written(insight)) => {
-                self.changed.insert(self.recorded.insert(outcome.task.origin.clone(), insight));
+                self.recorded.insert(outcome.task.origin.clone(), insight);
+                self.changed = true;
             }
             Ok(Done::Deleted) => {
-                self.changed.insert(self.recorded.remove(&outcome.task.origin));
+                self.recorded.remove(&outcome.task.origin);
+                self.changed = true;
             }
             Ok(Done::Possible) | Err(_) => {}
         }
@@ -93,12 +93,12 @@ impl Lane {
 
     /// What there is to save, unless nothing has changed or a save is under way.
     pub(super) fn begin_save(&mut self, lane: usize) -> Option<Save> {
-        if self.changed.is_empty() {
+        if !self.changed {
             return None;
         }
         let writer = self.writer.take()?;
-        let changed = std::mem::take(&mut self.changed);
-        Some(Save { lane, writer, info: self.recorded.clone(), changed, result: Ok(false) })
+        self.changed = false;
+        Some(Save { lane, writer, info: self.recorded.clone(), result: Ok(false) })
     }
 
     /// Takes in how a save ended; the reason if it failed.
@@ -108,12 +108,11 @@ impl Lane {
         if count != self.recorded.buckets().len() {
             // it has grown while being saved, and meanwhile went on to change in its old form
             self.recorded = self.recorded.with_buckets(count);
-            self.changed = (0..count).collect();
         }
         match save.result {
             Ok(_) => self.report.unsaved = None,
             Err(error) => {
-                self.changed.extend(save.changed);
+                self.changed = true;
                 self.report.unsaved = Some(error.to_string());
             }
         }
@@ -121,7 +120,7 @@ impl Lane {
     }
 
     pub(super) fn has_unsaved(&self) -> bool {
-        !self.changed.is_empty() || self.writer.is_none()
+        self.changed || self.writer.is_none()
     }
 
     pub(super) fn progress(&self) -> DestinationProgress {

@@ -1,6 +1,6 @@
 //! The coordinator of a cycle.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -283,7 +283,7 @@ impl Run {
                     }
                     stored.map(|stored| stored.index)
                 };
-                SyncInfoWriter::new(state, index.as_ref()).save(&mut info, &BTreeSet::new()).await
+                SyncInfoWriter::new(state, index.as_ref()).save(&mut info).await
             };
             let error = saved.await.err()?;
             tracing::error!("the origin's state was not saved: {error}");
