@@ -23,11 +23,10 @@ use backon::Retryable;
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::{Method, Url, header};
-use tokio::time::Instant;
 
 pub use error::{HttpError, HttpErrorKind};
 pub use request::{Repeat, Request};
-pub use response::Response;
+pub use response::{Incoming, Reading, Response};
 pub use settings::{HttpSettings, TlsSettings};
 
 use crate::text::sanitize;
@@ -122,12 +121,40 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`] when there was no complete answer.
     pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
+        let done = self.attempt(&request, async |incoming| retry::settle(incoming.collect().await?)).await;
+        done.or_else(retry::Failure::into_result)
+    }
+
+    /// As [`HttpClient::send`], but a successful answer is given to `read` while it comes in, on a thread of its own, so
+    /// that it need not fit into memory. What `read` has read is thrown away when the rest does not come.
+    ///
+    /// # Errors
+    /// [`HttpError`] when there was no complete answer.
+    pub async fn send_reading<T: Send + 'static>(
+        &self,
+        request: Request,
+        read: fn(Incoming) -> T,
+    ) -> Result<Reading<T>, HttpError> {
+        let done = self
+            .attempt(&request, async |incoming| {
+                if incoming.status().is_success() {
+                    return Ok(Reading::Read(incoming.read_with(read).await?));
+                }
+                retry::settle(incoming.collect().await?).map(Reading::Refused)
+            })
+            .await;
+        done.or_else(|failure| failure.into_result().map(Reading::Refused))
+    }
+
+    async fn attempt<T, F: Future<Output = Result<T, retry::Failure>>>(
+        &self,
+        request: &Request,
+        finish: impl Fn(response::Begun) -> F,
+    ) -> Result<T, retry::Failure> {
         let url = request.url(&self.shared.base)?;
-        let send = || async {
-            let answer = self.send_once(&request, &url).await?;
-            if retry::is_transient_status(answer.status) { Err(retry::Failure::Answer(answer)) } else { Ok(answer) }
-        };
-        send.retry(retry::backoff(self.shared.max_retries))
+        let attempt = || async { finish(self.begin(request, &url).await?).await };
+        attempt
+            .retry(retry::backoff(self.shared.max_retries))
             .when(|failure| failure.may_repeat(request.repeat))
             .adjust(retry::honour_retry_after)
             .notify(|failure, pause| {
@@ -140,10 +167,10 @@ impl HttpClient {
                 );
             })
             .await
-            .or_else(retry::Failure::into_result)
     }
 
-    async fn send_once(&self, request: &Request, url: &Url) -> Result<Response, HttpError> {
+    /// Sends a request once and waits for the head of its answer.
+    async fn begin(&self, request: &Request, url: &Url) -> Result<response::Begun, HttpError> {
         let shared = &*self.shared;
         if let Some(limiter) = &shared.limiter {
             limiter.until_ready().await;
@@ -162,35 +189,12 @@ impl HttpClient {
         } else if matches!(request.method, Method::POST | Method::PUT) {
             *outgoing.body_mut() = Some(Bytes::new().into());
         }
-
-        let limit = request.timeout.unwrap_or(shared.timeout);
-        let mut deadline = Instant::now() + limit;
-        let mut incoming = in_time(deadline, limit, shared.client.execute(outgoing)).await?;
-        if incoming.status().is_redirection() {
-            return Err(HttpError::redirect(url, incoming.headers()));
+        let patience = response::Patience::new(request.timeout.unwrap_or(shared.timeout), request.long_answer);
+        let answer = patience.wait(shared.client.execute(outgoing)).await?;
+        if answer.status().is_redirection() {
+            return Err(HttpError::redirect(url, answer.headers()));
         }
-        let mut body = response::Collector::with_expected_len(incoming.content_length());
-        loop {
-            if request.long_answer {
-                deadline = Instant::now() + limit;
-            }
-            match in_time(deadline, limit, incoming.chunk()).await? {
-                Some(chunk) => body.push(chunk),
-                None => break,
-            }
-        }
-        Ok(Response { status: incoming.status(), headers: incoming.headers().clone(), body: body.finish() })
-    }
-}
-
-async fn in_time<T>(
-    deadline: Instant,
-    limit: Duration,
-    work: impl Future<Output = Result<T, reqwest::Error>>,
-) -> Result<T, HttpError> {
-    match tokio::time::timeout_at(deadline, work).await {
-        Ok(done) => done.map_err(|error| HttpError::from_transport(&error)),
-        Err(_) => Err(HttpError::timeout(limit)),
+        Ok(response::Begun::new(answer, patience))
     }
 }
 

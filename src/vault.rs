@@ -20,7 +20,7 @@ pub use error::{ErrorKind, VaultError};
 pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, WrittenVersion};
 pub use sys::{Health, MountInfo, TokenInfo};
 
-use crate::http::{Attempts, HttpClient, HttpSettings, Repeat, Request, Response};
+use crate::http::{Attempts, HttpClient, HttpSettings, Incoming, Reading, Repeat, Request, Response};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -106,22 +106,44 @@ impl VaultClient {
         }
     }
 
-    async fn send_as(&self, target: Target<'_>, request: Request, token: &auth::Token) -> Result<Response, VaultError> {
-        self.send_bare(target, self.in_namespace(request).header(TOKEN, token.header())).await
+    /// As [`Self::send`], for an answer that is read while it comes in.
+    async fn send_reading<T: Send + 'static>(
+        &self,
+        target: Target<'_>,
+        request: Request,
+        read: fn(Incoming) -> T,
+    ) -> Result<Reading<T>, VaultError> {
+        let token = self.shared.tokens.current(self).await?;
+        let send = async |token: &auth::Token| {
+            let request = self.complete(request.clone()).header(TOKEN, token.header());
+            self.http.send_reading(request, read).await.map_err(|error| target.transport(&error))
+        };
+        match send(&token).await? {
+            Reading::Refused(answer) if answer.status == StatusCode::FORBIDDEN => {
+                match self.shared.tokens.replace(self, &token).await? {
+                    Some(newer) => send(&newer).await,
+                    None => Ok(Reading::Refused(answer)),
+                }
+            }
+            reading => Ok(reading),
+        }
     }
 
-    fn in_namespace(&self, request: Request) -> Request {
+    async fn send_as(&self, target: Target<'_>, request: Request, token: &auth::Token) -> Result<Response, VaultError> {
+        self.send_bare(target, request.header(TOKEN, token.header())).await
+    }
+
+    /// Sends a request without a token.
+    async fn send_bare(&self, target: Target<'_>, request: Request) -> Result<Response, VaultError> {
+        self.http.send(self.complete(request)).await.map_err(|error| target.transport(&error))
+    }
+
+    fn complete(&self, request: Request) -> Request {
+        let request = request.header(REQUEST, HeaderValue::from_static("true"));
         match &self.shared.namespace {
             Some(namespace) => request.header(NAMESPACE, namespace.clone()),
             None => request,
         }
-    }
-
-    async fn send_bare(&self, target: Target<'_>, request: Request) -> Result<Response, VaultError> {
-        self.http
-            .send(request.header(REQUEST, HeaderValue::from_static("true")))
-            .await
-            .map_err(|error| target.transport(&error))
     }
 }
 

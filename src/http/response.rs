@@ -1,9 +1,17 @@
 //! An answer, and how its body is gathered without leaving copies in memory.
 
-use bytes::Bytes;
+use std::future::Future;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use zeroize::{Zeroize, Zeroizing};
+
+use super::{HttpError, HttpErrorKind};
 
 /// A complete answer. There is no `Debug`: the body may hold secrets.
 pub struct Response {
@@ -13,6 +21,115 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Zeroizing<Vec<u8>>,
+}
+
+/// What became of a request whose answer was read as it came in.
+pub enum Reading<T> {
+    /// The status was a success: what was made of the whole body.
+    Read(T),
+    /// Any other answer.
+    Refused(Response),
+}
+
+/// How long to wait, for the whole answer or for each part of it.
+pub(super) struct Patience {
+    limit: Duration,
+    per_part: bool,
+    deadline: Instant,
+}
+
+impl Patience {
+    pub(super) fn new(limit: Duration, per_part: bool) -> Self {
+        Self { limit, per_part, deadline: Instant::now() + limit }
+    }
+
+    pub(super) async fn wait<T>(&self, work: impl Future<Output = Result<T, reqwest::Error>>) -> Result<T, HttpError> {
+        let deadline = if self.per_part { Instant::now() + self.limit } else { self.deadline };
+        match tokio::time::timeout_at(deadline, work).await {
+            Ok(done) => done.map_err(|error| HttpError::from_transport(&error)),
+            Err(_) => Err(HttpError::timeout(self.limit)),
+        }
+    }
+}
+
+/// An answer whose body has not been received yet.
+pub(super) struct Begun {
+    answer: reqwest::Response,
+    patience: Patience,
+}
+
+impl Begun {
+    pub(super) fn new(answer: reqwest::Response, patience: Patience) -> Self {
+        Self { answer, patience }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.answer.status()
+    }
+
+    pub(super) async fn collect(mut self) -> Result<Response, HttpError> {
+        let mut body = Collector::with_expected_len(self.answer.content_length());
+        while let Some(part) = self.patience.wait(self.answer.chunk()).await? {
+            body.push(part);
+        }
+        Ok(Response { status: self.answer.status(), headers: self.answer.headers().clone(), body: body.finish() })
+    }
+
+    pub(super) async fn read_with<T: Send + 'static>(mut self, read: fn(Incoming) -> T) -> Result<T, HttpError> {
+        let (sender, parts) = mpsc::channel(PARTS_AHEAD);
+        let reader = tokio::task::spawn_blocking(move || read(Incoming { parts, part: Bytes::new(), ended: false }));
+        loop {
+            match self.patience.wait(self.answer.chunk()).await {
+                Ok(Some(part)) => {
+                    if sender.send(Some(part)).await.is_err() {
+                        // It has seen enough: what it says counts.
+                        break;
+                    }
+                }
+                Ok(None) => {
+                    // It may have seen enough.
+                    let _ = sender.send(None).await;
+                    break;
+                }
+                // The reader sees an error where the rest should be, and its work is thrown away.
+                Err(error) => return Err(error),
+            }
+        }
+        drop(sender);
+        reader.await.map_err(|error| HttpError::new(HttpErrorKind::CutOff, format!("reading the answer: {error}")))
+    }
+}
+
+/// How many parts of a body may wait for the reader.
+const PARTS_AHEAD: usize = 16;
+
+/// A body as it comes in, for a thread that may block.
+pub struct Incoming {
+    /// The end is sent as `None`; a channel that closes before was cut off.
+    parts: mpsc::Receiver<Option<Bytes>>,
+    part: Bytes,
+    ended: bool,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.part.is_empty() {
+            if self.ended {
+                return Ok(0);
+            }
+            match self.parts.blocking_recv() {
+                Some(Some(part)) => self.part = part,
+                Some(None) => {
+                    self.ended = true;
+                    return Ok(0);
+                }
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
+        let count = buffer.len().min(self.part.len());
+        self.part.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
 }
 
 /// A server's claim about the length is trusted up to here; beyond it the buffer grows as data comes in.

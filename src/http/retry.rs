@@ -23,7 +23,7 @@ pub(super) fn backoff(max_retries: u32) -> ExponentialBuilder {
 
 /// An attempt that may be followed by another.
 pub(super) enum Failure {
-    Answer(Response),
+    Answer(Box<Response>),
     Error(HttpError),
 }
 
@@ -61,13 +61,18 @@ impl Failure {
     /// Out of attempts: an answer is an answer, whatever its status.
     pub(super) fn into_result(self) -> Result<Response, HttpError> {
         match self {
-            Self::Answer(answer) => Ok(answer),
+            Self::Answer(answer) => Ok(*answer),
             Self::Error(error) => Err(error),
         }
     }
 }
 
-pub(super) fn is_transient_status(status: StatusCode) -> bool {
+/// Tells an answer that may be better next time from one that is final.
+pub(super) fn settle(answer: Response) -> Result<Response, Failure> {
+    if is_transient_status(answer.status) { Err(Failure::Answer(Box::new(answer))) } else { Ok(answer) }
+}
+
+fn is_transient_status(status: StatusCode) -> bool {
     is_unprocessed_status(status)
         || matches!(status, StatusCode::INTERNAL_SERVER_ERROR | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
 }
@@ -121,7 +126,8 @@ mod tests {
     #[test]
     fn writes_are_repeated_only_where_nothing_was_processed() {
         let answer = |status| {
-            Failure::Answer(Response { status, headers: HeaderMap::new(), body: zeroize::Zeroizing::new(Vec::new()) })
+            let body = zeroize::Zeroizing::default();
+            Failure::Answer(Box::new(Response { status, headers: HeaderMap::new(), body }))
         };
         let error = |kind| Failure::Error(HttpError::new(kind, String::new()));
         for status in [412, 429, 503] {

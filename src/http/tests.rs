@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -144,6 +145,26 @@ async fn a_short_body_is_never_a_success() {
         assert_eq!(error.kind(), HttpErrorKind::CutOff);
         assert!(error.to_string().starts_with("the answer was cut off"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_body_is_read_while_it_comes_in() {
+    fn to_text(mut body: Incoming) -> std::io::Result<String> {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut body, &mut text).map(|_| text)
+    }
+    let refused = "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnone";
+    let server = Server::start(&[SEALED, CUT_OFF, CUT_OFF_CHUNKED, OK, refused, CUT_OFF]).await;
+    let Ok(Reading::Read(Ok(text))) = server.client().send_reading(get(Repeat::Safe), to_text).await else {
+        panic!("no answer");
+    };
+    assert_eq!((text.as_str(), server.requests().len()), ("ok", 4));
+    let Ok(Reading::Refused(answer)) = server.client().send_reading(get(Repeat::Safe), to_text).await else {
+        panic!("no answer");
+    };
+    assert_eq!((answer.status.as_u16(), answer.body.as_slice()), (404, b"none".as_slice()));
+    let error = server.client().send_reading(get(Repeat::Never), to_text).await.err().expect("an error");
+    assert_eq!(error.kind(), HttpErrorKind::CutOff);
 }
 
 #[tokio::test]

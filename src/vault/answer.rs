@@ -7,6 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::de::Read;
 use serde_json::value::RawValue;
 
 use super::kv2::{KeyInfo, Metadata, VersionInfo};
@@ -132,9 +133,9 @@ pub(super) enum Keep {
 }
 
 impl DetailedAnswer {
-    /// Reads the whole answer.
-    pub(super) fn parse(body: &[u8], keep: Keep, now: Timestamp) -> Result<Self, serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_slice(body);
+    /// Reads the whole answer. An error of `serde_json`'s category I/O means that it did not come whole.
+    pub(super) fn parse<'de>(json: impl Read<'de>, keep: Keep, now: Timestamp) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::new(json);
         let mut answer = OuterSeed { keep, now }.deserialize(&mut json)?;
         json.end()?;
         if keep == Keep::KeysWithoutInfo {
@@ -269,7 +270,7 @@ impl<'de> Visitor<'de> for InfosSeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut infos = Vec::new();
-        while let Some((Text(name), detail)) = map.next_entry::<_, Option<Detail<'de>>>()? {
+        while let Some((Text(name), detail)) = map.next_entry::<_, Option<Detail>>()? {
             infos.push((name.into_owned(), detail.and_then(|detail| detail.key_info(self.0))));
         }
         Ok(infos)
@@ -278,46 +279,84 @@ impl<'de> Visitor<'de> for InfosSeed {
 
 /// One secret's metadata in a detailed listing; for a folder, empty.
 #[derive(Deserialize)]
-struct Detail<'a> {
+struct Detail {
     current_version: Option<u64>,
-    #[serde(borrow)]
-    updated_time: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    versions: Option<NewestVersion<'a>>,
+    updated_time: Option<Time>,
+    versions: Option<NewestVersion>,
 }
 
-impl Detail<'_> {
+impl Detail {
     /// `None` when it does not say enough to be sure.
     fn key_info(&self, now: Timestamp) -> Option<KeyInfo> {
         let version = self.current_version?;
-        let updated_time = self.updated_time.as_ref()?.0.parse().ok()?;
-        let newest = self.versions.as_ref()?;
-        let live = match &newest.0 {
-            Some((number, state)) if *number == version => {
-                is_live(state.destroyed, deletion_time(&state.deletion_time.0).ok()?, now)
-            }
+        let updated_time = match self.updated_time? {
+            Time::At(time) => time.into(),
+            Time::Never | Time::Unclear => return None,
+        };
+        let live = match self.versions.as_ref()?.0 {
+            Some((number, state)) if number == version => is_live(state.destroyed, state.deletion_time.ahead()?, now),
             _ => false,
         };
         Some(KeyInfo { version, updated_time, live: version > 0 && live })
     }
 }
 
-/// Of a map of versions, the one with the highest number.
-struct NewestVersion<'a>(Option<(u64, VersionState<'a>)>);
+/// A time that is read in place, without keeping its text. One that makes no sense spoils its own secret, not the whole
+/// listing.
+#[derive(Clone, Copy)]
+enum Time {
+    Never,
+    At(Timestamp),
+    Unclear,
+}
 
-#[derive(Deserialize)]
-struct VersionState<'a> {
-    #[serde(borrow)]
-    deletion_time: Text<'a>,
+impl Time {
+    /// `None` if it is not clear, `Some(None)` if there is none.
+    #[allow(clippy::option_option, reason = "lives for one line")]
+    fn ahead(self) -> Option<Option<Timestamp>> {
+        match self {
+            Self::Never => Some(None),
+            Self::At(time) => Some(Some(time)),
+            Self::Unclear => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InPlace;
+
+        impl Visitor<'_> for InPlace {
+            type Value = Time;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Time, E> {
+                Ok(deletion_time(text).map_or(Time::Unclear, |time| time.map_or(Time::Never, Time::At)))
+            }
+        }
+
+        deserializer.deserialize_str(InPlace)
+    }
+}
+
+/// Of a map of versions, the one with the highest number.
+struct NewestVersion(Option<(u64, VersionState)>);
+
+#[derive(Clone, Copy, Deserialize)]
+struct VersionState {
+    deletion_time: Time,
     destroyed: bool,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for NewestVersion<'a> {
+impl<'de> Deserialize<'de> for NewestVersion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Newest;
 
         impl<'de> Visitor<'de> for Newest {
-            type Value = Option<(u64, VersionState<'de>)>;
+            type Value = Option<(u64, VersionState)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("versions by number")
@@ -325,7 +364,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for NewestVersion<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut newest: Self::Value = None;
-                while let Some((number, state)) = map.next_entry::<u64, VersionState<'de>>()? {
+                while let Some((number, state)) = map.next_entry::<u64, VersionState>()? {
                     if newest.as_ref().is_none_or(|(highest, _)| number > *highest) {
                         newest = Some((number, state));
                     }
@@ -345,7 +384,7 @@ mod tests {
     const NOW: &str = "2026-11-23T20:00:00Z";
 
     fn parse(body: &str, keep: Keep) -> Result<DetailedAnswer, serde_json::Error> {
-        DetailedAnswer::parse(body.as_bytes(), keep, NOW.parse().expect("a time"))
+        DetailedAnswer::parse(serde_json::de::StrRead::new(body), keep, NOW.parse().expect("a time"))
     }
 
     fn detail(version: u64, versions: &str) -> String {

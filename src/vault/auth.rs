@@ -279,7 +279,7 @@ impl TokenSource {
         let secret_id = secret_id.read().map_err(|reason| target.error(ErrorKind::NoToken, reason))?;
         let body = login_body(role_id, &secret_id);
         // Logging in twice makes one token too many, which expires by itself.
-        let request = client.in_namespace(request(Method::POST, &path, Repeat::Safe)).body(Bytes::from_owner(body));
+        let request = request(Method::POST, &path, Repeat::Safe).body(Bytes::from_owner(body));
         let answer = client.send_bare(target, request).await?;
         let login = Login::read(target, &answer)?;
         let lease = (login.lease_duration > 0).then(|| Duration::from_secs(login.lease_duration));

@@ -1,6 +1,7 @@
 //! KV version 2.
 
 use std::collections::BTreeMap;
+use std::io::BufReader;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use super::answer::{
 };
 use super::sys::data;
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
-use crate::http::{Repeat, Request, Response};
+use crate::http::{Reading, Repeat, Request, Response};
 use crate::kv::{Mount, SecretData, SecretPath};
 use crate::sync_info::{Insight, UpdateTime};
 
@@ -246,7 +247,12 @@ impl VaultClient {
         if is_empty_folder(target, &answer) {
             return Ok(DetailedPage::default());
         }
-        let DetailedAnswer { keys, mut infos } = detailed(target, &answer, Keep::AllKeys)?;
+        if !answer.status.is_success() {
+            return Err(target.refusal(&answer));
+        }
+        let body = serde_json::de::SliceRead::new(&answer.body);
+        let DetailedAnswer { keys, mut infos } =
+            DetailedAnswer::parse(body, Keep::AllKeys, Timestamp::now()).map_err(|error| target.protocol(&error))?;
         // OpenBao gives a folder the metadata of the secret of the same name.
         infos.retain(|(name, _)| !name.ends_with('/'));
         Ok(DetailedPage { keys, infos: infos.into_iter().filter_map(|(name, info)| Some((name, info?))).collect() })
@@ -259,11 +265,16 @@ impl VaultClient {
     pub async fn scan(&self, mount: &Mount, folder: &str) -> Result<Scan, VaultError> {
         let name = format!("{mount}{folder}");
         let target = Target { operation: "scan", path: &name };
-        let answer = self.send(target, listing("SCAN", mount, "detailed-metadata", folder).long_answer()).await?;
-        if is_empty_folder(target, &answer) {
-            return Ok(Scan::default());
-        }
-        let DetailedAnswer { keys, infos: mut secrets } = detailed(target, &answer, Keep::KeysWithoutInfo)?;
+        let request = listing("SCAN", mount, "detailed-metadata", folder).long_answer();
+        let reading = self.send_reading(target, request, |body| {
+            let body = serde_json::de::IoRead::new(BufReader::with_capacity(64 << 10, body));
+            DetailedAnswer::parse(body, Keep::KeysWithoutInfo, Timestamp::now())
+        });
+        let DetailedAnswer { keys, infos: mut secrets } = match reading.await? {
+            Reading::Read(read) => read.map_err(|error| target.protocol(&error))?,
+            Reading::Refused(answer) if is_empty_folder(target, &answer) => return Ok(Scan::default()),
+            Reading::Refused(answer) => return Err(target.refusal(&answer)),
+        };
         secrets.extend(keys.into_iter().map(|key| (key, None)));
         secrets.retain(|(name, _)| !name.ends_with('/'));
         secrets.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -280,13 +291,6 @@ fn listing(method: &'static str, mount: &Mount, below: &str, folder: &str) -> Re
 /// 404 with `{"errors":[]}`, and nothing else, means that a folder is empty.
 fn is_empty_folder(target: Target<'_>, answer: &Response) -> bool {
     answer.status == StatusCode::NOT_FOUND && target.refusal(answer).kind() == ErrorKind::NotFound
-}
-
-fn detailed(target: Target<'_>, answer: &Response, keep: Keep) -> Result<DetailedAnswer, VaultError> {
-    if !answer.status.is_success() {
-        return Err(target.refusal(answer));
-    }
-    DetailedAnswer::parse(&answer.body, keep, Timestamp::now()).map_err(|error| target.protocol(&error))
 }
 
 fn write_body(json: &str, cas: Option<u64>) -> Zeroizing<Vec<u8>> {

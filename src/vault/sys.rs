@@ -79,7 +79,9 @@ impl VaultClient {
     /// [`VaultError`] when the server cannot be reached or does not answer as Vault does.
     pub async fn health(&self) -> Result<Health, VaultError> {
         let target = Target { operation: "check health of", path: self.address() };
-        let answer = self.send_bare(target, request(Method::GET, "sys/health", Repeat::Never)).await?;
+        // Only the root namespace has it.
+        let answer = self.http.send(request(Method::GET, "sys/health", Repeat::Never)).await;
+        let answer = answer.map_err(|error| target.transport(&error))?;
         // The status tells the state; the body tells it too.
         serde_json::from_slice(&answer.body)
             .map_err(|error| if answer.status.is_success() { target.protocol(&error) } else { target.refusal(&answer) })
