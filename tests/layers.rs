@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 /// The modules from the lowest layer to the highest. Those in one row do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["kv", "text"],
+    &["exit", "kv", "text"],
     &["sync_info"],
     &["http"],
     &["consul", "vault"],
     &["state"],
     &["engine"],
     &["config"],
-    &["cli", "demo", "logging", "tui"],
+    &["connect", "logging"],
+    &["cli", "demo", "tui"],
 ];
 
 fn layer_of(module: &str) -> Option<usize> {
