@@ -1,4 +1,5 @@
 //! vsync against real OpenBao and Consul, started by the tests themselves. `tests/run` fetches them.
+#![allow(clippy::expect_used, reason = "a test that cannot prepare has failed")]
 
 #[path = "../support/mod.rs"]
 mod support;

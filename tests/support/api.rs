@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
@@ -56,10 +58,11 @@ impl RootClient {
     pub fn request(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let client = self.clone();
         let (method, path) = (method.to_owned(), path.to_owned());
-        wait(async move { client.send(&method, &path, body.as_ref()).await })
+        let (status, text) = wait(async move { client.send(&method, &path, body.as_ref()).await });
+        (status, parse(&text))
     }
 
-    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
         let mut url = self.address.clone();
         url.path_segments_mut().expect("an http address").push("v1").extend(path.split('/'));
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
@@ -69,15 +72,14 @@ impl RootClient {
         }
         let response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
         let status = response.status().as_u16();
-        let text = response.bytes().await.unwrap_or_else(|error| panic!("{path}: {error}"));
-        (status, serde_json::from_slice(&text).unwrap_or(Value::Null))
+        (status, response.text().await.unwrap_or_else(|error| panic!("{path}: {error}")))
     }
 
-    async fn must(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+    async fn must(&self, method: &str, path: &str, body: Option<&Value>) -> String {
         for _ in 0..100 {
             let (status, answer) = self.send(method, path, body).await;
             // A KV engine that was just mounted is still being upgraded from version 1 for a moment.
-            if status == 400 && answer.to_string().contains("Upgrading from non-versioned") {
+            if status == 400 && answer.contains("Upgrading from non-versioned") {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             }
@@ -90,7 +92,7 @@ impl RootClient {
     fn expect(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let client = self.clone();
         let (method, path) = (method.to_owned(), path.to_owned());
-        wait(async move { client.must(&method, &path, body.as_ref()).await })
+        parse(&wait(async move { client.must(&method, &path, body.as_ref()).await }))
     }
 
     /// Writes a new version.
@@ -108,7 +110,7 @@ impl RootClient {
         self.expect_all(requests);
     }
 
-    fn expect_all(&self, requests: Vec<(&'static str, String, Option<Value>)>) -> Vec<Value> {
+    fn expect_all(&self, requests: Vec<(&'static str, String, Option<Value>)>) -> Vec<String> {
         let work = requests.into_iter().map(|(method, path, body)| {
             let client = self.clone();
             async move { client.must(method, &path, body.as_ref()).await }
@@ -127,8 +129,8 @@ impl RootClient {
         }
     }
 
-    /// Name → data of every secret whose current version can be read.
-    pub fn read_all(&self, mount: &str) -> BTreeMap<String, Value> {
+    /// Name → data of every secret whose current version can be read, as the very text the server sends.
+    pub fn read_all(&self, mount: &str) -> BTreeMap<String, String> {
         let names: Vec<String> = self
             .metadata_all(mount)
             .into_iter()
@@ -141,7 +143,7 @@ impl RootClient {
             .collect();
         let requests = names.iter().map(|name| ("GET", format!("{mount}/data/{name}"), None)).collect();
         let answers = self.expect_all(requests);
-        names.into_iter().zip(answers.into_iter().map(|mut answer| answer["data"]["data"].take())).collect()
+        names.into_iter().zip(answers.iter().map(|answer| data_of(answer))).collect()
     }
 
     /// Name → metadata of every secret, deleted ones too.
@@ -249,4 +251,22 @@ impl RootClient {
             client.http.get(url).send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
         })
     }
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
+}
+
+fn data_of(answer: &str) -> String {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        data: Version<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Version<'a> {
+        #[serde(borrow)]
+        data: &'a RawValue,
+    }
+    serde_json::from_str::<Answer<'_>>(answer).expect("a secret").data.data.get().to_owned()
 }

@@ -8,8 +8,10 @@ mod audit;
 mod bao;
 mod consul;
 mod process;
+mod vsync;
 
 pub use api::RootClient;
 pub use audit::{Audit, AuditEntry};
 pub use bao::{BaoOptions, BaoServer};
 pub use consul::{ConsulOptions, ConsulServer};
+pub use vsync::{Run, Running, Vsync};

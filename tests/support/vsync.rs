@@ -1,0 +1,128 @@
+//! The program under test, in surroundings of its own.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// `vsync` with a configuration, a home and a state folder that nobody else uses.
+pub struct Vsync {
+    folder: TempDir,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// What it gave.
+    pub stdout: String,
+    /// What it said on the way.
+    pub stderr: String,
+}
+
+impl Run {
+    /// Everything it wrote.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Ends the test unless it exited with `code`.
+    #[must_use]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+impl Vsync {
+    /// With this configuration, in TOML.
+    #[must_use]
+    pub fn new(config: &str) -> Self {
+        let vsync = Self { folder: TempDir::new().expect("a temporary folder") };
+        vsync.configure(config);
+        vsync
+    }
+
+    /// Replaces the configuration.
+    pub fn configure(&self, config: &str) {
+        fs::write(self.folder.path().join("vsync.toml"), config).expect("the configuration");
+    }
+
+    /// Where it runs and keeps its files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Prepares a command.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vsync"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path())
+            .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .env("RUST_BACKTRACE", "1");
+        command
+    }
+
+    /// Runs a command to its end, without a terminal.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        finished(&self.command(arguments).stdin(Stdio::null()).output().expect("vsync starts"))
+    }
+
+    /// Starts a command.
+    #[must_use]
+    pub fn spawn(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running(Some(command.spawn().expect("vsync starts")))
+    }
+}
+
+/// A command under way; killed if the test ends before it does.
+pub struct Running(Option<Child>);
+
+impl Running {
+    /// Waits for its end. It must not write more than a pipe takes before.
+    #[must_use]
+    pub fn wait(mut self) -> Run {
+        finished(&self.0.take().expect("still running").wait_with_output().expect("the end of vsync"))
+    }
+
+    /// Sends a signal (`INT`, `KILL`).
+    pub fn signal(&self, name: &str) {
+        let pid = self.0.as_ref().expect("still running").id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill starts").success());
+    }
+
+    /// Whether it still runs.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.0.as_mut().expect("still running").try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn finished(output: &Output) -> Run {
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
