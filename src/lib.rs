@@ -1,6 +1,8 @@
 //! vsync.
 pub mod config;
 pub mod consul;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod engine;
 pub mod http;
 pub mod kv;
