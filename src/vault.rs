@@ -98,9 +98,6 @@ impl VaultClient {
         let token = self.shared.tokens.current(self).await?;
         let answer = self.send_as(target, request.clone(), &token).await?;
         if answer.status != StatusCode::FORBIDDEN {
-            if answer.status.is_success() {
-                self.shared.tokens.keep_alive(self, &token).await;
-            }
             return Ok(answer);
         }
         match self.shared.tokens.replace(self, &token).await? {
@@ -130,11 +127,6 @@ impl VaultClient {
             }
             reading => Ok(reading),
         }
-    }
-
-    /// The same client for requests of its own that serve the one somebody watches.
-    fn unobserved(&self) -> Self {
-        Self { http: self.http.unobserved(), shared: Arc::clone(&self.shared) }
     }
 
     async fn send_as(&self, target: Target<'_>, request: Request, token: &auth::Token) -> Result<Response, VaultError> {

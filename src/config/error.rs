@@ -64,23 +64,18 @@ impl Problem {
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let mut groups = Vec::with_capacity(2);
-        match &self.place {
-            Some(Place::File { source, span }) => {
-                let text = hide_secrets(source.text(), &self.masked);
-                let annotation = AnnotationKind::Primary.span(first_line(source.text(), span));
-                let snippet = Snippet::source(text).path(source.path().display().to_string()).annotation(annotation);
-                groups.push(Level::ERROR.primary_title(self.message.as_str()).element(snippet));
-            }
-            Some(place) => {
-                groups.push(Group::with_title(Level::ERROR.primary_title(format!("{place}: {}", self.message))));
-            }
-            None => groups.push(Group::with_title(Level::ERROR.primary_title(self.message.as_str()))),
+        let help = self.help.as_deref().map(|help| Group::with_title(Level::HELP.secondary_title(help)));
+        if let Some(Place::File { source, span }) = &self.place {
+            let text = hide_secrets(source.text(), &self.masked);
+            let annotation = AnnotationKind::Primary.span(first_line(source.text(), span));
+            let snippet = Snippet::source(text).path(source.path().display().to_string()).annotation(annotation);
+            let title = Level::ERROR.primary_title(self.message.as_str()).element(snippet);
+            return renderer.render(&[Some(title), help].into_iter().flatten().collect::<Vec<_>>());
         }
-        if let Some(help) = &self.help {
-            groups.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
-        }
-        renderer.render(&groups)
+        let place = self.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        let title = Group::with_title(Level::ERROR.primary_title(format!("{place}{}", self.message)));
+        // apart, because together they would be joined as if there were a source between them
+        [Some(title), help].into_iter().flatten().map(|part| renderer.render(&[part])).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -217,7 +217,7 @@ pub struct AppRole {
 }
 
 /// A Consul agent.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Consul {
     /// `http://host:port`.
@@ -252,7 +252,7 @@ pub struct Consul {
 }
 
 /// A token or the like. Never shown by `Debug`, overwritten with zeros when dropped.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sensitive(Zeroizing<String>);
 
 impl Sensitive {

@@ -15,7 +15,6 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::answer::Text;
-use super::sys::{TokenAnswer, data};
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::{Repeat, Response};
 
@@ -97,11 +96,6 @@ const BELIEF: Duration = Duration::from_secs(2);
 /// How long before its end a token is replaced, if that is not more than a tenth of its life.
 const EARLY: Duration = Duration::from_secs(30);
 
-/// When to try again what could not be found out about a token, or be done for it.
-const UPKEEP_RETRY: Duration = Duration::from_secs(15);
-
-pub(super) const LOOKUP: &str = "auth/token/lookup-self";
-
 /// How old a token must be for a new login to be tried, where the token may not look itself up.
 const UNSURE_AGE: Duration = Duration::from_mins(1);
 
@@ -123,19 +117,6 @@ struct State {
     /// A token just got could not look itself up, so a failing lookup proves nothing.
     lookup_proves_nothing: bool,
     failed: Option<(Instant, VaultError)>,
-    upkeep: Upkeep,
-}
-
-/// What keeps a token from running out that was given, not got by a login.
-#[derive(Debug, Clone, Copy, Default)]
-enum Upkeep {
-    /// Nobody has asked yet how long it lasts.
-    #[default]
-    Unknown,
-    /// To be renewed then.
-    Due(Instant),
-    /// It lasts for ever, or cannot be renewed.
-    Pointless,
 }
 
 #[derive(PartialEq, Eq)]
@@ -244,45 +225,6 @@ impl TokenSource {
         got
     }
 
-    /// Called after a request that succeeded with `token`: renews it when half of its life is over. A failure is no
-    /// reason to stop while the token still works.
-    pub(super) async fn keep_alive(&self, client: &VaultClient, token: &Token) {
-        let now = Instant::now();
-        let known = {
-            let mut state = self.state();
-            let known = match state.upkeep {
-                Upkeep::Unknown => false,
-                Upkeep::Due(when) if when <= now => true,
-                Upkeep::Due(_) | Upkeep::Pointless => return,
-            };
-            // Whoever comes next need not do the same.
-            state.upkeep = Upkeep::Due(now + UPKEEP_RETRY);
-            known
-        };
-        if matches!(self.auth, Auth::AppRole { .. }) {
-            self.state().upkeep = Upkeep::Pointless;
-            return;
-        }
-        let client = client.unobserved();
-        let left = if known { renew(&client, token).await } else { renewable_ttl(&client, token).await };
-        let mut state = self.state();
-        if state.token.as_ref().is_none_or(|held| held.generation != token.generation) {
-            state.upkeep = Upkeep::Unknown;
-            return;
-        }
-        state.upkeep = match left {
-            Ok(Duration::ZERO) => Upkeep::Pointless,
-            Ok(left) => Upkeep::Due(now + left / 2),
-            Err(error) if is_passing(error.kind()) => Upkeep::Due(now + UPKEEP_RETRY),
-            Err(error) => {
-                if known {
-                    tracing::warn!(server = client.address(), "the token cannot be kept from running out: {error}");
-                }
-                Upkeep::Pointless
-            }
-        };
-    }
-
     fn read_file(&self, file: &Path) -> Result<Token, VaultError> {
         // Before the content, so that a change in between is noticed later.
         let stamp = FileStamp::of(file);
@@ -313,7 +255,6 @@ impl TokenSource {
         let mut state = self.state();
         if state.token.as_ref().is_none_or(|held| held.header != header) {
             state.generations += 1;
-            state.upkeep = Upkeep::Unknown;
         }
         let token = Token {
             header,
@@ -339,7 +280,7 @@ impl TokenSource {
         let body = login_body(role_id, &secret_id);
         // Logging in twice makes one token too many, which expires by itself.
         let request = request(Method::POST, &path, Repeat::Safe).body(Bytes::from_owner(body));
-        let answer = client.unobserved().send_bare(target, request).await?;
+        let answer = client.send_bare(target, request).await?;
         let login = Login::read(target, &answer)?;
         let lease = (login.lease_duration > 0).then(|| Duration::from_secs(login.lease_duration));
         tracing::debug!(server = client.address(), mount, lease = login.lease_duration, "logged in");
@@ -370,35 +311,12 @@ impl TokenSource {
 /// Whether the token may look itself up; `None` if that could not be found out.
 async fn look_up(client: &VaultClient, token: &Token) -> Option<bool> {
     let target = Target { operation: "look up", path: "the token" };
-    let request = request(Method::GET, LOOKUP, Repeat::Safe);
-    match client.unobserved().send_as(target, request, token).await {
+    let request = request(Method::GET, "auth/token/lookup-self", Repeat::Safe);
+    match client.send_as(target, request, token).await {
         Ok(answer) if answer.status.is_success() => Some(true),
         Ok(answer) if answer.status == StatusCode::FORBIDDEN => Some(false),
         _ => None,
     }
-}
-
-/// How long the token has left; zero if it never ends or cannot be renewed.
-async fn renewable_ttl(client: &VaultClient, token: &Token) -> Result<Duration, VaultError> {
-    let target = Target { operation: "look up", path: "the token" };
-    let answer = client.send_as(target, request(Method::GET, LOOKUP, Repeat::Never), token).await?;
-    let found: TokenAnswer = data(target, &answer)?;
-    Ok(Duration::from_secs(if found.renewable { found.ttl } else { 0 }))
-}
-
-/// Renews the token; how long it has left then.
-async fn renew(client: &VaultClient, token: &Token) -> Result<Duration, VaultError> {
-    let target = Target { operation: "renew", path: "the token" };
-    let request = request(Method::PUT, "auth/token/renew-self", Repeat::Never).body("{}");
-    let answer = client.send_as(target, request, token).await?;
-    Login::read(target, &answer).map(|renewed| Duration::from_secs(renewed.lease_duration))
-}
-
-fn is_passing(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::RateLimited | ErrorKind::Server
-    )
 }
 
 fn read_token(file: &Path) -> Result<Zeroizing<String>, VaultError> {

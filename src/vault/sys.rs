@@ -49,15 +49,15 @@ pub struct MountInfo {
 }
 
 #[derive(Deserialize)]
-pub(super) struct TokenAnswer {
+struct TokenAnswer {
     #[serde(default)]
     display_name: String,
     policies: Option<Vec<String>>,
     identity_policies: Option<Vec<String>>,
-    pub(super) ttl: u64,
+    ttl: u64,
     expire_time: Option<String>,
     #[serde(default)]
-    pub(super) renewable: bool,
+    renewable: bool,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +93,7 @@ impl VaultClient {
     /// [`ErrorKind::NoToken`] when there is none, [`ErrorKind::PermissionDenied`] when it is not valid.
     pub async fn token_info(&self) -> Result<TokenInfo, VaultError> {
         let target = Target { operation: "look up", path: "the token" };
-        let answer = self.send(target, request(Method::GET, super::auth::LOOKUP, Repeat::Safe)).await?;
+        let answer = self.send(target, request(Method::GET, "auth/token/lookup-self", Repeat::Safe)).await?;
         let token: TokenAnswer = data(target, &answer)?;
         let mut policies = token.policies.unwrap_or_default();
         policies.extend(token.identity_policies.unwrap_or_default());

@@ -1,0 +1,259 @@
+//! The command line: one file a subcommand.
+//!
+//! Results go to stdout, as text or as one JSON object a line ([`output`] says which); progress, questions and errors
+//! go to stderr.
+
+mod capability;
+mod check;
+mod config;
+mod cycle;
+mod error;
+mod generate;
+mod history;
+mod interrupt;
+mod output;
+mod plan;
+mod progress;
+mod retry;
+mod status;
+mod survey;
+mod sync;
+mod transform;
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use error::CliError;
+pub use output::{Object, Output};
+
+use crate::config::{Loaded, Sources};
+use crate::connect;
+use crate::engine::{DestinationName, Engine};
+use crate::exit::Exit;
+
+/// Copies KV v2 secrets from one HashiCorp Vault or OpenBao to many others, in parallel and in plain sight.
+///
+/// Without a command it opens the console.
+#[derive(Debug, Parser)]
+#[command(name = "vsync", version, after_long_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do; nothing: the console.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done; for plan: nothing to do
+    1  could not do it, or not all of it: connection, permission, configuration
+    2  plan: changes are pending
+    3  the cycle finished, some secrets failed; \"vsync retry\" takes them
+    4  a guard stopped it before the first write
+    5  another cycle holds this destination's lock
+   64  wrong usage
+  130  interrupted; state is saved";
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The configuration file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "VSYNC_CONFIG",
+        help = "The configuration file; without it the first vsync.* in ., $XDG_CONFIG_HOME/vsync and /etc/vsync"
+    )]
+    pub config: Option<PathBuf>,
+    /// Set a key of the configuration, over file and environment: destinations.us-east.num_workers=4
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Only this destination; may be repeated
+    #[arg(long, global = true, value_name = "NAME")]
+    pub destination: Vec<String>,
+    /// How results are written; json: one object a line
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+    /// The log's level, in the file and on stderr
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = ["trace", "debug", "info", "warn", "error", "off"])]
+    pub log_level: Option<String>,
+    /// No colours.
+    #[arg(long, global = true, help = "No colours; NO_COLOR in the environment does the same")]
+    pub no_color: bool,
+    /// Refuse whatever would write
+    #[arg(long, global = true)]
+    pub read_only: bool,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Reach every Vault and store; check tokens, capabilities and mounts
+    Check(check::Args),
+    /// Show what a cycle would do
+    Plan(plan::Args),
+    /// Plan, check the guards, copy
+    Sync(sync::Args),
+    /// Show how each destination stands: counts per state, last cycle, lag
+    Status(status::Args),
+    /// Copy again only what failed
+    Retry(retry::Args),
+    /// List past cycles, or show one cycle's report
+    History(history::Args),
+    /// Show where paths would go, and by which rule
+    Transform(transform::Args),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(config::Action),
+    /// Print a completion script for a shell
+    Completions(generate::CompletionsArgs),
+    /// Print the manual page
+    Man,
+}
+
+impl Common {
+    /// The configuration these flags and the environment give.
+    ///
+    /// # Errors
+    /// [`CliError::Config`] with everything that is wrong with it.
+    pub fn load(&self) -> Result<Loaded, CliError> {
+        Ok(crate::config::load(&Sources::new(self.config.clone(), self.set.clone()))?)
+    }
+
+    /// Whether `stream` may be coloured.
+    #[must_use]
+    pub fn colour(&self, stream: &impl IsTerminal) -> bool {
+        let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        !self.no_color && !forbidden && stream.is_terminal()
+    }
+
+    /// Where this command's results go.
+    #[must_use]
+    pub fn results(&self) -> Output {
+        Output::new(self.output, self.colour(&io::stdout()))
+    }
+
+    /// The destinations asked for; empty: all.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] for a name that is not configured.
+    pub fn destinations(&self, config: &crate::config::Config) -> Result<Vec<DestinationName>, CliError> {
+        let known = || config.destinations.iter().map(|destination| destination.name.as_str());
+        for name in &self.destination {
+            if !known().any(|other| other == name) {
+                let names = known().collect::<Vec<_>>().join(", ");
+                return Err(CliError::usage(format!(
+                    "there is no destination \"{name}\"; the configuration has {names}"
+                )));
+            }
+        }
+        Ok(self.destination.iter().map(|name| DestinationName::new(name)).collect())
+    }
+
+    /// Refuses to go on where `--read-only` forbids it.
+    fn must_be_allowed_to_write(&self) -> Result<(), CliError> {
+        if self.read_only {
+            return Err(CliError::usage(
+                "--read-only forbids to write; use \"vsync plan\", or \"vsync sync --dry-run\"",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What a command that talks to servers works with.
+struct Context {
+    common: Common,
+    loaded: Loaded,
+    engine: Engine,
+    only: Vec<DestinationName>,
+}
+
+impl Context {
+    fn new(common: &Common) -> Result<Self, CliError> {
+        let loaded = common.load()?;
+        start_log(common, &loaded);
+        let only = common.destinations(&loaded.config)?;
+        let engine = connect::engine(&loaded.config)?;
+        Ok(Self { common: common.clone(), loaded, engine, only })
+    }
+
+    /// The destinations this command is about, in the configuration's order.
+    fn chosen(&self) -> impl Iterator<Item = &crate::engine::Destination> {
+        self.engine
+            .destinations()
+            .iter()
+            .filter(|destination| self.only.is_empty() || self.only.contains(&destination.name))
+    }
+}
+
+/// Starts the log as configured; a log that cannot be written does not stop the command.
+fn start_log(common: &Common, loaded: &Loaded) {
+    let mut log = loaded.config.log.clone();
+    if let Some(level) = &common.log_level {
+        log.level.clone_from(level);
+    }
+    if let Err(error) = crate::logging::start(&log, common.log_level.as_deref()) {
+        progress::say(&format!("warning: {error}"));
+    }
+    for note in &loaded.notes {
+        tracing::warn!("{note}");
+    }
+}
+
+/// Runs a command that owns no terminal.
+///
+/// # Errors
+/// [`CliError`] when it could not do what it was asked for.
+pub async fn run(command: &Command, common: &Common) -> Result<Exit, CliError> {
+    let mut out = common.results();
+    let exit = match command {
+        Command::Check(args) => check::run(args, common, &mut out).await,
+        Command::Plan(args) => plan::run(args, common, &mut out).await,
+        Command::Sync(args) => sync::run(args, common, &mut out).await,
+        Command::Status(args) => status::run(args, common, &mut out).await,
+        Command::Retry(args) => retry::run(args, common, &mut out).await,
+        Command::History(args) => history::run(args, common, &mut out).await,
+        Command::Transform(args) => transform::run(args, common, &mut out),
+        Command::Config(action) => config::run(*action, common, &mut out),
+        Command::Completions(args) => generate::completions(*args),
+        Command::Man => generate::man(),
+    };
+    // what a failed command had to say before it failed is part of its result
+    out.flush()?;
+    exit
+}
+
+/// Says on stderr why a command failed and what to do about it.
+pub fn report(error: &CliError, common: &Common) {
+    if let CliError::Config(error) = error
+        && common.output == Format::Text
+    {
+        for problem in &error.problems {
+            progress::say(&problem.render(common.colour(&io::stderr())));
+        }
+        return;
+    }
+    let message = error.to_string();
+    if common.output == Format::Json {
+        let object = Object::Error { message: &message, next_step: error.next_step(), exit: error.exit() as u8 };
+        progress::say(&serde_json::to_string(&object).unwrap_or(message));
+        return;
+    }
+    let next_step = error.next_step().map(|step| format!("; {step}")).unwrap_or_default();
+    progress::say(&format!("vsync: {}{next_step}", crate::text::sanitize(&message)));
+}

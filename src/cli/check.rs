@@ -1,0 +1,232 @@
+//! `vsync check`: reach every server; look at tokens, mounts, capabilities and state.
+
+use super::capability::{self, Need};
+use super::output::{Object, Paint, duration};
+use super::{CliError, Common, Output, start_log};
+use crate::config::{Config, Consul, Vault};
+use crate::connect::{self, SideName, Stores};
+use crate::exit::Exit;
+use crate::kv::Mount;
+use crate::text::sanitize;
+use crate::vault::{ErrorKind, VaultClient, VaultError};
+
+/// `check` has no flags of its own.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// One thing that was looked at.
+#[derive(Debug)]
+struct Finding {
+    subject: &'static str,
+    ok: bool,
+    detail: String,
+    next_step: Option<String>,
+}
+
+impl Finding {
+    fn good(subject: &'static str, detail: impl Into<String>) -> Self {
+        Self { subject, ok: true, detail: detail.into(), next_step: None }
+    }
+
+    fn bad(subject: &'static str, detail: impl Into<String>, next_step: impl Into<String>) -> Self {
+        Self { subject, ok: false, detail: detail.into(), next_step: Some(next_step.into()) }
+    }
+}
+
+/// One side as configured.
+struct Side<'a> {
+    label: &'a str,
+    name: SideName,
+    vault: &'a Vault,
+    consul: Option<&'a Consul>,
+    mounts: &'a [String],
+    sync_path: &'a str,
+    need: Need,
+}
+
+pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    let loaded = common.load()?;
+    start_log(common, &loaded);
+    let config = &loaded.config;
+    let only = common.destinations(config)?;
+    let mut stores = Stores::new(config);
+    let mut all_good = true;
+    for side in sides(config) {
+        if side.need == Need::Write && !only.is_empty() && !only.iter().any(|name| name.as_str() == side.label) {
+            continue;
+        }
+        let mut findings = vault(&side).await;
+        findings.push(state(&side, &mut stores).await);
+        for finding in &findings {
+            all_good &= finding.ok;
+            show(side.label, finding, out)?;
+        }
+        out.flush()?;
+    }
+    Ok(if all_good { Exit::Done } else { Exit::Failed })
+}
+
+fn sides(config: &Config) -> Vec<Side<'_>> {
+    let origin = &config.origin;
+    let mut sides = vec![Side {
+        label: "origin",
+        name: SideName::origin(),
+        vault: &origin.vault,
+        consul: origin.consul.as_ref(),
+        mounts: &origin.mounts,
+        sync_path: &origin.sync_path,
+        need: Need::Read(origin.listing),
+    }];
+    sides.extend(config.destinations.iter().map(|destination| Side {
+        label: &destination.name,
+        name: SideName::destination(&destination.name),
+        vault: &destination.vault,
+        consul: destination.consul.as_ref(),
+        mounts: &destination.mounts,
+        sync_path: &destination.sync_path,
+        need: Need::Write,
+    }));
+    sides
+}
+
+fn show(side: &str, finding: &Finding, out: &mut Output) -> Result<(), CliError> {
+    let Finding { subject, ok, detail, next_step } = finding;
+    if out.is_json() {
+        out.object(&Object::Check { side, subject, ok: *ok, detail, next_step: next_step.as_deref() })?;
+        return Ok(());
+    }
+    let verdict = if *ok { out.paint(Paint::Good, "ok  ") } else { out.paint(Paint::Bad, "FAIL") };
+    let next_step = next_step.as_ref().map(|step| format!("; {}", sanitize(step))).unwrap_or_default();
+    out.line(format!("{verdict}  {:<14} {subject:<12} {}{next_step}", sanitize(side), sanitize(detail)))?;
+    Ok(())
+}
+
+async fn vault(side: &Side<'_>) -> Vec<Finding> {
+    let client = match connect::vault(side.vault, &side.name) {
+        Ok(client) => client,
+        Err(error) => return vec![Finding::bad("token", error.to_string(), "then check again")],
+    };
+    let server = server(&client).await;
+    if !server.ok {
+        return vec![server];
+    }
+    let token = token(&client).await;
+    if !token.ok {
+        return vec![server, token];
+    }
+    let mut findings = vec![server, token];
+    for text in side.mounts {
+        let Ok(mount) = Mount::parse(text) else { continue };
+        let found = self::mount(&client, &mount).await;
+        let exists = found.ok;
+        findings.push(found);
+        if exists {
+            findings.push(capabilities(&client, &mount, side.need).await);
+        }
+    }
+    findings
+}
+
+async fn server(client: &VaultClient) -> Finding {
+    let address = client.address();
+    match client.health().await {
+        Ok(health) if !health.initialized => {
+            Finding::bad("server", format!("{address} is not initialized"), "initialize and unseal it")
+        }
+        Ok(health) if health.sealed => Finding::bad("server", format!("{address} is sealed"), "unseal it"),
+        Ok(health) => {
+            let role = if health.standby { ", standby" } else { "" };
+            Finding::good("server", format!("{address}, version {}{role}", health.version))
+        }
+        Err(error) => {
+            let step = match error.kind() {
+                ErrorKind::Tls => "set ca_cert and tls_server_name to what its certificate needs",
+                ErrorKind::Timeout => "see that nothing between here and there drops packets",
+                _ => "see that it runs, and that vault.address is right",
+            };
+            Finding::bad("server", format!("{address}: {}", error.message()), step)
+        }
+    }
+}
+
+async fn token(client: &VaultClient) -> Finding {
+    match client.token_info().await {
+        Ok(info) => {
+            let ttl =
+                info.ttl.map_or_else(|| "never expires".to_owned(), |ttl| format!("expires in {}", duration(ttl)));
+            let renewable = if info.renewable { ", renewable" } else { "" };
+            let policies = info.policies.join(", ");
+            Finding::good("token", format!("{}, {ttl}{renewable}, policies: {policies}", info.display_name))
+        }
+        // a token need not be allowed to look itself up to be of use
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::bad(
+            "token",
+            "the server does not accept it, or it may not look itself up",
+            "give it a valid token, with the policy \"default\"",
+        ),
+        Err(error) => Finding::bad("token", error.to_string(), "see that the token or the login is right"),
+    }
+}
+
+async fn mount(client: &VaultClient, mount: &Mount) -> Finding {
+    let list = "see \"vault secrets list\", and name the mount as it is called there";
+    match client.mount_info(mount).await {
+        Ok(info) if info.kv_version == Some(2) => Finding::good("mount", format!("{mount} is KV version 2")),
+        Ok(info) if info.engine == "kv" || info.engine == "generic" => Finding::bad(
+            "mount",
+            format!("{mount} is KV version 1, which has no versions to compare"),
+            format!("upgrade it: vault kv enable-versioning {mount}"),
+        ),
+        Ok(info) => Finding::bad("mount", format!("{mount} is no KV engine but \"{}\"", info.engine), list),
+        Err(error) => Finding::bad("mount", format!("{mount}: {}", reason(&error)), list),
+    }
+}
+
+fn reason(error: &VaultError) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "there is no such mount, or the token may not see it".to_owned(),
+        _ => error.message().to_owned(),
+    }
+}
+
+async fn capabilities(client: &VaultClient, mount: &Mount, need: Need) -> Finding {
+    let wanted = capability::wanted(mount, need);
+    let paths: Vec<String> = wanted.iter().map(|wanted| wanted.path.clone()).collect();
+    match client.capabilities(&paths).await {
+        Ok(granted) => match capability::missing(&wanted, &granted) {
+            missing if missing.is_empty() => Finding::good("capabilities", capability::summary(&wanted, &granted)),
+            missing => Finding::bad(
+                "capabilities",
+                format!("{mount}: {} missing", missing.join(", ")),
+                format!("add to the token's policy: {}", capability::policy(&wanted)),
+            ),
+        },
+        Err(error) => Finding::bad(
+            "capabilities",
+            format!("{mount}: {}", error.message()),
+            "allow update on sys/capabilities-self",
+        ),
+    }
+}
+
+async fn state(side: &Side<'_>, stores: &mut Stores) -> Finding {
+    let store = match stores.open(side.consul, &side.name) {
+        Ok(store) => store,
+        Err(error) => return Finding::bad("state", error.to_string(), "mend its section of the configuration"),
+    };
+    let folder = if side.need == Need::Write { "destination" } else { "origin" };
+    let key = format!("{}/{folder}/index", side.sync_path.trim_matches('/'));
+    match store.get(&key).await {
+        Ok(index) => {
+            let kept = if index.is_some() { "has state" } else { "no state yet" };
+            Finding::good("state", format!("{}, {kept} under {}", store.location(), side.sync_path))
+        }
+        Err(error) => {
+            let step = match side.consul {
+                Some(_) => "see that Consul runs, and that consul.address and its token are right",
+                None => "see that the file can be written and that no other vsync has it open",
+            };
+            Finding::bad("state", error.to_string(), step)
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `vsync config`: check it, or show what is in effect.
+
+use std::io;
+
+use super::output::{Object, Paint};
+use super::progress::say;
+use super::{CliError, Common, Output};
+use crate::config::ConfigError;
+use crate::exit::Exit;
+use crate::text::sanitize;
+
+/// What to do with the configuration.
+#[derive(Debug, Clone, Copy, clap::Subcommand)]
+pub enum Action {
+    /// Say everything that is wrong with it; contacts no server
+    Check,
+    /// Show every key that is in effect and where it was set; secrets are masked
+    Show,
+}
+
+pub(super) fn run(action: Action, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    match action {
+        Action::Check => check(common, out),
+        Action::Show => show(common, out),
+    }
+}
+
+fn check(common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    let loaded = match common.load() {
+        Err(CliError::Config(error)) => {
+            report(&error, common, out)?;
+            return Ok(Exit::Failed);
+        }
+        other => other?,
+    };
+    let destinations = loaded.config.destinations.len();
+    if out.is_json() {
+        let file = loaded.file.as_ref().map(|file| file.display().to_string());
+        out.object(&Object::Config { file, destinations, notes: &loaded.notes })?;
+        return Ok(Exit::Done);
+    }
+    for note in &loaded.notes {
+        out.line(out.paint(Paint::Notice, &format!("note: {}", sanitize(note))))?;
+    }
+    let file = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
+    let many = if destinations == 1 { "1 destination".to_owned() } else { format!("{destinations} destinations") };
+    out.line(format!("{}: {file}, {many}", out.paint(Paint::Good, "ok")))?;
+    Ok(Exit::Done)
+}
+
+fn report(error: &ConfigError, common: &Common, out: &mut Output) -> Result<(), CliError> {
+    for problem in &error.problems {
+        if out.is_json() {
+            out.object(&Object::Problem {
+                message: problem.message(),
+                place: problem.place().map(ToString::to_string),
+                next_step: problem.next_step(),
+            })?;
+        } else {
+            say(&problem.render(common.colour(&io::stderr())));
+        }
+    }
+    Ok(())
+}
+
+fn show(common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    let loaded = common.load()?;
+    let settings = loaded.settings();
+    if out.is_json() {
+        for setting in &settings {
+            out.object(&Object::Setting { key: &setting.key, value: &setting.value, place: &setting.place })?;
+        }
+        return Ok(Exit::Done);
+    }
+    let widest = settings.iter().map(|setting| setting.key.len()).max().unwrap_or_default();
+    for setting in &settings {
+        let key = format!("{:widest$}", setting.key);
+        let place = out.paint(Paint::Dim, &format!("# {}", setting.place));
+        out.line(format!("{} = {}  {place}", sanitize(&key), sanitize(&setting.value.to_string())))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,246 @@
+//! Executing a plan: question, progress, signals, report.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::interrupt::Interrupts;
+use super::output::{self, Object, Paint, ReportObject};
+use super::progress::{Progress, say};
+use super::survey::{show_counts, show_objections, show_unknown};
+use super::{CliError, Context, Output};
+use crate::engine::{Cause, CycleOptions, DestinationName, Ending, EngineError, Failure, Phase, Plan, Report};
+use crate::exit::Exit;
+use crate::text::sanitize;
+
+/// How a plan is to be executed.
+pub(super) struct Manner {
+    pub(super) dry_run: bool,
+    pub(super) yes: bool,
+}
+
+/// Shows a plan's counts, asks if there is somebody to ask, executes it and shows the report.
+pub(super) async fn run(
+    context: &Context,
+    plan: Plan,
+    manner: &Manner,
+    interrupts: &mut Interrupts,
+    out: &mut Output,
+) -> Result<Exit, CliError> {
+    show_unknown(&plan, out)?;
+    show_counts(&plan, out)?;
+    let incomplete = !plan.inventory.unknown.is_empty();
+    if plan.objections().next().is_some() {
+        show_objections(&plan, out)?;
+        if !out.is_json() {
+            out.line("Nothing was written.")?;
+        }
+        return Ok(Exit::Guarded);
+    }
+    if let Some(part) = plan.destinations.iter().find(|part| part.unavailable.is_some()) {
+        let reason = part.unavailable.clone().unwrap_or_default();
+        return Err(EngineError::Unavailable { destination: part.destination.clone(), reason }.into());
+    }
+    if plan.is_empty() {
+        if !out.is_json() {
+            out.line("There is nothing to do.")?;
+        }
+        return Ok(if incomplete { Exit::Failed } else { Exit::Done });
+    }
+    out.flush()?;
+    if !manner.yes && !manner.dry_run && io::stdin().is_terminal() && io::stderr().is_terminal() {
+        let agreed = tokio::select! {
+            agreed = ask(&plan) => agreed,
+            () = interrupts.next() => return Err(CliError::Interrupted),
+        };
+        if !agreed {
+            say("Nothing was written.");
+            return Ok(Exit::Failed);
+        }
+    }
+    let report = execute(context, plan, manner, interrupts).await?;
+    show_report(&report, out)?;
+    Ok(judge(&report))
+}
+
+/// Asks on the terminal. The answer is waited for on a thread of its own, so that signals are heard meanwhile.
+async fn ask(plan: &Plan) -> bool {
+    let counts = plan.counts();
+    let names: Vec<_> = plan
+        .destinations
+        .iter()
+        .filter(|part| !part.tasks.is_empty())
+        .map(|part| sanitize(part.destination.as_str()))
+        .collect();
+    let question = format!(
+        "Add {}, update {} and delete {} secrets at {}? [y/N] ",
+        counts.add,
+        counts.update,
+        counts.delete,
+        names.join(", ")
+    );
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    // a plain thread: the runtime must not wait for it if a signal ends the program
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = write!(io::stderr(), "{question}");
+        let _ = io::stderr().flush();
+        let read = io::stdin().lock().read_line(&mut line);
+        let _ = sender.send(read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes"));
+    });
+    answer.await.unwrap_or(false)
+}
+
+async fn execute(
+    context: &Context,
+    plan: Plan,
+    manner: &Manner,
+    interrupts: &mut Interrupts,
+) -> Result<Arc<Report>, CliError> {
+    let options = CycleOptions { dry_run: manner.dry_run, timeout: timeout(context), ..CycleOptions::default() };
+    let handle = context.engine.start(plan, options)?;
+    let control = handle.control();
+    let mut snapshots = handle.snapshots();
+    let mut progress = Progress::new(&context.common);
+    let ended = handle.wait();
+    tokio::pin!(ended);
+    let mut tick = tokio::time::interval(Duration::from_millis(250));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            report = &mut ended => return Ok(report),
+            _ = tick.tick() => {
+                let snapshot = Arc::clone(&snapshots.borrow_and_update());
+                if snapshot.phase != Phase::Ended {
+                    progress.cycle(&snapshot);
+                }
+            }
+            () = interrupts.next() => {
+                progress.clear();
+                if stopping {
+                    say("Ended at once. What was written but not yet saved is found again by the next cycle.");
+                    std::process::exit(i32::from(Exit::Interrupted as u8));
+                }
+                stopping = true;
+                control.cancel();
+                say("Stopping: what is under way is finished and saved. Once more ends the program at once.");
+            }
+        }
+    }
+}
+
+/// The longest of the destinations' timeouts; none, if one of them has none.
+fn timeout(context: &Context) -> Option<Duration> {
+    let chosen: Vec<&str> = context.chosen().map(|destination| destination.name.as_str()).collect();
+    let configured = context.loaded.config.destinations.iter();
+    let timeouts: Option<Vec<Duration>> = configured
+        .filter(|destination| chosen.contains(&destination.name.as_str()))
+        .map(|destination| destination.timeout)
+        .collect();
+    timeouts?.into_iter().max()
+}
+
+/// The exit code for a report.
+fn judge(report: &Report) -> Exit {
+    let unsaved = report.destinations.iter().any(|part| part.unsaved.is_some());
+    match report.ending {
+        Ending::Cancelled => Exit::Interrupted,
+        // what a timeout left pending is part of the work that was not done
+        Ending::TimedOut => Exit::Failed,
+        Ending::Completed if unsaved || !report.origin_unknown.is_empty() => Exit::Failed,
+        Ending::Completed if report.failed() > 0 => Exit::SecretsFailed,
+        Ending::Completed => Exit::Done,
+    }
+}
+
+/// Shows what a cycle did.
+pub(super) fn show_report(report: &Report, out: &mut Output) -> Result<(), CliError> {
+    if out.is_json() {
+        for (destination, failure) in report.failures() {
+            out.object(&Object::failure(destination.as_str(), failure))?;
+        }
+        out.object(&Object::Report(ReportObject::from(report)))?;
+        return Ok(out.flush()?);
+    }
+    let how = if report.dry_run { "dry run" } else { "cycle" };
+    out.line(format!(
+        "{how} {} {} in {} ({:.0} secrets/s)",
+        report.cycle,
+        report.ending.as_str(),
+        output::duration(report.duration()),
+        report.rate()
+    ))?;
+    let rows: Vec<Vec<String>> = report
+        .destinations
+        .iter()
+        .map(|part| {
+            let numbers = [part.done.add, part.done.update, part.done.delete, part.failures.len() as u64, part.pending];
+            std::iter::once(sanitize(part.destination.as_str()).into_owned())
+                .chain(numbers.map(|number| number.to_string()))
+                .collect()
+        })
+        .collect();
+    let headings = if report.dry_run {
+        ["DESTINATION", "CAN ADD", "CAN UPDATE", "CAN DELETE", "! WOULD FAIL", "PENDING"]
+    } else {
+        ["DESTINATION", "ADDED", "UPDATED", "DELETED", "! FAILED", "PENDING"]
+    };
+    for (number, line) in output::table(&headings, &rows, &[]).iter().enumerate() {
+        out.line(if number == 0 { out.paint(Paint::Strong, line) } else { line.clone() })?;
+    }
+    show_failures(report.failures(), out)?;
+    for part in &report.destinations {
+        if let Some(reason) = &part.unsaved {
+            let name = sanitize(part.destination.as_str());
+            let message = format!(
+                "{name}: what was done could not be saved, so the next cycle does it again: {}",
+                sanitize(reason)
+            );
+            out.line(out.paint(Paint::Bad, &message))?;
+        }
+    }
+    if !report.origin_unknown.is_empty() {
+        let message = format!(
+            "The origin was incomplete ({} parts could not be read); nothing in them was changed or deleted.",
+            report.origin_unknown.len()
+        );
+        out.line(out.paint(Paint::Bad, &message))?;
+    }
+    if report.pending() > 0 {
+        out.line(format!("{} are pending; the next cycle goes on with them.", report.pending()))?;
+    }
+    if report.failed() > 0 && !report.dry_run {
+        out.line("\"vsync retry\" takes what failed.")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Failures by cause, each cause with what to do.
+pub(super) fn show_failures<'a>(
+    failures: impl Iterator<Item = (&'a DestinationName, &'a Failure)>,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let mut by_cause: BTreeMap<Cause, Vec<(&DestinationName, &Failure)>> = BTreeMap::new();
+    for (destination, failure) in failures {
+        by_cause.entry(failure.cause).or_default().push((destination, failure));
+    }
+    for (cause, failures) in by_cause {
+        let heading = format!("! {}: {}", cause.as_str(), failures.len());
+        out.line(format!("{}. {}", out.paint(Paint::Bad, &heading), cause.remedy()))?;
+        for (destination, failure) in failures {
+            let (origin, path) = (failure.origin.to_string(), failure.destination.to_string());
+            let path = if origin == path { String::new() } else { format!(" → {}", sanitize(&path)) };
+            let attempts =
+                if failure.attempts == 1 { String::new() } else { format!(" ({} attempts)", failure.attempts) };
+            out.line(format!(
+                "    {}  {} {}{path}: {}{attempts}",
+                sanitize(destination.as_str()),
+                failure.operation.as_str(),
+                sanitize(&origin),
+                sanitize(&failure.message),
+            ))?;
+        }
+    }
+    Ok(())
+}

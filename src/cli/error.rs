@@ -1,0 +1,88 @@
+//! What ends a command early, and with which exit code.
+
+use std::io;
+
+use crate::config::ConfigError;
+use crate::connect::ConnectError;
+use crate::engine::EngineError;
+use crate::exit::Exit;
+
+/// Why a command could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The configuration cannot be used here and now.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The engine says no.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The origin could not be read at all.
+    #[error("the origin {address} could not be read: {reason}")]
+    Origin {
+        /// The server.
+        address: String,
+        /// Why, for each mount.
+        reason: String,
+    },
+    /// Finding out what the origin holds took longer than it may.
+    #[error("the origin {address} was not listed within origin.timeout ({timeout:?})")]
+    OriginTimeout {
+        /// The server.
+        address: String,
+        /// The limit.
+        timeout: std::time::Duration,
+    },
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Nothing to be found under what was asked for.
+    #[error("{0}")]
+    NotFound(String),
+    /// Results could not be written.
+    #[error("the results cannot be written: {0}")]
+    Output(#[from] io::Error),
+    /// A signal came before anything was done.
+    #[error("interrupted; nothing was written")]
+    Interrupted,
+}
+
+impl CliError {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    /// The exit code that says this.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Engine(EngineError::Objection { .. }) => Exit::Guarded,
+            Self::Config(_)
+            | Self::Connect(_)
+            | Self::Engine(_)
+            | Self::Origin { .. }
+            | Self::OriginTimeout { .. }
+            | Self::NotFound(_)
+            | Self::Output(_) => Exit::Failed,
+        }
+    }
+
+    /// What to do about it, where the message does not say so itself.
+    #[must_use]
+    pub fn next_step(&self) -> Option<&'static str> {
+        match self {
+            Self::Origin { .. } => Some("nothing was changed anywhere; \"vsync check\" tells what is missing"),
+            Self::OriginTimeout { .. } => {
+                Some("nothing was changed anywhere; raise origin.timeout or origin.num_workers")
+            }
+            Self::Engine(EngineError::Unavailable { .. }) => {
+                Some("nothing was written; see that its state store can be reached, or leave it out with --destination")
+            }
+            _ => None,
+        }
+    }
+}

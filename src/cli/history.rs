@@ -1,0 +1,93 @@
+//! `vsync history`: past cycles.
+
+use super::cycle::show_report;
+use super::output::{self, Object, Paint, ReportObject};
+use super::{CliError, Common, Context, Output};
+use crate::engine::Report;
+use crate::exit::Exit;
+use crate::text::sanitize;
+
+/// Flags of `history`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The cycle whose report to show, or the beginning of its id
+    #[arg(value_name = "ID")]
+    cycle: Option<String>,
+    /// How many cycles to list
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    limit: usize,
+}
+
+/// How many cycles are looked through for the beginning of an id.
+const SEARCHED: usize = 1_000;
+
+pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    let context = Context::new(common)?;
+    let Some(id) = &args.cycle else {
+        let reports = context.engine.history(args.limit).await?;
+        list(&reports.iter().filter(|report| concerns(report, &context)).collect::<Vec<_>>(), out)?;
+        return Ok(Exit::Done);
+    };
+    let report = match id.parse() {
+        Ok(id) => context.engine.report(id).await?,
+        Err(_) => by_beginning(&context, id).await?,
+    };
+    match report {
+        Some(report) => show_report(&report, out)?,
+        None => {
+            return Err(CliError::NotFound(format!(
+                "there is no cycle {}; \"vsync history\" lists them",
+                sanitize(id)
+            )));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn by_beginning(context: &Context, beginning: &str) -> Result<Option<Report>, CliError> {
+    let mut found = context.engine.history(SEARCHED).await?;
+    found.retain(|report| report.cycle.to_string().starts_with(beginning));
+    if found.len() > 1 {
+        return Err(CliError::usage(format!("{} cycles begin with {beginning}: give more of the id", found.len())));
+    }
+    Ok(found.pop())
+}
+
+fn concerns(report: &Report, context: &Context) -> bool {
+    report.destinations.iter().any(|part| context.only.is_empty() || context.only.contains(&part.destination))
+}
+
+fn list(reports: &[&Report], out: &mut Output) -> Result<(), CliError> {
+    if out.is_json() {
+        for report in reports {
+            out.object(&Object::Cycle(ReportObject::from(*report)))?;
+        }
+        return Ok(());
+    }
+    if reports.is_empty() {
+        return Ok(out.line("There was no cycle yet.")?);
+    }
+    let rows: Vec<Vec<String>> = reports
+        .iter()
+        .map(|report| {
+            let done = report.done();
+            vec![
+                report.cycle.to_string(),
+                output::time(report.started),
+                output::duration(report.duration()),
+                report.ending.as_str().to_owned(),
+                done.add.to_string(),
+                done.update.to_string(),
+                done.delete.to_string(),
+                report.failed().to_string(),
+                report.pending().to_string(),
+                format!("{}@{}", sanitize(&report.operator), sanitize(&report.host)),
+            ]
+        })
+        .collect();
+    let headings = ["CYCLE", "STARTED", "TOOK", "ENDING", "ADDED", "UPDATED", "DELETED", "! FAILED", "PENDING", "BY"];
+    for (number, line) in output::table(&headings, &rows, &[1, 3, 9]).iter().enumerate() {
+        out.line(if number == 0 { out.paint(Paint::Strong, line) } else { line.clone() })?;
+    }
+    Ok(())
+}

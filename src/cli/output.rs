@@ -1,0 +1,446 @@
+//! Results on stdout: lines for people, or one JSON object a line for programs.
+//!
+//! Every JSON object has a `type`; [`Object`] is the list of them all. Keys may be added, never renamed or removed. Paths
+//! are written as people type them (`secret/team/app`). Durations are seconds, times RFC 3339.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Format;
+use crate::engine::{Cause, Failure, OperationCounts, Report};
+
+/// One line of JSON.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Object<'a> {
+    /// `check`: one thing that was looked at.
+    Check {
+        /// `origin`, or a destination's name.
+        side: &'a str,
+        /// `server`, `token`, `mount`, `capabilities`, `state`.
+        subject: &'a str,
+        /// Whether it is as it has to be.
+        ok: bool,
+        /// What was found.
+        detail: &'a str,
+        /// What to do about it, if it is not.
+        next_step: Option<&'a str>,
+    },
+    /// A part of the origin that could not be read; nothing in it is changed anywhere.
+    Unknown {
+        /// The mount, folder or secret.
+        prefix: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// `plan`, `sync`, `retry`: what a cycle would do at one destination.
+    Plan {
+        /// The destination.
+        destination: &'a str,
+        /// Secrets to add.
+        add: u64,
+        /// Secrets to update.
+        update: u64,
+        /// Secrets to delete.
+        delete: u64,
+        /// Secrets recorded as equal.
+        in_sync: u64,
+        /// Secrets that globs leave out.
+        excluded: u64,
+        /// Secrets the origin could not be asked about.
+        unknown: u64,
+        /// Deletes that `ignore_deletes` leaves out.
+        deletes_ignored: u64,
+        /// Why nothing can be planned: its state could not be read.
+        unavailable: Option<&'a str>,
+    },
+    /// `plan`: one task.
+    Task {
+        /// The destination.
+        destination: &'a str,
+        /// `add`, `update` or `delete`.
+        operation: &'a str,
+        /// The secret at the origin.
+        origin: String,
+        /// Where it goes.
+        path: String,
+        /// The transform that decided; `identity` if none did.
+        rule: &'a str,
+    },
+    /// A guard that stands against the plan.
+    Objection {
+        /// The destination.
+        destination: &'a str,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// How far a cycle is; on stderr.
+    Progress {
+        /// The cycle.
+        cycle: String,
+        /// `running`, `paused`, `stopping`, `ended`.
+        phase: crate::engine::Phase,
+        /// Tasks in the plan.
+        planned: u64,
+        /// Tasks that have ended.
+        ended: u64,
+        /// Tasks that have failed.
+        failed: u64,
+        /// Tasks a second.
+        rate: f64,
+        /// Seconds left at this rate.
+        eta: Option<f64>,
+    },
+    /// A secret that could not be copied or deleted.
+    Failure {
+        /// The destination.
+        destination: &'a str,
+        /// `add`, `update` or `delete`.
+        operation: &'a str,
+        /// The secret at the origin.
+        origin: String,
+        /// Where it was to go.
+        path: String,
+        /// The class of the error.
+        cause: Cause,
+        /// The error.
+        message: &'a str,
+        /// How often requests were sent for it.
+        attempts: u32,
+        /// When it was given up.
+        at: Timestamp,
+    },
+    /// What a cycle did. Its failures stand before it, one object each.
+    Report(ReportObject<'a>),
+    /// `history`: one past cycle.
+    Cycle(ReportObject<'a>),
+    /// `status`: how one destination stands.
+    Status {
+        /// The destination.
+        destination: &'a str,
+        /// Secrets recorded as equal.
+        in_sync: u64,
+        /// Secrets to add that have not failed before.
+        add: u64,
+        /// Secrets to update that have not failed before.
+        update: u64,
+        /// Secrets to delete that have not failed before.
+        delete: u64,
+        /// Secrets to add, update or delete whose last attempt failed.
+        failed: u64,
+        /// Secrets that globs leave out.
+        excluded: u64,
+        /// Secrets the origin could not be asked about.
+        unknown: u64,
+        /// For how long the oldest change has waited, in seconds.
+        lag: Option<f64>,
+        /// The last cycle that concerned it.
+        last_cycle: Option<String>,
+        /// When that started.
+        last_started: Option<Timestamp>,
+        /// How that ended: `completed`, `cancelled`, `timed_out`.
+        last_ending: Option<crate::engine::Ending>,
+        /// Why it cannot be told: its state could not be read.
+        unavailable: Option<&'a str>,
+    },
+    /// `transform`: where a path goes at one destination.
+    Mapping {
+        /// The secret at the origin.
+        origin: String,
+        /// The destination.
+        destination: &'a str,
+        /// Where it goes.
+        path: &'a str,
+        /// The transform that decided; `identity` if none did.
+        rule: &'a str,
+        /// Whether it is copied at all: not excluded, and to a configured mount.
+        copied: bool,
+        /// Why it is not.
+        reason: Option<&'a str>,
+    },
+    /// `config show`: one key.
+    Setting {
+        /// The key.
+        key: &'a str,
+        /// Its value; secrets are masked.
+        value: &'a Value,
+        /// Where it was set.
+        place: &'a str,
+    },
+    /// `config check`: the configuration can be used.
+    Config {
+        /// The file, if there is one.
+        file: Option<String>,
+        /// How many destinations it has.
+        destinations: usize,
+        /// What is no error but may not be meant.
+        notes: &'a [String],
+    },
+    /// `config check`: something is wrong.
+    Problem {
+        /// What.
+        message: &'a str,
+        /// Where.
+        place: Option<String>,
+        /// What to do about it.
+        next_step: Option<&'a str>,
+    },
+    /// The command could not do what it was asked for; on stderr.
+    Error {
+        /// Why.
+        message: &'a str,
+        /// What to do about it.
+        next_step: Option<&'a str>,
+        /// The program's exit code.
+        exit: u8,
+    },
+}
+
+/// A report, without its failures.
+#[derive(Debug, Serialize)]
+pub struct ReportObject<'a> {
+    cycle: String,
+    started: Timestamp,
+    duration: f64,
+    ending: crate::engine::Ending,
+    dry_run: bool,
+    operator: &'a str,
+    host: &'a str,
+    vsync: &'a str,
+    planned: OperationCounts,
+    done: OperationCounts,
+    failed: u64,
+    pending: u64,
+    /// Parts of the origin that could not be read.
+    origin_unknown: usize,
+    destinations: Vec<DestinationObject<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct DestinationObject<'a> {
+    destination: &'a str,
+    planned: OperationCounts,
+    done: OperationCounts,
+    failed: usize,
+    pending: u64,
+    in_sync: u64,
+    unknown: u64,
+    unsaved: Option<&'a str>,
+}
+
+impl<'a> From<&'a Report> for ReportObject<'a> {
+    fn from(report: &'a Report) -> Self {
+        Self {
+            cycle: report.cycle.to_string(),
+            started: report.started,
+            duration: report.duration().as_secs_f64(),
+            ending: report.ending,
+            dry_run: report.dry_run,
+            operator: &report.operator,
+            host: &report.host,
+            vsync: &report.vsync,
+            planned: report.planned(),
+            done: report.done(),
+            failed: report.failed(),
+            pending: report.pending(),
+            origin_unknown: report.origin_unknown.len(),
+            destinations: report
+                .destinations
+                .iter()
+                .map(|part| DestinationObject {
+                    destination: part.destination.as_str(),
+                    planned: part.planned,
+                    done: part.done,
+                    failed: part.failures.len(),
+                    pending: part.pending,
+                    in_sync: part.in_sync,
+                    unknown: part.unknown,
+                    unsaved: part.unsaved.as_deref(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl<'a> Object<'a> {
+    /// A failure at a destination.
+    #[must_use]
+    pub fn failure(destination: &'a str, failure: &'a Failure) -> Self {
+        Self::Failure {
+            destination,
+            operation: failure.operation.as_str(),
+            origin: failure.origin.to_string(),
+            path: failure.destination.to_string(),
+            cause: failure.cause,
+            message: &failure.message,
+            attempts: failure.attempts,
+            at: failure.at,
+        }
+    }
+}
+
+/// A colour with a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// As it should be.
+    Good,
+    /// Worth a look.
+    Notice,
+    /// Wrong.
+    Bad,
+    /// Less important.
+    Dim,
+    /// A heading.
+    Strong,
+}
+
+/// Where results go: stdout. A reader that went away is no error; the command goes on without it.
+#[derive(Debug)]
+pub struct Output {
+    format: Format,
+    colour: bool,
+    out: io::BufWriter<io::Stdout>,
+    closed: bool,
+}
+
+impl Output {
+    /// Results in this format; `colour` holds for text.
+    #[must_use]
+    pub fn new(format: Format, colour: bool) -> Self {
+        Self { format, colour, out: io::BufWriter::new(io::stdout()), closed: false }
+    }
+
+    /// Whether JSON is wanted.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A line of text. Names from servers have to be made harmless before.
+    ///
+    /// # Errors
+    /// When stdout cannot be written for another reason than that nobody reads it.
+    pub fn line(&mut self, line: impl AsRef<str>) -> io::Result<()> {
+        self.write(line.as_ref())
+    }
+
+    /// A line of JSON.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn object(&mut self, object: &Object<'_>) -> io::Result<()> {
+        self.write(&serde_json::to_string(object)?)
+    }
+
+    /// The text in a colour, if there are any.
+    #[must_use]
+    pub fn paint(&self, paint: Paint, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match paint {
+            Paint::Good => "32",
+            Paint::Notice => "33",
+            Paint::Bad => "31",
+            Paint::Dim => "2",
+            Paint::Strong => "1",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// Hands over what is still held back.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.judge(flushed)
+    }
+
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = writeln!(self.out, "{line}");
+        self.judge(written)
+    }
+
+    fn judge(&mut self, result: io::Result<()>) -> io::Result<()> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+/// Rows under headings, in columns as wide as they need to be. All columns but the first hold numbers and are set to the
+/// right, unless `left` names them.
+pub(super) fn table(headings: &[&str], rows: &[Vec<String>], left: &[usize]) -> Vec<String> {
+    use unicode_width::UnicodeWidthStr;
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width());
+        cells.chain(headings.get(column).map(|heading| heading.width())).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let mut line = String::new();
+        for (column, cell) in cells.iter().enumerate() {
+            let gap = " ".repeat(widths[column].saturating_sub(cell.width()));
+            if column > 0 {
+                line.push_str("  ");
+            }
+            if column == 0 || left.contains(&column) {
+                line.push_str(cell);
+                line.push_str(&gap);
+            } else {
+                line.push_str(&gap);
+                line.push_str(cell);
+            }
+        }
+        line.trim_end().to_owned()
+    };
+    let heading = std::iter::once(line(headings.to_vec()));
+    heading.chain(rows.iter().map(|row| line(row.iter().map(String::as_str).collect()))).collect()
+}
+
+/// A span of time in words: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`.
+pub(super) fn duration(duration: std::time::Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// A moment in UTC, to the second.
+pub(super) fn time(timestamp: Timestamp) -> String {
+    timestamp.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [vec!["us-east".to_owned(), "12".to_owned()], vec!["日本".to_owned(), "3".to_owned()]];
+        assert_eq!(table(&["NAME", "ADD"], &rows, &[]), ["NAME     ADD", "us-east   12", "日本       3"]);
+    }
+
+    #[test]
+    fn spans_are_said_in_two_units() {
+        let said = [400, 12_000, 185_000, 7_800_000, 442_800_000].map(Duration::from_millis).map(duration);
+        assert_eq!(said, ["0.4 s", "12 s", "3 min 5 s", "2 h 10 min", "5 d 3 h"]);
+    }
+}

@@ -1,0 +1,131 @@
+//! `vsync status`: how each destination stands.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::interrupt::Interrupts;
+use super::output::{self, Object, Paint};
+use super::survey::{self, show_unknown};
+use super::{CliError, Common, Context, Output};
+use crate::engine::{DestinationPlan, Failure, OperationCounts, Report};
+use crate::exit::Exit;
+use crate::kv::SecretPath;
+use crate::text::sanitize;
+
+/// `status` has no flags of its own.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// How many past cycles are looked through for the last one of a destination.
+const HISTORY: usize = 50;
+
+/// One destination.
+struct Standing<'a> {
+    part: &'a DestinationPlan,
+    pending: OperationCounts,
+    failed: u64,
+    lag: Option<Duration>,
+    last: Option<&'a Report>,
+}
+
+impl<'a> Standing<'a> {
+    fn new(part: &'a DestinationPlan, failures: &[Failure], history: &'a [Report]) -> Self {
+        let failures: BTreeSet<&SecretPath> = failures.iter().map(|failure| &failure.origin).collect();
+        let (failed, pending): (Vec<_>, Vec<_>) = part.tasks.iter().partition(|task| failures.contains(&task.origin));
+        let oldest = part.tasks.iter().filter_map(|task| task.insight).map(|insight| insight.update_time).min();
+        Self {
+            part,
+            pending: pending.iter().map(|task| task.operation).collect(),
+            failed: failed.len() as u64,
+            lag: oldest.and_then(|oldest| Timestamp::now().duration_since(oldest.timestamp()).try_into().ok()),
+            last: history
+                .iter()
+                .find(|report| report.destinations.iter().any(|other| other.destination == part.destination)),
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let counts = [
+            self.part.in_sync,
+            self.pending.add,
+            self.pending.update,
+            self.pending.delete,
+            self.failed,
+            self.part.excluded.len() as u64,
+            self.part.unknown.len() as u64,
+        ];
+        let unavailable = self.part.unavailable.is_some();
+        let last = self.last.map_or_else(
+            || "never".to_owned(),
+            |report| format!("{} {}", output::time(report.started), report.ending.as_str()),
+        );
+        std::iter::once(sanitize(self.part.destination.as_str()).into_owned())
+            .chain(counts.map(|count| if unavailable { "-".to_owned() } else { count.to_string() }))
+            .chain([self.lag.map_or_else(|| "-".to_owned(), output::duration), last])
+            .collect()
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object::Status {
+            destination: self.part.destination.as_str(),
+            in_sync: self.part.in_sync,
+            add: self.pending.add,
+            update: self.pending.update,
+            delete: self.pending.delete,
+            failed: self.failed,
+            excluded: self.part.excluded.len() as u64,
+            unknown: self.part.unknown.len() as u64,
+            lag: self.lag.map(|lag| lag.as_secs_f64()),
+            last_cycle: self.last.map(|report| report.cycle.to_string()),
+            last_started: self.last.map(|report| report.started),
+            last_ending: self.last.map(|report| report.ending),
+            unavailable: self.part.unavailable.as_deref(),
+        }
+    }
+}
+
+pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    let mut interrupts = Interrupts::listen()?;
+    let context = Context::new(common)?;
+    let plan = survey::plan(&context, &mut interrupts).await?;
+    let history = context.engine.history(HISTORY).await?;
+    let failures = context.engine.standing_failures().await?;
+    let standings: Vec<Standing<'_>> = plan
+        .destinations
+        .iter()
+        .map(|part| Standing::new(part, failures.get(&part.destination).map_or(&[], Vec::as_slice), &history))
+        .collect();
+    show_unknown(&plan, out)?;
+    if out.is_json() {
+        for standing in &standings {
+            out.object(&standing.object())?;
+        }
+    } else {
+        let headings = [
+            "DESTINATION",
+            "= IN SYNC",
+            "+ ADD",
+            "* UPDATE",
+            "- DELETE",
+            "! FAILED",
+            "∅ EXCLUDED",
+            "? UNKNOWN",
+            "LAG",
+            "LAST CYCLE",
+        ];
+        let rows: Vec<_> = standings.iter().map(Standing::row).collect();
+        for (number, line) in output::table(&headings, &rows, &[9]).iter().enumerate() {
+            out.line(if number == 0 { out.paint(Paint::Strong, line) } else { line.clone() })?;
+        }
+        for part in &plan.destinations {
+            if let Some(reason) = &part.unavailable {
+                let name = sanitize(part.destination.as_str());
+                out.line(out.paint(Paint::Bad, &format!("{name}: its state could not be read: {}", sanitize(reason))))?;
+            }
+        }
+    }
+    let complete = plan.inventory.unknown.is_empty() && plan.destinations.iter().all(|part| part.unavailable.is_none());
+    Ok(if complete { Exit::Done } else { Exit::Failed })
+}

@@ -1,0 +1,281 @@
+//! From a configuration to clients, stores and the engine. Nothing is contacted here.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use etcetera::BaseStrategy;
+use zeroize::Zeroizing;
+
+use crate::config::{Config, Consul, Vault};
+use crate::consul::ConsulSettings;
+use crate::engine::{Destination, DestinationName, Engine, Operator, Origin, TransformError, Transforms};
+use crate::http::{HttpSettings, TlsSettings};
+use crate::kv::{GlobError, Mount, PathError, PathFilter};
+use crate::state::{self, StateError, StateStore, StoreSettings};
+use crate::vault::{Auth, SecretIdSource, VaultClient, VaultError, VaultSettings};
+
+/// Why a configuration that is valid by itself cannot be used here and now.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A client cannot be made: an unreadable certificate, say.
+    #[error("{side}: {source}")]
+    Vault {
+        /// `origin`, or `destination us-east`.
+        side: String,
+        /// Why.
+        source: VaultError,
+    },
+    /// Nothing says where the token is.
+    #[error(
+        "{side}: there is no token for {address}; set {key}.token, {key}.token_file or {key}.approle, or VAULT_TOKEN or BAO_TOKEN in the environment, or log in so that ~/.vault-token exists"
+    )]
+    NoToken {
+        /// `origin`, or `destination us-east`.
+        side: String,
+        /// The server.
+        address: String,
+        /// The section of the configuration.
+        key: String,
+    },
+    /// A file that holds a token cannot be read.
+    #[error("{side}: the token file {} cannot be read: {source}", .file.display())]
+    TokenFile {
+        /// `origin`, or `destination us-east`.
+        side: String,
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A store cannot be opened.
+    #[error("{side}: {source}")]
+    State {
+        /// `origin`, or `destination us-east`.
+        side: String,
+        /// Why.
+        source: StateError,
+    },
+    /// A mount that is none.
+    #[error(transparent)]
+    Mount(#[from] PathError),
+    /// A glob that is none.
+    #[error(transparent)]
+    Glob(#[from] GlobError),
+    /// A transform that cannot work.
+    #[error(transparent)]
+    Transform(#[from] TransformError),
+}
+
+/// One side of the configuration, with its name for people and its place in the file.
+#[derive(Debug, Clone)]
+pub struct SideName {
+    title: String,
+    key: String,
+}
+
+impl SideName {
+    /// The origin.
+    #[must_use]
+    pub fn origin() -> Self {
+        Self { title: "origin".to_owned(), key: "origin".to_owned() }
+    }
+
+    /// The destination of this name.
+    #[must_use]
+    pub fn destination(name: &str) -> Self {
+        Self { title: format!("destination {name}"), key: format!("destinations.{name}") }
+    }
+}
+
+/// The engine for a configuration.
+///
+/// # Errors
+/// [`ConnectError`] for the first part that cannot work.
+pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
+    let mut stores = Stores::new(config);
+    let mounts = mounts(&config.origin.mounts)?;
+    let side = SideName::origin();
+    let origin = Origin {
+        vault: vault(&config.origin.vault, &side)?,
+        filter: PathFilter::new(&config.origin.include, &config.origin.exclude, &mounts)?,
+        store: stores.open(config.origin.consul.as_ref(), &side)?,
+        sync_path: folder(&config.origin.sync_path),
+        num_buckets: config.num_buckets,
+        num_workers: config.origin.num_workers,
+        listing: config.origin.listing,
+        mounts: mounts.clone(),
+    };
+    let mut destinations = Vec::with_capacity(config.destinations.len());
+    for destination in &config.destinations {
+        let side = SideName::destination(&destination.name);
+        destinations.push(Destination {
+            name: DestinationName::new(&destination.name),
+            vault: vault(&destination.vault, &side)?,
+            mounts: self::mounts(&destination.mounts)?,
+            // these globs are matched against the origin's paths
+            filter: PathFilter::new(&destination.include, &destination.exclude, &mounts)?,
+            transforms: transforms(destination)?,
+            store: stores.open(destination.consul.as_ref(), &side)?,
+            sync_path: folder(&destination.sync_path),
+            num_buckets: config.num_buckets,
+            num_workers: destination.num_workers,
+            max_delete: destination.guards.max_delete,
+            ignore_deletes: destination.ignore_deletes,
+        });
+    }
+    Ok(Engine::new(origin, destinations, operator()))
+}
+
+/// Mounts in their one form.
+///
+/// # Errors
+/// [`PathError`] for a text that names no mount.
+pub fn mounts(texts: &[String]) -> Result<Vec<Mount>, PathError> {
+    texts.iter().map(|text| Mount::parse(text)).collect()
+}
+
+/// A destination's transforms, compiled.
+///
+/// # Errors
+/// [`TransformError`] for the first that cannot work.
+pub fn transforms(destination: &crate::config::Destination) -> Result<Transforms, TransformError> {
+    let rules: Vec<_> = destination.transforms.iter().map(crate::config::Transform::rule).collect();
+    Transforms::new(&rules)
+}
+
+/// A client for one Vault.
+///
+/// # Errors
+/// [`ConnectError`] when there is no token, or a certificate cannot be used.
+pub fn vault(vault: &Vault, side: &SideName) -> Result<VaultClient, ConnectError> {
+    let settings = VaultSettings {
+        http: HttpSettings {
+            address: vault.address.clone(),
+            tls: TlsSettings {
+                ca_cert: vault.ca_cert.clone(),
+                client_cert: vault.client_cert.clone(),
+                client_key: vault.client_key.clone(),
+                server_name: vault.tls_server_name.clone(),
+                skip_verify: vault.tls_skip_verify,
+            },
+            timeout: vault.timeout,
+            connect_timeout: vault.connect_timeout,
+            max_retries: vault.max_retries,
+            requests_per_second: vault.requests_per_second,
+        },
+        namespace: vault.namespace.clone(),
+        auth: auth(vault, side)?,
+    };
+    VaultClient::new(settings).map_err(|source| ConnectError::Vault { side: side.title.clone(), source })
+}
+
+/// Where a Vault's token comes from: the first of token, token file, `AppRole`, the environment and `~/.vault-token`.
+fn auth(vault: &Vault, side: &SideName) -> Result<Auth, ConnectError> {
+    if let Some(token) = &vault.token {
+        return Ok(Auth::Token(token.expose().clone()));
+    }
+    if let Some(file) = &vault.token_file {
+        return Ok(Auth::TokenFile(file.clone()));
+    }
+    if let Some(approle) = &vault.approle {
+        let secret_id = match (&approle.secret_id, &approle.secret_id_file, &approle.secret_id_env) {
+            (Some(value), _, _) => SecretIdSource::Value(value.expose().clone()),
+            (None, Some(file), _) => SecretIdSource::File(file.clone()),
+            (None, None, name) => SecretIdSource::Env(name.clone().unwrap_or_default()),
+        };
+        let mount = approle.path.trim_matches('/').to_owned();
+        return Ok(Auth::AppRole { mount, role_id: approle.role_id.clone(), secret_id });
+    }
+    for name in ["VAULT_TOKEN", "BAO_TOKEN"] {
+        if let Some(token) = env::var(name).ok().map(Zeroizing::new).filter(|token| !token.trim().is_empty()) {
+            return Ok(Auth::Token(Zeroizing::new(token.trim().to_owned())));
+        }
+    }
+    let file = etcetera::base_strategy::Xdg::new().ok().map(|folders| folders.home_dir().join(".vault-token"));
+    match file.filter(|file| file.is_file()) {
+        Some(file) => Ok(Auth::TokenFile(file)),
+        None => Err(ConnectError::NoToken {
+            side: side.title.clone(),
+            address: vault.address.clone(),
+            key: format!("{}.vault", side.key),
+        }),
+    }
+}
+
+/// The stores of a configuration. Sides that share a Consul or the embedded file share one store: the file can be
+/// opened only once.
+#[derive(Debug)]
+pub struct Stores {
+    file: PathBuf,
+    opened: Vec<(Option<Consul>, Arc<dyn StateStore>)>,
+}
+
+impl Stores {
+    /// None opened yet.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self { file: config.state.file.clone(), opened: Vec::new() }
+    }
+
+    /// The store of a side: its Consul, or the embedded one.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when its settings cannot work.
+    pub fn open(&mut self, consul: Option<&Consul>, side: &SideName) -> Result<Arc<dyn StateStore>, ConnectError> {
+        if let Some((_, store)) = self.opened.iter().find(|(other, _)| other.as_ref() == consul) {
+            return Ok(Arc::clone(store));
+        }
+        let settings = match consul {
+            None => StoreSettings::Embedded { file: self.file.clone() },
+            Some(consul) => StoreSettings::Consul(consul_settings(consul, side)?),
+        };
+        let store =
+            state::open(&settings).map_err(|source| ConnectError::State { side: side.title.clone(), source })?;
+        self.opened.push((consul.cloned(), Arc::clone(&store)));
+        Ok(store)
+    }
+}
+
+fn consul_settings(consul: &Consul, side: &SideName) -> Result<ConsulSettings, ConnectError> {
+    let token = match (&consul.token, &consul.token_file) {
+        (Some(token), _) => Some(token.expose().clone()),
+        (None, Some(file)) => {
+            let text = fs::read_to_string(file).map(Zeroizing::new).map_err(|source| ConnectError::TokenFile {
+                side: side.title.clone(),
+                file: file.clone(),
+                source,
+            })?;
+            Some(Zeroizing::new(text.trim().to_owned()))
+        }
+        (None, None) => None,
+    };
+    Ok(ConsulSettings {
+        http: HttpSettings {
+            address: consul.address.clone(),
+            tls: TlsSettings {
+                ca_cert: consul.ca_cert.clone(),
+                client_cert: consul.client_cert.clone(),
+                client_key: consul.client_key.clone(),
+                server_name: consul.tls_server_name.clone(),
+                skip_verify: consul.tls_skip_verify,
+            },
+            timeout: consul.timeout,
+            connect_timeout: consul.connect_timeout,
+            max_retries: consul.max_retries,
+            requests_per_second: consul.requests_per_second,
+        },
+        datacenter: consul.dc.clone(),
+        token,
+    })
+}
+
+fn folder(sync_path: &str) -> String {
+    format!("{}/", sync_path.trim_matches('/'))
+}
+
+fn operator() -> Operator {
+    let unknown = |_| "unknown".to_owned();
+    Operator { name: whoami::username().unwrap_or_else(unknown), host: whoami::hostname().unwrap_or_else(unknown) }
+}
