@@ -13,4 +13,5 @@ pub mod logging;
 pub mod state;
 pub mod sync_info;
 pub mod text;
+pub mod tui;
 pub mod vault;

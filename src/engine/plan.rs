@@ -348,6 +348,12 @@ impl DestinationPlan {
         }
     }
 
+    /// A part without tasks, for tests of what shows plans.
+    #[cfg(test)]
+    pub(crate) fn empty(destination: DestinationName) -> Self {
+        Self { unavailable: None, ..Self::unavailable(destination, String::new()) }
+    }
+
     /// How many of each operation.
     #[must_use]
     pub fn counts(&self) -> OperationCounts {

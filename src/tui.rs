@@ -1,0 +1,256 @@
+//! The console.
+//!
+//! ```text
+//!   keys, signals ─┐
+//!                  ├─▶ Message ─▶ update(&mut Model) ─▶ effects ─▶ engine ─┐
+//!   engine ────────┘                    │                                  │
+//!      ▲                                ▼                                  │
+//!      │                          view(&Model)                             │
+//!      └───────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! `update` does no I/O, `view` changes nothing, `effect` is the one place that talks to the engine. The loop draws when
+//! something has changed, and sleeps while nothing does.
+
+mod effect;
+mod filter;
+mod format;
+mod input;
+mod keymap;
+mod message;
+mod model;
+#[cfg(test)]
+mod sample;
+mod screen;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod theme;
+mod update;
+mod view;
+mod widget;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use ratatui::Terminal;
+use ratatui::backend::Backend;
+use ratatui::layout::Size;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::time::Instant;
+
+pub use theme::ColorChoice;
+
+use crate::engine::{CycleOptions, DestinationName, Engine};
+use effect::{Effect, Perform, Worker};
+use input::{InputSource, TerminalInput};
+use message::Message;
+use model::{Model, Setup};
+use theme::{Depth, Theme};
+
+/// The shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(16);
+
+/// For so long messages may keep a frame waiting.
+const LATEST: Duration = Duration::from_millis(100);
+
+/// The theme when none is asked for.
+pub const DEFAULT_THEME: &str = "dark";
+
+/// How the console is to be.
+#[derive(Debug, Clone)]
+pub struct ConsoleOptions {
+    /// Shown in the header: what this is about, if the addresses do not tell (`demo`).
+    pub title: Option<String>,
+    /// There are no keys that lead to a write.
+    pub read_only: bool,
+    /// Whether to use colours.
+    pub color: ColorChoice,
+    /// The theme to start with: `dark` or `light`.
+    pub theme: String,
+    /// The destinations that take part; all, if empty.
+    pub only: Vec<DestinationName>,
+    /// How plans are executed; whether it is a dry run is decided by key.
+    pub cycle: CycleOptions,
+}
+
+impl Default for ConsoleOptions {
+    fn default() -> Self {
+        Self {
+            title: None,
+            read_only: false,
+            color: ColorChoice::Auto,
+            theme: DEFAULT_THEME.to_owned(),
+            only: Vec::new(),
+            cycle: CycleOptions::default(),
+        }
+    }
+}
+
+/// Why the console could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// Input or output is not a terminal.
+    #[error("the console needs a terminal for input and output; in a script use `vsync plan` and `vsync sync`")]
+    NoTerminal,
+    /// There is no such theme.
+    #[error("there is no theme \"{name}\"; there are {known}")]
+    UnknownTheme {
+        /// The name that was asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The terminal failed.
+    #[error("the terminal does not work: {0}")]
+    Terminal(String),
+    /// A signal ended the console, or the operator did not wait for the end of a cycle.
+    #[error("interrupted")]
+    Interrupted,
+    /// A part of the program panicked; what it said stands above.
+    #[error("vsync has a bug and had to stop; please report the panic message above")]
+    Panicked,
+}
+
+/// How the loop came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Quit,
+    /// By a signal: a cycle that runs is cancelled and waited for.
+    Interrupted,
+    /// At once: nobody waits for anything.
+    Abandoned,
+    Panicked,
+}
+
+/// Runs the console until the operator leaves it. A cycle that still runs then is cancelled, and its writes in flight
+/// are recorded before this returns.
+///
+/// # Errors
+/// [`TuiError`] if there is no terminal to work with, or when the console did not end by the operator's wish.
+pub async fn run(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
+    if !terminal::is_there() {
+        return Err(TuiError::NoTerminal);
+    }
+    let environment = |name: &str| std::env::var(name).ok();
+    let depth = Depth::detect(options.color, environment);
+    let theme = Theme::named(&options.theme, depth).ok_or_else(|| TuiError::UnknownTheme {
+        name: options.theme.clone(),
+        known: Theme::names().collect::<Vec<_>>().join(", "),
+    })?;
+    let failed = |error: std::io::Error| TuiError::Terminal(error.to_string());
+    let (sender, mut messages) = mpsc::unbounded_channel();
+    let mut input = TerminalInput::new().map_err(failed)?;
+    terminal::restore_on_panic(sender.clone());
+    terminal::enter().map_err(failed)?;
+    let mut screen = terminal::screen().map_err(failed).inspect_err(|_| terminal::restore())?;
+    let mut model = Model::new(Setup {
+        size: screen.size().unwrap_or(Size::new(80, 24)),
+        theme,
+        ascii: view::needs_ascii(environment),
+        read_only: options.read_only,
+        title: options.title,
+        mounts: engine.origin().mounts.clone(),
+        origin: engine.origin().vault.address().to_owned(),
+        destinations: engine
+            .destinations()
+            .iter()
+            .filter(|destination| options.only.is_empty() || options.only.contains(&destination.name))
+            .map(|destination| (destination.name.clone(), destination.vault.address().to_owned()))
+            .collect(),
+    });
+    let mut worker = Worker::new(engine, options.only, options.cycle, sender);
+
+    let driven = drive(&mut screen, &mut model, &mut messages, &mut input, &mut worker, |screen, running| {
+        let notice = running.then_some("vsync: the running cycle stands still until fg");
+        terminal::suspend(screen, notice)
+    });
+    // A panic while drawing must not cost the cycle its end.
+    let exit = AssertUnwindSafe(driven).catch_unwind().await.unwrap_or(Ok(Exit::Panicked));
+    terminal::restore();
+
+    let exit = match exit {
+        Ok(Exit::Abandoned) => return Err(TuiError::Interrupted),
+        other => other,
+    };
+    if worker.is_running() {
+        // Not eprintln: after a hang-up there may be no terminal left to write to, and that must not panic.
+        let _ = writeln!(
+            std::io::stderr(),
+            "vsync: cancelling the running cycle; its writes in flight are finished and recorded first"
+        );
+        tokio::select! {
+            () = worker.finish() => {}
+            () = input.signalled() => return Err(TuiError::Interrupted),
+        }
+    }
+    match exit? {
+        Exit::Quit => Ok(()),
+        Exit::Interrupted | Exit::Abandoned => Err(TuiError::Interrupted),
+        Exit::Panicked => Err(TuiError::Panicked),
+    }
+}
+
+/// The loop. Backend, input and worker are generic, so that tests run this one.
+async fn drive<B, I, P>(
+    terminal: &mut Terminal<B>,
+    model: &mut Model,
+    messages: &mut UnboundedReceiver<Message>,
+    input: &mut I,
+    worker: &mut P,
+    mut suspend: impl FnMut(&mut Terminal<B>, bool) -> Result<(), B::Error>,
+) -> Result<Exit, TuiError>
+where
+    B: Backend<Error: Display>,
+    I: InputSource,
+    P: Perform,
+{
+    let failed = |error: B::Error| TuiError::Terminal(error.to_string());
+    draw(terminal, model).map_err(failed)?;
+    let mut drawn = Instant::now();
+    let mut changed = true;
+    for effect in update::begin(model) {
+        worker.perform(effect);
+    }
+    loop {
+        if changed && drawn.elapsed() >= LATEST {
+            draw(terminal, model).map_err(failed)?;
+            drawn = Instant::now();
+            changed = false;
+        }
+        let message = tokio::select! {
+            // Keys first: whatever the engine has to tell, the operator must not wait for it. The frame comes last, so
+            // that it is drawn once for all that has happened.
+            biased;
+            input = input.next() => Message::Input(input),
+            Some(message) = messages.recv() => message,
+            () = tokio::time::sleep_until(drawn + FRAME), if changed => {
+                draw(terminal, model).map_err(failed)?;
+                drawn = Instant::now();
+                changed = false;
+                continue;
+            }
+        };
+        changed = true;
+        for effect in update::update(model, message) {
+            match effect {
+                Effect::Quit(exit) => return Ok(exit),
+                Effect::Suspend => {
+                    input.release();
+                    suspend(terminal, model.cycle.running).map_err(failed)?;
+                    if let Ok(size) = terminal.size() {
+                        model.size = size;
+                    }
+                }
+                effect => worker.perform(effect),
+            }
+        }
+    }
+}
+
+fn draw<B: Backend>(terminal: &mut Terminal<B>, model: &Model) -> Result<(), B::Error> {
+    terminal.draw(|frame| view::view(model, frame.area(), frame.buffer_mut())).map(|_| ())
+}

@@ -1,0 +1,294 @@
+//! The one place that starts work on the engine and turns its end into a message.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinHandle;
+
+use super::Exit;
+use super::message::{Message, Purpose, Refreshed, Selected, SideStatus};
+use super::widget::tree::Tree;
+use crate::engine::{
+    CycleControl, CycleHandle, CycleOptions, DestinationName, Engine, Event, Failure, InventoryUpdate, Plan, Report,
+    Side,
+};
+use crate::kv::{Mount, SecretPath};
+
+/// Marked tasks: destination and origin path.
+pub(super) type Marked = BTreeSet<(DestinationName, SecretPath)>;
+
+/// Work that `update` asks for.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Ask all servers how they are.
+    Probe,
+    /// Survey, plan, read the failures that stand.
+    Refresh,
+    /// Read the last reports.
+    History,
+    /// Find out about one secret; a newer request replaces an older one.
+    Describe(SecretPath),
+    /// Cut a part out of a plan, to be confirmed.
+    Select { plan: Arc<Plan>, keep: Keep, purpose: Purpose },
+    /// Refresh, then select these.
+    Retry(Marked),
+    /// Execute a plan.
+    Start { plan: Box<Plan>, dry_run: bool },
+    /// Steer the running cycle.
+    Control(Control),
+    /// Stop the process until the shell continues it.
+    Suspend,
+    /// End the console.
+    Quit(Exit),
+}
+
+/// Which tasks of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Keep {
+    All,
+    Destination(DestinationName),
+    Marked(Marked),
+}
+
+impl Keep {
+    fn keeps(&self, destination: &DestinationName, origin: &SecretPath) -> bool {
+        match self {
+            Self::All => true,
+            Self::Destination(name) => name == destination,
+            Self::Marked(marked) => marked.contains(&(destination.clone(), origin.clone())),
+        }
+    }
+
+    fn concerns(&self, destination: &DestinationName) -> bool {
+        match self {
+            Self::All => true,
+            Self::Destination(name) => name == destination,
+            Self::Marked(marked) => marked.iter().any(|(name, _)| name == destination),
+        }
+    }
+}
+
+/// What can be done to a running cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Control {
+    Pause,
+    Resume,
+    Cancel,
+    Workers(usize),
+}
+
+/// Carries out what `update` asks for.
+pub(super) trait Perform {
+    /// Starts the work; its end comes back as a message.
+    fn perform(&mut self, effect: Effect);
+}
+
+/// The engine behind the console.
+#[derive(Debug)]
+pub(super) struct Worker {
+    engine: Engine,
+    only: Vec<DestinationName>,
+    options: CycleOptions,
+    messages: UnboundedSender<Message>,
+    refresh: Option<JoinHandle<()>>,
+    describe: Option<JoinHandle<()>>,
+    cycle: Option<(CycleControl, JoinHandle<()>)>,
+}
+
+impl Worker {
+    /// Sends what it finds to `messages`.
+    pub(super) fn new(
+        engine: Engine,
+        only: Vec<DestinationName>,
+        options: CycleOptions,
+        messages: UnboundedSender<Message>,
+    ) -> Self {
+        Self { engine, only, options, messages, refresh: None, describe: None, cycle: None }
+    }
+
+    /// Whether a cycle still runs.
+    pub(super) fn is_running(&self) -> bool {
+        self.cycle.as_ref().is_some_and(|(_, task)| !task.is_finished())
+    }
+
+    /// Cancels the cycle that runs, if one does, and waits until its writes in flight are recorded.
+    pub(super) async fn finish(&mut self) {
+        if let Some((control, task)) = self.cycle.take() {
+            if !task.is_finished() {
+                control.cancel();
+            }
+            // An error would be a panic of the task, which has been reported where it happened.
+            let _ = task.await;
+        }
+    }
+
+    fn probe(&self) {
+        let sides = self.engine.destinations().iter().map(|destination| destination.name.clone());
+        let sides = sides.filter(|name| self.only.is_empty() || self.only.contains(name)).map(Side::Destination);
+        for side in std::iter::once(Side::Origin).chain(sides) {
+            let (engine, messages) = (self.engine.clone(), self.messages.clone());
+            tokio::spawn(async move {
+                if let Ok(probe) = engine.probe(&side).await {
+                    let status = SideStatus {
+                        health: probe.health.map_err(|error| error.message().to_owned()),
+                        token: probe.token.map_err(|error| error.message().to_owned()),
+                        latency: probe.latency,
+                    };
+                    let _ = messages.send(Message::Probed(side, status));
+                }
+            });
+        }
+    }
+
+    fn refresh(&mut self, retry: Option<Marked>) {
+        if let Some(before) = self.refresh.take() {
+            before.abort();
+        }
+        let (engine, only, messages) = (self.engine.clone(), self.only.clone(), self.messages.clone());
+        self.refresh = Some(tokio::spawn(async move {
+            let refreshed = look_again(&engine, &only, &messages).await;
+            let plan = refreshed.plan.clone();
+            let _ = messages.send(Message::Refreshed(Box::new(refreshed)));
+            if let Some(marked) = retry {
+                select(&engine, &plan, &Keep::Marked(marked), Purpose::Retry, &messages);
+            }
+        }));
+    }
+
+    fn history(&self) {
+        let (engine, messages) = (self.engine.clone(), self.messages.clone());
+        tokio::spawn(async move {
+            let reports = engine.history(20).await.map_err(|error| error.to_string());
+            let _ = messages.send(Message::History(reports));
+        });
+    }
+
+    fn describe(&mut self, path: SecretPath) {
+        if let Some(before) = self.describe.take() {
+            before.abort();
+        }
+        let (engine, only, messages) = (self.engine.clone(), self.only.clone(), self.messages.clone());
+        self.describe = Some(tokio::spawn(async move {
+            let names = engine.destinations().iter().map(|destination| &destination.name);
+            let names = names.filter(|name| only.is_empty() || only.contains(name));
+            let mappings = names.map(|name| engine.mapping(name, &path)).collect();
+            let _ = messages.send(Message::Mapped(path.clone(), mappings));
+            // Whoever holds the arrow key down wants to know of the last one only.
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            let detail = engine.describe(&path).await.map(Box::new).map_err(|error| error.message().to_owned());
+            let _ = messages.send(Message::Described(path, detail));
+        }));
+    }
+
+    fn start(&mut self, plan: Plan, dry_run: bool) {
+        let options = CycleOptions { dry_run, ..self.options.clone() };
+        match self.engine.start(plan, options) {
+            Ok(handle) => {
+                let control = handle.control();
+                let task = tokio::spawn(follow(handle, self.messages.clone()));
+                self.cycle = Some((control, task));
+            }
+            Err(error) => {
+                let _ = self.messages.send(Message::Refused(error.to_string()));
+            }
+        }
+    }
+
+    fn control(&self, control: Control) {
+        if let Some((cycle, _)) = &self.cycle {
+            match control {
+                Control::Pause => cycle.pause(),
+                Control::Resume => cycle.resume(),
+                Control::Cancel => cycle.cancel(),
+                Control::Workers(count) => cycle.set_workers(count),
+            }
+        }
+    }
+}
+
+impl Perform for Worker {
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Probe => self.probe(),
+            Effect::Refresh => self.refresh(None),
+            Effect::Retry(marked) => self.refresh(Some(marked)),
+            Effect::History => self.history(),
+            Effect::Describe(path) => self.describe(path),
+            Effect::Select { plan, keep, purpose } => {
+                let (engine, messages) = (self.engine.clone(), self.messages.clone());
+                tokio::task::spawn_blocking(move || select(&engine, &plan, &keep, purpose, &messages));
+            }
+            Effect::Start { plan, dry_run } => self.start(*plan, dry_run),
+            Effect::Control(control) => self.control(control),
+            // The loop does these itself.
+            Effect::Suspend | Effect::Quit(_) => {}
+        }
+    }
+}
+
+fn select(engine: &Engine, plan: &Plan, keep: &Keep, purpose: Purpose, messages: &UnboundedSender<Message>) {
+    let mut plan = engine.select(plan, |destination, task| keep.keeps(destination, &task.origin));
+    // What stands against one destination must not stand against the others when they alone are chosen.
+    plan.destinations.retain(|part| keep.concerns(&part.destination));
+    let _ = messages.send(Message::Selected(Box::new(Selected { plan, purpose })));
+}
+
+async fn look_again(engine: &Engine, only: &[DestinationName], messages: &UnboundedSender<Message>) -> Refreshed {
+    let (updates, arriving) = mpsc::unbounded_channel();
+    let (inventory, ()) = tokio::join!(engine.survey(Some(updates)), pass_on(arriving, messages));
+    let plan = Arc::new(engine.plan(Arc::new(inventory), only).await);
+    let failures = engine.standing_failures().await.map_err(|error| error.to_string()).map(|standing| {
+        plan.destinations
+            .iter()
+            .flat_map(|part| standing.get(&part.destination).into_iter().flatten().map(move |one| (part, one)))
+            .map(|(part, failure)| (part.destination.clone(), failure.clone()))
+            .collect::<Vec<(DestinationName, Failure)>>()
+    });
+    let mounts: Vec<Mount> = engine.origin().mounts.clone();
+    let known = failures.clone().unwrap_or_default();
+    let planned = plan.clone();
+    // Some hundred thousand secrets take a moment, in which keys must not wait.
+    let built = tokio::task::spawn_blocking(move || Tree::of_plan(&planned, &known, &mounts)).await;
+    let tree = built.unwrap_or_else(|_| Tree::new(plan.destinations.len()));
+    Refreshed { plan, tree, failures }
+}
+
+/// Hands the inventory on in batches, so that each can cost as much as a look at the whole tree.
+async fn pass_on(mut arriving: UnboundedReceiver<InventoryUpdate>, messages: &UnboundedSender<Message>) {
+    while let Some(first) = arriving.recv().await {
+        let mut batch = vec![first];
+        while let Ok(next) = arriving.try_recv() {
+            batch.push(next);
+        }
+        let _ = messages.send(Message::Inventory(batch));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Reports on a cycle until its end.
+async fn follow(mut handle: CycleHandle, messages: UnboundedSender<Message>) {
+    let mut snapshots = handle.snapshots();
+    let mut events = handle.take_events();
+    let _ = messages.send(Message::Snapshot(snapshots.borrow_and_update().clone()));
+    let mut watching = true;
+    let end = handle.wait();
+    tokio::pin!(end);
+    let report: Arc<Report> = loop {
+        tokio::select! {
+            report = &mut end => break report,
+            changed = snapshots.changed(), if watching => {
+                watching = changed.is_ok();
+                let _ = messages.send(Message::Snapshot(snapshots.borrow_and_update().clone()));
+            }
+            Some(event) = async { events.as_mut()?.recv().await }, if events.is_some() => {
+                if let Event::Unsaved(destination, reason) = event {
+                    let _ = messages.send(Message::Unsaved(destination, reason));
+                }
+            }
+        }
+    };
+    let _ = messages.send(Message::Snapshot(snapshots.borrow_and_update().clone()));
+    let _ = messages.send(Message::Ended(report));
+}

@@ -1,0 +1,75 @@
+//! What can happen to the console.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::input::Input;
+use super::widget::tree::Tree;
+use crate::engine::{
+    CycleSnapshot, DestinationName, Failure, InventoryUpdate, Mapping, Plan, Report, SecretDetail, Side,
+};
+use crate::kv::SecretPath;
+use crate::vault::{Health, TokenInfo};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// The terminal.
+    Input(Input),
+    /// A server answered, or did not.
+    Probed(Side, SideStatus),
+    /// Pieces of the inventory, in the order they arrived.
+    Inventory(Vec<InventoryUpdate>),
+    /// Surveyed and planned anew.
+    Refreshed(Box<Refreshed>),
+    /// Past cycles, newest first.
+    History(Result<Vec<Report>, String>),
+    /// Where a secret goes at each destination.
+    Mapped(SecretPath, Vec<Option<Mapping>>),
+    /// What the origin knows of a secret.
+    Described(SecretPath, Result<Box<SecretDetail>, String>),
+    /// A part of a plan, with the guards checked anew, to be confirmed.
+    Selected(Box<Selected>),
+    /// The engine refused to start.
+    Refused(String),
+    /// The picture of the running cycle.
+    Snapshot(Arc<CycleSnapshot>),
+    /// State could not be saved during the cycle.
+    Unsaved(DestinationName, String),
+    /// The cycle is over.
+    Ended(Arc<Report>),
+    /// Something panicked; the terminal has been restored already.
+    Panicked,
+}
+
+/// How a server answered.
+#[derive(Debug, Clone)]
+pub(super) struct SideStatus {
+    pub(super) health: Result<Health, String>,
+    pub(super) token: Result<TokenInfo, String>,
+    pub(super) latency: Duration,
+}
+
+/// A new plan and all that hangs on it.
+#[derive(Debug)]
+pub(super) struct Refreshed {
+    pub(super) plan: Arc<Plan>,
+    pub(super) tree: Tree,
+    /// What still stands, by destination in the order of the plan; or why it could not be read.
+    pub(super) failures: Result<Vec<(DestinationName, Failure)>, String>,
+}
+
+/// What is about to be started.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) plan: Plan,
+    pub(super) purpose: Purpose,
+}
+
+/// What a plan is executed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Execute,
+    DryRun,
+    Retry,
+}

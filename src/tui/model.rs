@@ -1,0 +1,283 @@
+//! Everything the console knows. Changed by `update` alone, drawn by `view`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ratatui::layout::{Constraint, Layout, Rect, Size};
+
+use super::keymap::Place;
+use super::message::{Purpose, Selected, SideStatus};
+use super::screen::{Screen, browse, cycle, failures, overview, plan};
+use super::theme::Theme;
+use crate::engine::{
+    CycleSnapshot, DestinationName, Failure, Objection, OperationCounts, Phase, Plan, Report, Side, UnknownSubtree,
+};
+use crate::kv::{Mount, SecretPath};
+
+/// The smallest size at which there is something to see.
+pub(super) const SMALLEST: Size = Size { width: 60, height: 15 };
+
+/// The model.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
+pub(super) struct Model {
+    pub(super) size: Size,
+    pub(super) theme: Theme,
+    pub(super) ascii: bool,
+    pub(super) read_only: bool,
+    pub(super) title: Option<String>,
+    pub(super) screen: Screen,
+    pub(super) previous: Option<Screen>,
+    /// The first line of help that shows, while help shows.
+    pub(super) help: Option<usize>,
+    /// Whether keys go into the screen's filter.
+    pub(super) filtering: bool,
+    pub(super) dialog: Option<Dialog>,
+    /// Shown in place of the footer until the next key.
+    pub(super) notice: Option<Notice>,
+    /// Quit as soon as the cycle has ended.
+    pub(super) quitting: bool,
+
+    pub(super) mounts: Vec<Mount>,
+    pub(super) destinations: Vec<DestinationName>,
+    /// The origin, then the destinations.
+    pub(super) sides: Vec<SideView>,
+    /// While the origin is being listed: secrets found so far.
+    pub(super) listing: Option<u64>,
+    pub(super) unknown: Vec<UnknownSubtree>,
+    pub(super) plan: Option<Arc<Plan>>,
+    pub(super) failures: Vec<(DestinationName, Failure)>,
+    pub(super) failures_error: Option<String>,
+    /// Newest first, without dry runs.
+    pub(super) history: Vec<Report>,
+    pub(super) history_error: Option<String>,
+    pub(super) cycle: Cycle,
+    /// Marked tasks, per destination by origin path.
+    pub(super) marks: Vec<BTreeSet<SecretPath>>,
+
+    pub(super) overview: overview::State,
+    pub(super) browse: browse::State,
+    pub(super) plan_list: plan::State,
+    pub(super) cycle_list: cycle::State,
+    pub(super) failure_list: failures::State,
+}
+
+/// A server and how it answered last.
+#[derive(Debug)]
+pub(super) struct SideView {
+    pub(super) side: Side,
+    pub(super) address: String,
+    /// `None` until it has answered for the first time.
+    pub(super) status: Option<SideStatus>,
+}
+
+impl SideView {
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        match &self.side {
+            Side::Origin => "origin",
+            Side::Destination(name) => name.as_str(),
+        }
+    }
+}
+
+/// The cycle that runs, or ran last in this console.
+#[derive(Debug, Default)]
+pub(super) struct Cycle {
+    pub(super) running: bool,
+    pub(super) cancelling: bool,
+    pub(super) snapshot: Option<Arc<CycleSnapshot>>,
+    pub(super) report: Option<Arc<Report>>,
+    /// State that could not be saved, newest reason per destination.
+    pub(super) unsaved: BTreeMap<DestinationName, String>,
+}
+
+impl Cycle {
+    /// Whether workers are held back.
+    pub(super) fn is_paused(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.phase == Phase::Paused)
+    }
+}
+
+/// A question that stands before everything else.
+#[derive(Debug)]
+pub(super) struct Dialog {
+    pub(super) ask: Ask,
+    /// Whether yes is chosen; no is at first.
+    pub(super) chosen: bool,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Start(Box<Selected>),
+    Cancel,
+    Quit,
+}
+
+impl Dialog {
+    pub(super) fn new(ask: Ask) -> Self {
+        Self { ask, chosen: false }
+    }
+
+    /// Whether one can say yes: not to a plan against which a guard stands.
+    pub(super) fn can_agree(&self) -> bool {
+        match &self.ask {
+            Ask::Start(selected) => obstacles(&selected.plan).next().is_none(),
+            Ask::Cancel | Ask::Quit => true,
+        }
+    }
+}
+
+/// What stands against executing a plan.
+pub(super) fn obstacles(plan: &Plan) -> impl Iterator<Item = (&DestinationName, Obstacle<'_>)> {
+    plan.destinations.iter().flat_map(|part| {
+        let unavailable = part.unavailable.as_deref().map(Obstacle::Unavailable);
+        let objections = part.objections.iter().map(Obstacle::Objection);
+        unavailable.into_iter().chain(objections).map(move |obstacle| (&part.destination, obstacle))
+    })
+}
+
+/// One thing that stands against executing a plan.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Obstacle<'a> {
+    Unavailable(&'a str),
+    Objection(&'a Objection),
+}
+
+impl std::fmt::Display for Obstacle<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unavailable(reason) => write!(f, "no plan, because its state could not be read: {reason}"),
+            Self::Objection(objection) => objection.fmt(f),
+        }
+    }
+}
+
+/// A line for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Notice {
+    pub(super) text: String,
+    pub(super) bad: bool,
+}
+
+/// What the console is started with.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) size: Size,
+    pub(super) theme: Theme,
+    pub(super) ascii: bool,
+    pub(super) read_only: bool,
+    pub(super) title: Option<String>,
+    pub(super) mounts: Vec<Mount>,
+    pub(super) origin: String,
+    /// Names and addresses.
+    pub(super) destinations: Vec<(DestinationName, String)>,
+}
+
+impl Model {
+    /// A console that knows nothing yet.
+    pub(super) fn new(setup: Setup) -> Self {
+        let names: Vec<_> = setup.destinations.iter().map(|(name, _)| name.clone()).collect();
+        let origin = SideView { side: Side::Origin, address: setup.origin, status: None };
+        let others = setup.destinations.into_iter().map(|(name, address)| SideView {
+            side: Side::Destination(name),
+            address,
+            status: None,
+        });
+        Self {
+            size: setup.size,
+            theme: setup.theme,
+            ascii: setup.ascii,
+            read_only: setup.read_only,
+            title: setup.title,
+            screen: Screen::Overview,
+            previous: None,
+            help: None,
+            filtering: false,
+            dialog: None,
+            notice: None,
+            quitting: false,
+            mounts: setup.mounts,
+            sides: std::iter::once(origin).chain(others).collect(),
+            listing: None,
+            unknown: Vec::new(),
+            plan: None,
+            failures: Vec::new(),
+            failures_error: None,
+            history: Vec::new(),
+            history_error: None,
+            cycle: Cycle::default(),
+            marks: vec![BTreeSet::new(); names.len()],
+            overview: overview::State::default(),
+            browse: browse::State::new(names.len()),
+            plan_list: plan::State::default(),
+            cycle_list: cycle::State::default(),
+            failure_list: failures::State::default(),
+            destinations: names,
+        }
+    }
+
+    /// Where keys are looked up now.
+    pub(super) fn place(&self) -> Place {
+        if self.dialog.is_some() {
+            Place::Dialog
+        } else if self.help.is_some() {
+            Place::Help
+        } else if self.filtering {
+            Place::Filter
+        } else {
+            Place::Screen(self.screen)
+        }
+    }
+
+    /// Header, body and footer for this size.
+    pub(super) fn layout(&self) -> [Rect; 3] {
+        let area = Rect::new(0, 0, self.size.width, self.size.height);
+        area.layout(&Layout::vertical([Constraint::Length(2), Constraint::Min(0), Constraint::Length(1)]))
+    }
+
+    /// The part of the screen that belongs to the screen.
+    pub(super) fn body(&self) -> Rect {
+        self.layout()[1]
+    }
+
+    /// Tells the operator something.
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: text.into(), bad: false });
+    }
+
+    /// Tells the operator that something is wrong.
+    pub(super) fn warn(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: text.into(), bad: true });
+    }
+
+    /// How many tasks are marked.
+    pub(super) fn marked(&self) -> usize {
+        self.marks.iter().map(BTreeSet::len).sum()
+    }
+
+    /// The last report that concerns a destination.
+    pub(super) fn last_report(&self, name: &DestinationName) -> Option<&Report> {
+        self.history.iter().find(|report| report.destinations.iter().any(|part| part.destination == *name))
+    }
+}
+
+/// `add 12, update 3, delete 1`, without what is zero.
+pub(super) fn in_words(counts: OperationCounts) -> String {
+    let parts: Vec<_> = crate::engine::Operation::ALL
+        .iter()
+        .filter(|operation| counts.of(**operation) > 0)
+        .map(|operation| format!("{} {}", operation.as_str(), super::format::count(counts.of(*operation))))
+        .collect();
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+}
+
+/// What a purpose is called in a title.
+pub(super) fn purpose_title(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Execute => "Execute",
+        Purpose::DryRun => "Dry run",
+        Purpose::Retry => "Retry",
+    }
+}

@@ -1,0 +1,363 @@
+//! A small world for the tests of the console: one origin, three destinations, something of everything.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Size;
+use ratatui::style::{Modifier, Style};
+
+use super::message::{Message, Refreshed, SideStatus};
+use super::model::{Model, Setup};
+use super::theme::{Depth, Theme};
+use super::update::update;
+use super::view::view;
+use super::widget::tree::Tree;
+use crate::engine::{
+    Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress, DestinationReport,
+    Ending, Failure, Inventory, Mapping, Objection, Operation, OperationCounts, Phase, Plan, Report, SecretDetail,
+    Side, Step, Task, UnknownSubtree, WorkerRow,
+};
+use crate::kv::{Mount, SecretPath};
+use crate::sync_info::{EngineKind, Insight, SyncInfo};
+use crate::vault::{Health, Metadata, TokenInfo, VersionInfo};
+
+pub(super) fn mount() -> Mount {
+    Mount::parse("secret").expect("a mount")
+}
+
+pub(super) fn path(name: &str) -> SecretPath {
+    SecretPath::new(&mount(), name)
+}
+
+pub(super) fn time() -> Timestamp {
+    "2026-11-23T21:40:03Z".parse().expect("a time")
+}
+
+pub(super) fn insight(version: u64) -> Insight {
+    Insight { version, update_time: "2026-11-20T08:00:00.25Z".parse().expect("a time"), kind: EngineKind::KvV2 }
+}
+
+pub(super) fn names() -> [DestinationName; 3] {
+    ["us-east", "ap-south", "eu-recovery"].map(DestinationName::new)
+}
+
+fn task(operation: Operation, name: &str, target: &str) -> Task {
+    Task {
+        operation,
+        origin: path(name),
+        destination: path(target),
+        insight: (operation != Operation::Delete).then(|| insight(3)),
+        rule: if name == target { "identity".into() } else { "v1->v2".into() },
+    }
+}
+
+/// Teams, environments and applications, as somebody would lay them out.
+pub(super) fn secrets() -> Vec<String> {
+    let mut all = Vec::new();
+    for team in ["billing", "payments", "search"] {
+        for environment in ["dev", "prod", "stage"] {
+            for app in ["api", "database", "mailer", "worker"] {
+                all.push(format!("{team}/{environment}/{app}"));
+            }
+        }
+    }
+    all.push("Übersicht/日本語/ключ".to_owned());
+    all
+}
+
+pub(super) fn plan() -> Arc<Plan> {
+    let mut inventory = Inventory {
+        secrets: SyncInfo::new(19),
+        excluded: vec![path("scratch/x"), path("scratch/y")],
+        unknown: vec![UnknownSubtree { prefix: "secret/vault-admins/".into(), reason: "permission denied".into() }],
+        deleted: 4,
+    };
+    for name in secrets() {
+        inventory.secrets.insert(path(&name), insight(3));
+    }
+    let [first, second, third] = names();
+    let mut near = DestinationPlan::empty(first);
+    near.in_sync = 35;
+    near.unknown = vec![path("vault-admins/root")];
+    near.tasks = vec![
+        task(Operation::Update, "billing/prod/database", "billing/prod/database"),
+        task(Operation::Delete, "payments/old/key", "payments/old/key"),
+        task(Operation::Add, "search/stage/worker", "search/stage/worker"),
+    ];
+    let mut behind = DestinationPlan::empty(second);
+    behind.in_sync = 13;
+    for name in secrets().iter().filter(|name| !name.starts_with("billing") && !name.starts_with('Ü')) {
+        let operation = if name.contains("prod") { Operation::Update } else { Operation::Add };
+        behind.tasks.push(task(operation, name, &format!("v2/{name}/secrets")));
+    }
+    behind.tasks.sort_by(|a, b| a.origin.cmp(&b.origin));
+    let mut shut = DestinationPlan::empty(third);
+    shut.in_sync = 30;
+    shut.excluded = secrets().iter().filter(|name| name.contains("/dev/")).map(|name| path(name)).collect();
+    shut.tasks = ["api", "database", "mailer", "worker"]
+        .map(|app| task(Operation::Delete, &format!("legacy/{app}"), &format!("legacy/{app}")))
+        .into();
+    shut.objections = vec![Objection::MassDelete { deletes: 4, recorded: 34, limit: "10%".into() }];
+    Arc::new(Plan { created: time(), inventory: Arc::new(inventory), destinations: vec![near, behind, shut] })
+}
+
+pub(super) fn failure(name: &str, cause: Cause, message: &str) -> Failure {
+    Failure {
+        operation: Operation::Update,
+        origin: path(name),
+        destination: path(&format!("v2/{name}/secrets")),
+        cause,
+        message: message.to_owned(),
+        attempts: 3,
+        version: None,
+        at: time(),
+    }
+}
+
+pub(super) fn failures() -> Vec<(DestinationName, Failure)> {
+    let place = names()[1].clone();
+    let denied = "write secret/v2/payments/prod/api/secrets: permission denied";
+    let limit = "write secret/v2/search/prod/api/secrets: request path rate limit quota exceeded";
+    vec![
+        (place.clone(), failure("payments/prod/api", Cause::Permission, denied)),
+        (place.clone(), failure("payments/prod/database", Cause::Permission, denied)),
+        (place, failure("search/prod/api", Cause::RateLimit, limit)),
+    ]
+}
+
+pub(super) fn report(id: &str, failed: bool) -> Report {
+    let [first, second, _] = names();
+    let part = |destination: DestinationName, add, update, failures: Vec<Failure>| DestinationReport {
+        destination,
+        planned: OperationCounts { add, update: update + failures.len() as u64, delete: 0 },
+        done: OperationCounts { add, update, delete: 0 },
+        pending: 0,
+        in_sync: 13,
+        unknown: 1,
+        ended: Some(time()),
+        unsaved: None,
+        failures,
+    };
+    let failed = if failed { failures().into_iter().map(|(_, failure)| failure).collect() } else { Vec::new() };
+    Report {
+        cycle: id.parse().expect("an id"),
+        operator: "ops".into(),
+        host: "bastion".into(),
+        vsync: "1.0.0".into(),
+        started: "2026-11-23T21:38:01Z".parse().expect("a time"),
+        ended: time(),
+        ending: Ending::Completed,
+        dry_run: false,
+        origin_unknown: Vec::new(),
+        origin_unsaved: None,
+        destinations: vec![part(first, 12, 3, Vec::new()), part(second, 1200, 431, failed)],
+    }
+}
+
+pub(super) fn history() -> Vec<Report> {
+    vec![report("0192f0c1-2345-7abc-8def-0123456789ab", true), report("0192f0c1-2345-7abc-8def-0123456789aa", false)]
+}
+
+pub(super) fn snapshot(phase: Phase) -> Arc<CycleSnapshot> {
+    let [first, second, _] = names();
+    let ended = phase == Phase::Ended;
+    let cycle: CycleId = "0192f0c1-2345-7abc-8def-0123456789ab".parse().expect("an id");
+    let progress = |destination: &DestinationName, planned, done, failed| DestinationProgress {
+        destination: destination.clone(),
+        planned: OperationCounts { add: planned, update: 0, delete: 0 },
+        done: OperationCounts { add: done, update: 0, delete: 0 },
+        failed,
+        pending: planned - done - failed,
+        unsaved: None,
+    };
+    let steps = [Step::Reading, Step::Writing, Step::Deleting];
+    let workers = (0..6).map(|at| {
+        let operation = Operation::ALL[at % 3];
+        let name = &secrets()[at * 5];
+        WorkerRow {
+            number: at % 3 + 1,
+            destination: if at < 3 { first.clone() } else { second.clone() },
+            activity: (at != 2 && !ended).then(|| Activity {
+                operation,
+                step: steps[at % 3],
+                origin: path(name),
+                destination: path(&format!("v2/{name}/secrets")),
+                elapsed: Duration::from_millis(120 + 1_700 * at as u64),
+                attempts: u32::try_from(at / 4 + 1).expect("small"),
+            }),
+            ended: 40,
+        }
+    });
+    Arc::new(CycleSnapshot {
+        cycle,
+        phase,
+        dry_run: false,
+        started: "2026-11-23T21:38:01Z".parse().expect("a time"),
+        elapsed: Duration::from_secs(122),
+        destinations: if ended {
+            vec![progress(&first, 15, 15, 0), progress(&second, 1_634, 1_631, 3)]
+        } else {
+            vec![progress(&first, 15, 12, 0), progress(&second, 1_634, 702, 3)]
+        },
+        workers: workers.collect(),
+        rate: 56.25,
+        eta: (!ended).then(|| Duration::from_secs(16)),
+        rate_history: (0..90).map(|at| 20 + (at * 37) % 61).collect(),
+        recent_failures: failures(),
+    })
+}
+
+pub(super) fn status(version: &str, ttl: Option<u64>) -> SideStatus {
+    SideStatus {
+        health: Ok(Health {
+            initialized: true,
+            sealed: false,
+            standby: false,
+            cluster_id: None,
+            version: version.into(),
+        }),
+        token: Ok(TokenInfo {
+            display_name: "approle".into(),
+            policies: vec!["vsync".into()],
+            ttl: ttl.map(Duration::from_secs),
+            renewable: true,
+        }),
+        latency: Duration::from_millis(12),
+    }
+}
+
+pub(super) fn detail() -> SecretDetail {
+    let created: Timestamp = "2026-10-01T06:00:00Z".parse().expect("a time");
+    let version =
+        |deleted: bool, destroyed| VersionInfo { created_time: created, deletion_time: deleted.then(time), destroyed };
+    SecretDetail {
+        metadata: Metadata {
+            current_version: 3,
+            oldest_version: 1,
+            created_time: created,
+            updated_time: "2026-11-20T08:00:00.25Z".parse().expect("a time"),
+            max_versions: 10,
+            cas_required: false,
+            delete_version_after: "0s".into(),
+            custom_metadata: BTreeMap::from([("owner".into(), "team-payments".into()), ("tier".into(), "1".into())]),
+            versions: BTreeMap::from([
+                (1, version(false, true)),
+                (2, version(true, false)),
+                (3, version(false, false)),
+            ]),
+        },
+        keys: Some(vec!["password".into(), "url".into(), "user".into()]),
+    }
+}
+
+pub(super) fn mappings(path: &SecretPath) -> Vec<Option<Mapping>> {
+    let same = Mapping { data_path: path.data_path().to_owned(), rule: "identity".into() };
+    let other = Mapping { data_path: format!("secret/data/v2/{}/secrets", path.name()), rule: "v1->v2".into() };
+    vec![Some(same.clone()), Some(other), Some(same)]
+}
+
+/// A console that has just been opened.
+pub(super) fn opened(width: u16, height: u16) -> Model {
+    let address = |name: &DestinationName| (name.clone(), format!("https://vault.{name}.example:8200"));
+    Model::new(Setup {
+        size: Size::new(width, height),
+        theme: Theme::named("dark", Depth::True).expect("a theme"),
+        ascii: false,
+        read_only: false,
+        title: None,
+        mounts: vec![mount()],
+        origin: "https://vault.eu.example:8200".into(),
+        destinations: names().iter().map(address).collect(),
+    })
+}
+
+pub(super) fn refreshed() -> Message {
+    let (plan, failures) = (plan(), failures());
+    let tree = Tree::of_plan(&plan, &failures, &[mount()]);
+    Message::Refreshed(Box::new(Refreshed { plan, tree, failures: Ok(failures) }))
+}
+
+/// A console that knows all there is.
+pub(super) fn full(width: u16, height: u16) -> Model {
+    let mut model = opened(width, height);
+    let [first, second, third] = names();
+    for (side, status) in [
+        (Side::Origin, status("2.4.1", None)),
+        (Side::Destination(first), status("2.4.1", Some(2_500_000))),
+        (Side::Destination(second), status("1.18.3", Some(1_900))),
+    ] {
+        update(&mut model, Message::Probed(side, status));
+    }
+    let sealed = SideStatus {
+        health: Ok(Health {
+            initialized: true,
+            sealed: true,
+            standby: false,
+            cluster_id: None,
+            version: "2.4.1".into(),
+        }),
+        token: Err("Vault is sealed".into()),
+        latency: Duration::from_millis(3),
+    };
+    update(&mut model, Message::Probed(Side::Destination(third), sealed));
+    update(&mut model, Message::History(Ok(history())));
+    update(&mut model, refreshed());
+    model
+}
+
+/// What a model looks like: its text, and below it where which style is used.
+pub(super) fn dump(model: &Model) -> String {
+    let size = model.size;
+    let mut terminal = Terminal::new(TestBackend::new(size.width, size.height)).expect("a terminal");
+    terminal.draw(|frame| view(model, frame.area(), frame.buffer_mut())).expect("it draws");
+    dump_buffer(terminal.backend().buffer())
+}
+
+fn dump_buffer(buffer: &Buffer) -> String {
+    let (mut text, mut marks) = (String::new(), String::new());
+    let mut legend: Vec<Style> = Vec::new();
+    for row in buffer.area.rows() {
+        let (mut line, mut styles) = (String::new(), String::new());
+        let mut covered = 0;
+        for position in row.positions() {
+            let cell = &buffer[position];
+            if covered == 0 {
+                line.push_str(cell.symbol());
+                covered = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
+            } else {
+                covered -= 1;
+            }
+            let style = cell.style();
+            let at = legend.iter().position(|known| *known == style).unwrap_or_else(|| {
+                legend.push(style);
+                legend.len() - 1
+            });
+            let blank = cell.symbol() == " " && style.bg == buffer[(0, 0)].style().bg;
+            styles.push(if at == 0 || blank { ' ' } else { letter(at) });
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+        let _ = writeln!(marks, "{}", styles.trim_end());
+    }
+    let mut out = format!("{text}\n--- styles\n{marks}\n--- legend\n");
+    for (at, style) in legend.iter().enumerate().skip(1) {
+        let color = |color: Option<ratatui::style::Color>| color.map_or_else(String::new, |color| color.to_string());
+        let mut words = format!("{} {} on {}", letter(at), color(style.fg), color(style.bg));
+        for (modifier, word) in [(Modifier::BOLD, "bold"), (Modifier::DIM, "dim"), (Modifier::REVERSED, "reversed")] {
+            if style.add_modifier.contains(modifier) {
+                let _ = write!(words, " {word}");
+            }
+        }
+        let _ = writeln!(out, "{words}");
+    }
+    out
+}
+
+fn letter(at: usize) -> char {
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789".chars().cycle().nth(at).unwrap_or('?')
+}

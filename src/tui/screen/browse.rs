@@ -1,0 +1,395 @@
+//! The origin's tree with a state column per destination, and beside it what the cursor is on.
+
+mod detail;
+
+use std::ops::Bound;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+
+use crate::engine::{InventoryUpdate, Mapping, SecretDetail};
+use crate::kv::SecretPath;
+use crate::tui::effect::{Effect, Keep};
+use crate::tui::filter::Filter;
+use crate::tui::format;
+use crate::tui::keymap::Action;
+use crate::tui::message::Purpose;
+use crate::tui::model::Model;
+use crate::tui::screen::Screen;
+use crate::tui::update::{marked, movement, select};
+use crate::tui::widget::scroll::Scroll;
+use crate::tui::widget::tree::{NodeId, Tree};
+use crate::tui::widget::{cell, panel};
+
+/// From this width on the details stand beside the tree.
+const BESIDE: u16 = 110;
+
+/// The tree as it is being looked at.
+#[derive(Debug)]
+pub(in crate::tui) struct State {
+    pub(in crate::tui) tree: Tree,
+    rows: Vec<NodeId>,
+    scroll: Scroll,
+    pub(in crate::tui) filter: Filter,
+    /// Below the tree, where there is no room beside it.
+    detail_below: bool,
+    /// The secret that was asked about last.
+    asked: Option<SecretPath>,
+    detail: Option<Detail>,
+}
+
+/// What was found out about a secret.
+#[derive(Debug)]
+struct Detail {
+    path: SecretPath,
+    mappings: Vec<Option<Mapping>>,
+    /// `None` while the origin is being asked.
+    found: Option<Result<Box<SecretDetail>, String>>,
+}
+
+impl State {
+    /// An empty tree.
+    pub(in crate::tui) fn new(destinations: usize) -> Self {
+        Self {
+            tree: Tree::new(destinations),
+            rows: Vec::new(),
+            scroll: Scroll::default(),
+            filter: Filter::default(),
+            detail_below: false,
+            asked: None,
+            detail: None,
+        }
+    }
+
+    fn cursor(&self) -> Option<NodeId> {
+        self.rows.get(self.scroll.row()).copied()
+    }
+
+    /// Finds out anew what shows, with the cursor on `target` or, if that does not show, on its nearest folder that
+    /// does.
+    fn rebuild(&mut self, target: Option<NodeId>) {
+        self.rows = self.tree.visible(&self.filter.needle());
+        let mut wanted = target;
+        while let Some(id) = wanted {
+            if let Some(row) = self.rows.iter().position(|row| *row == id) {
+                self.scroll.select(row);
+                return;
+            }
+            wanted = self.tree.parent(id);
+        }
+    }
+}
+
+/// The secret under the cursor.
+pub(in crate::tui) fn selected(model: &Model) -> Option<SecretPath> {
+    model.browse.cursor().and_then(|id| model.browse.tree.secret(id)).cloned()
+}
+
+/// The secret to find out about, if it is another one than before.
+pub(in crate::tui) fn wants(model: &mut Model) -> Option<SecretPath> {
+    if model.screen != Screen::Browse {
+        return None;
+    }
+    let selected = selected(model)?;
+    if model.browse.asked.as_ref() == Some(&selected) {
+        return None;
+    }
+    model.browse.asked = Some(selected.clone());
+    Some(selected)
+}
+
+/// Takes in where a secret goes.
+pub(in crate::tui) fn mapped(model: &mut Model, path: SecretPath, mappings: Vec<Option<Mapping>>) {
+    let state = &mut model.browse;
+    if state.asked.as_ref() == Some(&path) {
+        // Of the same secret the old details stay until the new ones are there.
+        let found = state.detail.take().filter(|detail| detail.path == path).and_then(|detail| detail.found);
+        state.detail = Some(Detail { path, mappings, found });
+    }
+}
+
+/// Takes in what the origin knows of a secret.
+pub(in crate::tui) fn described(model: &mut Model, path: &SecretPath, found: Result<Box<SecretDetail>, String>) {
+    if let Some(detail) = model.browse.detail.as_mut().filter(|detail| detail.path == *path) {
+        detail.found = Some(found);
+    }
+}
+
+/// Takes in pieces of the inventory. Once there is a plan the tree waits for the next one instead.
+pub(in crate::tui) fn grow(model: &mut Model, updates: &[InventoryUpdate]) {
+    for update in updates {
+        if let (InventoryUpdate::Found(found), Some(count)) = (update, &mut model.listing) {
+            *count += found.len() as u64;
+        }
+        if model.plan.is_none() {
+            if let InventoryUpdate::Unknown(unknown) = update {
+                model.unknown.push(unknown.clone());
+            }
+            model.browse.tree.extend(update, &model.mounts);
+        }
+    }
+    if model.plan.is_none() {
+        model.browse.tree.roll_up();
+        rebuild(model);
+    }
+}
+
+/// Puts a new tree in the place of the old one.
+pub(in crate::tui) fn adopt(model: &mut Model, mut tree: Tree) {
+    let state = &mut model.browse;
+    let target = tree.adopt(&state.tree, state.cursor());
+    state.tree = tree;
+    state.rebuild(target);
+}
+
+/// Brings the rows in line with tree and filter.
+pub(in crate::tui) fn rebuild(model: &mut Model) {
+    let state = &mut model.browse;
+    let cursor = state.cursor();
+    if let Some(id) = cursor.filter(|_| state.filter.is_empty()) {
+        // What a filter found stays in sight when the filter goes.
+        state.tree.reveal(id);
+    }
+    state.rebuild(cursor);
+}
+
+pub(in crate::tui) fn settle(model: &mut Model) {
+    let height = rows_that_fit(model);
+    let len = model.browse.rows.len();
+    model.browse.scroll.settle(len, height);
+}
+
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    let height = rows_that_fit(model);
+    if let Some(to) = movement(action) {
+        let len = model.browse.rows.len();
+        model.browse.scroll.go(to, len, height);
+        return Vec::new();
+    }
+    match action {
+        Action::Open => {
+            let beside = model.body().width >= BESIDE;
+            let state = &mut model.browse;
+            if let Some(id) = state.cursor() {
+                if state.tree.secret(id).is_none() {
+                    state.tree.set_open(id, !state.tree.is_open(id));
+                    state.rebuild(Some(id));
+                } else if !beside {
+                    state.detail_below = !state.detail_below;
+                }
+            }
+        }
+        Action::Right => enter(&mut model.browse),
+        Action::Left => leave(&mut model.browse),
+        Action::NextProblem | Action::PreviousProblem => {
+            let state = &mut model.browse;
+            match state.tree.next_problem(state.cursor(), action == Action::NextProblem) {
+                Some(id) => {
+                    state.tree.reveal(id);
+                    if !state.filter.is_empty() && !state.rows.contains(&id) {
+                        state.filter.clear();
+                    }
+                    state.rebuild(Some(id));
+                }
+                None => model.say("No secret has failed, drifted or is unknown."),
+            }
+        }
+        Action::Mark => mark(model),
+        Action::ExecuteMarked => {
+            return marked(model).map(|keep| select(model, keep, Purpose::Execute)).unwrap_or_default();
+        }
+        Action::DryRun => {
+            let keep = if model.marked() > 0 { marked(model) } else { Some(Keep::All) };
+            return keep.map(|keep| select(model, keep, Purpose::DryRun)).unwrap_or_default();
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Opens the folder, or goes to the first thing in it.
+fn enter(state: &mut State) {
+    let Some(id) = state.cursor() else { return };
+    if state.tree.secret(id).is_none() && !state.tree.is_open(id) && state.filter.is_empty() {
+        state.tree.set_open(id, true);
+        state.rebuild(Some(id));
+    } else if state.rows.get(state.scroll.row() + 1).is_some_and(|next| state.tree.parent(*next) == Some(id)) {
+        state.scroll.select(state.scroll.row() + 1);
+    }
+}
+
+/// Closes the folder, or goes up to the one it lies in.
+fn leave(state: &mut State) {
+    let Some(id) = state.cursor() else { return };
+    if state.tree.secret(id).is_none() && state.tree.is_open(id) && state.filter.is_empty() {
+        state.tree.set_open(id, false);
+        state.rebuild(Some(id));
+    } else if let Some(parent) = state.tree.parent(id) {
+        state.rebuild(Some(parent));
+    }
+}
+
+/// Marks what the plan would do to the secret, or to all in the folder; takes the marks away if all have one.
+fn mark(model: &mut Model) {
+    let Some(id) = model.browse.cursor() else { return };
+    if model.plan.is_none() {
+        model.say("There is no plan yet.");
+        return;
+    }
+    let tree = &model.browse.tree;
+    let tasks: Vec<Vec<SecretPath>> = (0..model.marks.len())
+        .map(|at| tree.secrets_where(id, at, super::super::widget::tree::Standing::is_task))
+        .collect();
+    let count: usize = tasks.iter().map(Vec::len).sum();
+    if count == 0 {
+        model.say("Nothing is to be done here, so there is nothing to mark.");
+        return;
+    }
+    let all = tasks.iter().zip(&model.marks).all(|(tasks, marks)| tasks.iter().all(|path| marks.contains(path)));
+    for (tasks, marks) in tasks.into_iter().zip(&mut model.marks) {
+        for path in tasks {
+            if all {
+                marks.remove(&path);
+            } else {
+                marks.insert(path);
+            }
+        }
+    }
+    let height = rows_that_fit(model);
+    let len = model.browse.rows.len();
+    if model.browse.tree.secret(id).is_some() {
+        model.browse.scroll.go(crate::tui::widget::scroll::Move::Down, len, height);
+    }
+    let what = if all { "unmarked" } else { "marked" };
+    let tasks = format::plural(count as u64, "task");
+    model.say(format!("{tasks} {what}, {} in all.", format::count(model.marked() as u64)));
+}
+
+fn areas(model: &Model, body: Rect) -> (Rect, Option<Rect>) {
+    if body.width >= BESIDE {
+        let detail = (body.width * 2 / 5).clamp(46, 84);
+        let [tree, detail] = body.layout(&Layout::horizontal([Constraint::Min(0), Constraint::Length(detail)]));
+        (tree, Some(detail))
+    } else if model.browse.detail_below {
+        let [tree, detail] = body.layout(&Layout::vertical([Constraint::Fill(2), Constraint::Fill(3)]));
+        (tree, Some(detail))
+    } else {
+        (body, None)
+    }
+}
+
+fn rows_that_fit(model: &Model) -> usize {
+    usize::from(areas(model, model.body()).0.height.saturating_sub(3))
+}
+
+pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
+    let (tree, detail) = areas(model, body);
+    view_tree(model, tree, buffer);
+    if let Some(area) = detail {
+        detail::view(model, area, buffer);
+    }
+}
+
+/// The widths of the state columns, one per destination that fits.
+fn columns(model: &Model, width: usize) -> (usize, usize) {
+    let count = model.destinations.len();
+    let room = width.saturating_sub(30);
+    let longest = model.destinations.iter().map(|name| name.as_str().len()).max().unwrap_or(0) + 1;
+    let each = (room / count.max(1)).min(longest.max(8)).min(14);
+    if each >= 8 {
+        (each, count)
+    } else {
+        // No room for counts: the symbols alone, as many as there are.
+        (3, count.min(room / 3))
+    }
+}
+
+fn view_tree(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let theme = &model.theme;
+    let state = &model.browse;
+    let inner = panel::panel(theme, "Origin", super::filter_title(model, &state.filter), area, buffer);
+    let width = usize::from(inner.width);
+    let (column, shown) = columns(model, width);
+    let names = width.saturating_sub(column * shown + 1);
+    let found = format!("{} secrets", format::count(u64::from(state.tree.secrets())));
+    let mut head = vec![Span::styled(cell::left(&format!("   {found}"), names), theme.muted())];
+    for name in model.destinations.iter().take(shown) {
+        head.push(Span::styled(format!(" {}", cell::left(name.as_str(), column - 1)), theme.muted()));
+    }
+    panel::lines([Line::from(head)], inner, buffer);
+    let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    if state.rows.is_empty() {
+        let text = match (model.listing, state.filter.is_empty()) {
+            (_, false) => "No path contains that.",
+            (Some(_), true) => "Listing the origin…",
+            (None, true) => "The origin holds no secret in the configured mounts.",
+        };
+        panel::lines([Line::styled(format!("   {text}"), theme.muted())], rows, buffer);
+    }
+    let window = state.scroll.window(state.rows.len(), usize::from(rows.height));
+    for (place, row) in rows.rows().zip(window) {
+        let line = tree_line(model, state.rows[row], names, column, shown);
+        panel::lines([line], place, buffer);
+        if row == state.scroll.row() {
+            buffer.set_style(place, theme.selected());
+        }
+    }
+}
+
+fn tree_line(model: &Model, id: NodeId, names: usize, column: usize, shown: usize) -> Line<'static> {
+    let theme = &model.theme;
+    let tree = &model.browse.tree;
+    let folder = tree.secret(id).is_none();
+    let indent = (usize::from(tree.depth(id)) * 2).min(names.saturating_sub(24));
+    let open = tree.is_open(id) || !model.browse.filter.is_empty();
+    let fold = match (folder, open) {
+        (true, true) => "▾ ",
+        (true, false) => "▸ ",
+        (false, _) => "  ",
+    };
+    let mark = if is_marked(model, id) { "●" } else { " " };
+    let note = if !folder {
+        String::new()
+    } else if tree.is_unread(id) {
+        " unreadable".to_owned()
+    } else {
+        format!(" {}", format::count(u64::from(tree.secrets_below(id))))
+    };
+    let room = names.saturating_sub(indent + 4);
+    let label = cell::left(tree.label(id), room.saturating_sub(note.len())).trim_end().to_owned();
+    let rest = (room + note.len()).saturating_sub(unicode_width::UnicodeWidthStr::width(label.as_str()) + note.len());
+    let mut spans = vec![
+        Span::styled(format!(" {mark}"), theme.accent()),
+        Span::styled(format!("{}{fold}", " ".repeat(indent)), theme.muted()),
+        Span::styled(label, if folder { theme.strong() } else { theme.text() }),
+        Span::styled(cell::left(&note, rest), theme.muted()),
+    ];
+    for at in 0..shown {
+        let standing = tree.standing(id, at);
+        let behind = tree.behind(id, at);
+        let text = if folder && behind > 0 && column >= 8 {
+            format!(" {} {}", standing.symbol(), format::short(u64::from(behind)))
+        } else {
+            format!(" {}", standing.symbol())
+        };
+        spans.push(Span::styled(cell::left(&text, column), theme.standing(standing)));
+    }
+    Line::from(spans)
+}
+
+/// Whether the secret, or one in the folder, has a mark.
+fn is_marked(model: &Model, id: NodeId) -> bool {
+    let tree = &model.browse.tree;
+    if let Some(path) = tree.secret(id) {
+        return model.marks.iter().any(|marks| marks.contains(path));
+    }
+    if model.marked() == 0 {
+        return false;
+    }
+    let prefix = tree.data_prefix(id);
+    model.marks.iter().any(|marks| {
+        let mut from = marks.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        from.next().is_some_and(|path| path.data_path().starts_with(&prefix))
+    })
+}

@@ -1,0 +1,398 @@
+//! What a cycle would do: per destination the counts and verdicts, below them the tasks.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+
+use crate::engine::{DestinationPlan, Operation, Plan, Task};
+use crate::tui::effect::{Effect, Keep};
+use crate::tui::filter::Filter;
+use crate::tui::format;
+use crate::tui::keymap::Action;
+use crate::tui::message::Purpose;
+use crate::tui::model::{Model, Obstacle};
+use crate::tui::update::{marked, movement, select};
+use crate::tui::widget::scroll::{Move, Scroll};
+use crate::tui::widget::tree::Standing;
+use crate::tui::widget::{cell, panel};
+
+/// The tasks as they are being looked at.
+#[derive(Debug, Default)]
+pub(in crate::tui) struct State {
+    /// The one destination whose tasks show; `None`: all.
+    destination: Option<usize>,
+    /// Operations that are hidden.
+    hidden: Vec<Operation>,
+    pub(in crate::tui) filter: Filter,
+    /// Destination and task.
+    rows: Vec<(u16, u32)>,
+    scroll: Scroll,
+}
+
+/// Shows one destination's tasks, or all.
+pub(super) fn choose(model: &mut Model, destination: Option<usize>) {
+    model.plan_list.destination = destination;
+    rebuild(model);
+}
+
+/// Brings the rows in line with plan, destination and filters; the cursor stays on its task.
+pub(in crate::tui) fn rebuild(model: &mut Model) {
+    let Some(plan) = &model.plan else { return };
+    let needle = model.plan_list.filter.needle();
+    let state = &model.plan_list;
+    let mut rows = Vec::new();
+    let mut path = String::new();
+    for (at, part) in (0_u16..).zip(&plan.destinations) {
+        if state.destination.is_some_and(|only| only != usize::from(at)) {
+            continue;
+        }
+        for (number, task) in (0_u32..).zip(&part.tasks) {
+            if state.hidden.contains(&task.operation) {
+                continue;
+            }
+            if !needle.is_empty() {
+                use std::fmt::Write;
+                path.clear();
+                let _ = write!(path, "{} {}", task.origin, task.destination);
+                if !needle.found_in(&path) {
+                    continue;
+                }
+            }
+            rows.push((at, number));
+        }
+    }
+    model.plan_list.rows = rows;
+}
+
+/// Where the cursor is, as it outlives a new plan.
+pub(in crate::tui) fn cursor(model: &Model) -> Option<(usize, crate::kv::SecretPath)> {
+    let (at, task) = current(model)?;
+    Some((at, task.origin.clone()))
+}
+
+/// Puts the cursor back.
+pub(in crate::tui) fn restore(model: &mut Model, cursor: Option<(usize, crate::kv::SecretPath)>) {
+    let (Some(plan), Some((at, path))) = (&model.plan, cursor) else { return };
+    let rows = &model.plan_list.rows;
+    // Tasks are sorted by destination and path, so this is where it is, or where it was.
+    let row = rows.partition_point(|&(place, number)| match usize::from(place).cmp(&at) {
+        std::cmp::Ordering::Less => true,
+        std::cmp::Ordering::Greater => false,
+        std::cmp::Ordering::Equal => task_of(plan, place, number).is_some_and(|task| task.origin < path),
+    });
+    model.plan_list.scroll.select(row);
+}
+
+fn task_of(plan: &Plan, at: u16, number: u32) -> Option<&Task> {
+    plan.destinations.get(usize::from(at))?.tasks.get(number as usize)
+}
+
+fn current(model: &Model) -> Option<(usize, &Task)> {
+    let (at, number) = *model.plan_list.rows.get(model.plan_list.scroll.row())?;
+    Some((usize::from(at), task_of(model.plan.as_deref()?, at, number)?))
+}
+
+pub(in crate::tui) fn settle(model: &mut Model) {
+    let height = rows_that_fit(model);
+    let len = model.plan_list.rows.len();
+    model.plan_list.scroll.settle(len, height);
+}
+
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    let height = rows_that_fit(model);
+    let len = model.plan_list.rows.len();
+    if let Some(to) = movement(action) {
+        model.plan_list.scroll.go(to, len, height);
+        return Vec::new();
+    }
+    match action {
+        Action::Left | Action::Right => {
+            let count = model.destinations.len();
+            let now = model.plan_list.destination.map_or(0, |at| at + 1);
+            let next = if action == Action::Right { now + 1 } else { now + count } % (count + 1);
+            choose(model, next.checked_sub(1));
+        }
+        Action::ToggleAdd => toggle(model, Operation::Add),
+        Action::ToggleUpdate => toggle(model, Operation::Update),
+        Action::ToggleDelete => toggle(model, Operation::Delete),
+        Action::Mark => {
+            if let Some((at, path)) = cursor(model) {
+                if let Some(marks) = model.marks.get_mut(at)
+                    && !marks.remove(&path)
+                {
+                    marks.insert(path);
+                }
+                model.plan_list.scroll.go(Move::Down, len, height);
+            }
+        }
+        Action::MarkAll => mark_all(model),
+        Action::ExecuteMarked => {
+            return marked(model).map(|keep| select(model, keep, Purpose::Execute)).unwrap_or_default();
+        }
+        Action::ExecuteAll => {
+            let keep = chosen(model);
+            return select(model, keep, Purpose::Execute);
+        }
+        Action::DryRun => {
+            let keep = if model.marked() > 0 { marked(model) } else { Some(chosen(model)) };
+            return keep.map(|keep| select(model, keep, Purpose::DryRun)).unwrap_or_default();
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// All tasks of the destination that is chosen, or of all.
+fn chosen(model: &Model) -> Keep {
+    let name = model.plan_list.destination.and_then(|at| model.destinations.get(at));
+    name.map_or(Keep::All, |name| Keep::Destination(name.clone()))
+}
+
+fn toggle(model: &mut Model, operation: Operation) {
+    let hidden = &mut model.plan_list.hidden;
+    if hidden.contains(&operation) {
+        hidden.retain(|known| *known != operation);
+    } else {
+        hidden.push(operation);
+    }
+    rebuild(model);
+}
+
+/// Marks what shows.
+fn mark_all(model: &mut Model) {
+    let Some(plan) = model.plan.clone() else { return };
+    for &(at, number) in &model.plan_list.rows {
+        if let (Some(task), Some(marks)) = (task_of(&plan, at, number), model.marks.get_mut(usize::from(at))) {
+            marks.insert(task.origin.clone());
+        }
+    }
+    let marked = format::plural(model.marked() as u64, "task");
+    model.say(format!("{marked} marked."));
+}
+
+fn areas(model: &Model, body: Rect) -> [Rect; 2] {
+    let wanted = verdicts(model, usize::from(body.width)).len() + 3;
+    let most = usize::from(body.height / 2).max(4);
+    let top = u16::try_from(wanted.min(most)).unwrap_or(body.height);
+    body.layout(&Layout::vertical([Constraint::Length(top), Constraint::Min(0)]))
+}
+
+fn rows_that_fit(model: &Model) -> usize {
+    usize::from(areas(model, model.body())[1].height.saturating_sub(3))
+}
+
+pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
+    let [top, bottom] = areas(model, body);
+    view_destinations(model, top, buffer);
+    view_tasks(model, bottom, buffer);
+}
+
+const NAME: usize = 16;
+
+fn view_destinations(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let theme = &model.theme;
+    let right = match model.marked() {
+        0 => Vec::new(),
+        marked => vec![Span::styled(format!(" ● {} marked ", format::count(marked as u64)), theme.accent())],
+    };
+    let inner = panel::panel(theme, "Plan", right, area, buffer);
+    let mut head = format!("   {}", cell::left("destination", NAME));
+    for title in ["+ add", "* update", "- delete", "= in sync"] {
+        head += &cell::right(title, 10);
+    }
+    head += "   verdict";
+    panel::lines([Line::styled(head, theme.muted())], inner, buffer);
+    let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    let mut lines = verdicts(model, usize::from(area.width));
+    let height = usize::from(rows.height);
+    // With more destinations than fit the chosen one stays in sight.
+    let chosen = lines.iter().position(|(at, _)| *at == Some(model.plan_list.destination)).unwrap_or(0);
+    let skip = (chosen + 1).saturating_sub(height);
+    let hidden = lines.len().saturating_sub(skip + height);
+    lines.drain(..skip);
+    for (place, (at, line)) in rows.rows().zip(lines) {
+        panel::lines([line], place, buffer);
+        if at == Some(model.plan_list.destination) {
+            buffer.set_style(place, theme.selected());
+        }
+    }
+    if hidden > 0 {
+        let note = format!(" {hidden} more lines ");
+        let width = u16::try_from(note.len()).unwrap_or(0).min(area.width);
+        let place = Rect { x: area.right().saturating_sub(width + 1), y: area.bottom() - 1, width, height: 1 };
+        panel::lines([Line::styled(note, theme.warning())], place, buffer);
+    }
+}
+
+/// What a line can be chosen as: `None` for lines of text, `Some(None)` for all destinations.
+type Choice = Option<Option<usize>>;
+
+/// A line for all, one for each destination, and below each what stands against it.
+fn verdicts(model: &Model, width: usize) -> Vec<(Choice, Line<'static>)> {
+    let theme = &model.theme;
+    let Some(plan) = &model.plan else {
+        return vec![(None, Line::styled("   Planning…", theme.muted()))];
+    };
+    let mut lines = Vec::new();
+    if plan.destinations.len() > 1 {
+        let in_sync = plan.destinations.iter().map(|part| part.in_sync).sum();
+        lines.push((Some(None), counts(model, "all", plan.counts(), in_sync, Vec::new())));
+    }
+    for (at, part) in plan.destinations.iter().enumerate() {
+        let obstacles: Vec<_> = obstacles_of(part).collect();
+        let verdict = if !obstacles.is_empty() {
+            vec![Span::styled("disabled", theme.bad())]
+        } else if part.tasks.is_empty() {
+            vec![Span::styled("nothing to do", theme.muted())]
+        } else {
+            vec![Span::styled("no objection", theme.good())]
+        };
+        let name = part.destination.as_str();
+        lines.push((Some(Some(at)), counts(model, name, part.counts(), part.in_sync, verdict)));
+        for obstacle in obstacles {
+            for line in cell::wrap(&obstacle.to_string(), width.saturating_sub(9)) {
+                lines.push((None, Line::styled(format!("     {line}"), theme.bad())));
+            }
+        }
+        if let Some(remark) = remark(part) {
+            for line in cell::wrap(&remark, width.saturating_sub(9)) {
+                lines.push((None, Line::styled(format!("     {line}"), theme.muted())));
+            }
+        }
+    }
+    lines
+}
+
+fn obstacles_of(part: &DestinationPlan) -> impl Iterator<Item = Obstacle<'_>> {
+    part.unavailable
+        .as_deref()
+        .map(Obstacle::Unavailable)
+        .into_iter()
+        .chain(part.objections.iter().map(Obstacle::Objection))
+}
+
+/// What is left alone there, and why.
+fn remark(part: &DestinationPlan) -> Option<String> {
+    let mut parts = Vec::new();
+    if part.deletes_ignored > 0 {
+        parts.push(format!("{} left in place by ignore_deletes", format::plural(part.deletes_ignored, "delete")));
+    }
+    if !part.unknown.is_empty() {
+        let count = format::plural(part.unknown.len() as u64, "secret");
+        parts.push(format!("{count} left alone: the origin could not say whether they still exist"));
+    }
+    if parts.is_empty() { None } else { Some(parts.join("; ")) }
+}
+
+fn counts(
+    model: &Model,
+    name: &str,
+    counts: crate::engine::OperationCounts,
+    in_sync: u64,
+    verdict: Vec<Span<'static>>,
+) -> Line<'static> {
+    let theme = &model.theme;
+    let mut spans = vec![Span::raw("   "), Span::styled(cell::left(name, NAME), theme.strong())];
+    for operation in Operation::ALL {
+        let number = counts.of(operation);
+        let style = if number == 0 || model.plan_list.hidden.contains(&operation) {
+            theme.muted()
+        } else {
+            theme.state(operation.state())
+        };
+        spans.push(Span::styled(cell::right(&format::count(number), 10), style));
+    }
+    spans.push(Span::styled(cell::right(&format::count(in_sync), 10), theme.good()));
+    spans.push(Span::raw("   "));
+    spans.extend(verdict);
+    Line::from(spans)
+}
+
+fn view_tasks(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let theme = &model.theme;
+    let state = &model.plan_list;
+    let mut right = super::filter_title(model, &state.filter);
+    for operation in &state.hidden {
+        right.push(Span::styled(format!(" without {} ", operation.state().symbol()), theme.warning()));
+    }
+    let title = match state.destination.and_then(|at| model.destinations.get(at)) {
+        None => format!("Tasks {}", format::count(state.rows.len() as u64)),
+        Some(name) => {
+            format!("Tasks for {} {}", crate::text::sanitize(name.as_str()), format::count(state.rows.len() as u64))
+        }
+    };
+    let inner = panel::panel(theme, &title, right, area, buffer);
+    let widths = Widths::new(model, usize::from(inner.width));
+    let head = format!(
+        "    {} {}  {}  {}",
+        cell::left("secret", widths.origin),
+        cell::left("destination", widths.name),
+        cell::left("there", widths.target),
+        cell::left("rule", widths.rule)
+    );
+    panel::lines([Line::styled(head, theme.muted())], inner, buffer);
+    let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    if state.rows.is_empty() {
+        let text = match &model.plan {
+            None => "Planning…",
+            Some(plan) if plan.is_empty() => {
+                "Nothing to do: every destination is in sync with what is known of the origin."
+            }
+            Some(_) => "No task is shown with this destination and these filters.",
+        };
+        panel::lines([Line::styled(format!("    {text}"), theme.muted())], rows, buffer);
+    }
+    let Some(plan) = &model.plan else { return };
+    let window = state.scroll.window(state.rows.len(), usize::from(rows.height));
+    for (place, row) in rows.rows().zip(window) {
+        let (at, number) = state.rows[row];
+        if let Some(task) = task_of(plan, at, number) {
+            panel::lines([task_line(model, usize::from(at), task, &widths)], place, buffer);
+        }
+        if row == state.scroll.row() {
+            buffer.set_style(place, theme.selected());
+        }
+    }
+}
+
+/// How wide the columns are.
+struct Widths {
+    origin: usize,
+    name: usize,
+    target: usize,
+    rule: usize,
+}
+
+impl Widths {
+    fn new(model: &Model, width: usize) -> Self {
+        let name = match model.plan_list.destination {
+            Some(_) => 0,
+            None => model.destinations.iter().map(|name| name.as_str().len()).max().unwrap_or(0).clamp(8, 16),
+        };
+        let rule = if width >= 100 { 14 } else { 8 };
+        let room = width.saturating_sub(4 + 1 + name + 2 + 2 + rule + 1);
+        let origin = room / 2;
+        Self { origin, name, target: room - origin, rule }
+    }
+}
+
+fn task_line(model: &Model, at: usize, task: &Task, widths: &Widths) -> Line<'static> {
+    let theme = &model.theme;
+    let tree = &model.browse.tree;
+    let marked = model.marks.get(at).is_some_and(|marks| marks.contains(&task.origin));
+    let failed = tree.find(&task.origin).is_some_and(|id| tree.standing(id, at) == Standing::Failed);
+    let state = task.operation.state();
+    let same = task.origin == task.destination;
+    let target = if same { "the same path".to_owned() } else { task.destination.to_string() };
+    let name = model.destinations.get(at).map_or("", |name| name.as_str());
+    Line::from(vec![
+        Span::styled(if marked { "●" } else { " " }, theme.accent()),
+        Span::styled(state.symbol().to_string(), theme.state(state)),
+        Span::styled(if failed { "! " } else { "  " }, theme.bad()),
+        Span::styled(cell::path(&task.origin.to_string(), widths.origin), theme.text()),
+        Span::styled(format!(" {}", cell::left(name, widths.name)), theme.muted()),
+        Span::styled("  ", theme.muted()),
+        Span::styled(cell::path(&target, widths.target), if same { theme.muted() } else { theme.text() }),
+        Span::styled(format!("  {}", cell::left(&task.rule, widths.rule)), theme.muted()),
+    ])
+}

@@ -1,0 +1,45 @@
+//! The console as a whole: keys in, effects and screens out.
+
+mod behaviour;
+mod running;
+mod screens;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::effect::Effect;
+use super::input::Input;
+use super::message::Message;
+use super::model::Model;
+use super::update::update;
+
+/// A key as it is written in help: `x`, `ctrl-c`, `enter`.
+fn key(text: &str) -> Input {
+    let (modifiers, text) = match text.strip_prefix("ctrl-") {
+        Some(rest) => (KeyModifiers::CONTROL, rest),
+        None => (KeyModifiers::NONE, text),
+    };
+    let code = match text {
+        "enter" => KeyCode::Enter,
+        "esc" => KeyCode::Esc,
+        "tab" => KeyCode::Tab,
+        "shift-tab" => KeyCode::BackTab,
+        "space" => KeyCode::Char(' '),
+        "up" => KeyCode::Up,
+        "down" => KeyCode::Down,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
+        "pgdn" => KeyCode::PageDown,
+        "end" => KeyCode::End,
+        c => KeyCode::Char(c.chars().next().expect("a character")),
+    };
+    Input::Key(KeyEvent::new(code, modifiers))
+}
+
+/// Presses keys, written with spaces between them; returns what the last one asks for.
+fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for text in keys.split(' ') {
+        effects = update(model, Message::Input(key(text)));
+    }
+    effects
+}

@@ -1,0 +1,308 @@
+use std::sync::Arc;
+
+use super::{key, press};
+use crate::engine::{Cause, InventoryUpdate, Phase};
+use crate::tui::effect::{Control, Effect, Keep};
+use crate::tui::input::Input;
+use crate::tui::message::{Message, Purpose, Selected};
+use crate::tui::model::{Ask, Model};
+use crate::tui::screen::{Screen, browse};
+use crate::tui::update::{begin, update};
+use crate::tui::{Exit, sample};
+
+/// A console with a plan to execute before it, without the destination that a guard stands against.
+fn asked(purpose: Purpose) -> Model {
+    let mut model = sample::full(80, 24);
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations.truncate(2);
+    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose })));
+    model
+}
+
+fn running() -> Model {
+    let mut model = asked(Purpose::Execute);
+    let effects = press(&mut model, "y");
+    assert!(matches!(effects.as_slice(), [Effect::Start { dry_run: false, .. }]), "{effects:?}");
+    update(&mut model, Message::Snapshot(sample::snapshot(Phase::Running)));
+    model
+}
+
+fn quits(effects: &[Effect]) -> Option<Exit> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Quit(exit) => Some(*exit),
+        _ => None,
+    })
+}
+
+#[test]
+fn nothing_is_executed_without_a_yes() {
+    let mut model = sample::full(80, 24);
+    let effects = press(&mut model, "3 X");
+    assert!(matches!(effects.as_slice(), [Effect::Select { keep: Keep::All, purpose: Purpose::Execute, .. }]));
+    for keys in ["enter", "n", "esc"] {
+        let mut model = asked(Purpose::Execute);
+        assert!(matches!(model.dialog.as_ref().map(|dialog| &dialog.ask), Some(Ask::Start(_))));
+        assert!(press(&mut model, keys).is_empty(), "{keys} must not start anything");
+        assert!(model.dialog.is_none() && !model.cycle.running);
+    }
+    let mut model = asked(Purpose::Retry);
+    assert!(matches!(press(&mut model, "tab enter").as_slice(), [Effect::Start { .. }]));
+    assert_eq!(model.screen, Screen::Cycle);
+}
+
+#[test]
+fn a_guard_leaves_no_way_to_say_yes() {
+    let mut model = sample::full(80, 24);
+    let plan = (*sample::plan()).clone();
+    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+    assert!(press(&mut model, "tab enter").is_empty());
+    assert!(!model.cycle.running);
+    let plan = (*sample::plan()).clone();
+    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+    assert!(press(&mut model, "y").is_empty());
+}
+
+#[test]
+fn a_dry_run_needs_no_yes_and_says_that_it_is_one() {
+    let mut model = sample::full(80, 24);
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations.truncate(2);
+    let effects = update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::DryRun })));
+    assert!(matches!(effects.as_slice(), [Effect::Start { dry_run: true, .. }]));
+}
+
+#[test]
+fn a_read_only_console_starts_nothing() {
+    let mut model = sample::full(80, 24);
+    model.read_only = true;
+    assert!(press(&mut model, "3 a x").is_empty());
+    assert!(press(&mut model, "X").is_empty());
+    assert!(press(&mut model, "5 a R").is_empty());
+    assert!(press(&mut model, "X").is_empty());
+    let help = sample::dump(&{
+        press(&mut model, "3 ?");
+        model
+    });
+    assert!(!help.contains("execute"), "{help}");
+}
+
+#[test]
+fn ctrl_c_asks_then_cancels_then_leaves() {
+    let mut model = running();
+    assert!(press(&mut model, "ctrl-c").is_empty());
+    assert!(matches!(model.dialog.as_ref().map(|dialog| &dialog.ask), Some(Ask::Cancel)));
+    assert!(matches!(press(&mut model, "ctrl-c").as_slice(), [Effect::Control(Control::Cancel)]));
+    assert!(model.cycle.cancelling && model.dialog.is_none());
+    assert_eq!(quits(&press(&mut model, "ctrl-c")), Some(Exit::Abandoned));
+}
+
+#[test]
+fn ctrl_c_quits_while_nothing_runs() {
+    let mut model = sample::full(80, 24);
+    assert_eq!(quits(&press(&mut model, "ctrl-c")), Some(Exit::Quit));
+    assert_eq!(quits(&press(&mut model, "2 / q")), None, "it goes into the filter");
+    assert_eq!(quits(&press(&mut model, "ctrl-c")), Some(Exit::Quit));
+}
+
+#[test]
+fn quitting_waits_for_the_cycle() {
+    let mut model = running();
+    assert!(press(&mut model, "q").is_empty());
+    assert!(matches!(press(&mut model, "y").as_slice(), [Effect::Control(Control::Cancel)]));
+    let report = Arc::new(sample::report("0192f0c1-2345-7abc-8def-0123456789ab", false));
+    assert_eq!(quits(&update(&mut model, Message::Ended(report))), Some(Exit::Quit));
+}
+
+#[test]
+fn a_signal_ends_the_console() {
+    let mut model = running();
+    assert_eq!(quits(&update(&mut model, Message::Input(Input::Terminate))), Some(Exit::Interrupted));
+}
+
+#[test]
+fn the_end_of_a_cycle_leads_to_a_new_plan() {
+    let mut model = running();
+    let report = Arc::new(sample::report("0192f0c1-2345-7abc-8def-0123456789ab", true));
+    let effects = update(&mut model, Message::Ended(report));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Refresh)), "{effects:?}");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::History)));
+    assert!(model.notice.as_ref().is_some_and(|notice| notice.bad && notice.text.contains("3 failed")));
+}
+
+#[test]
+fn one_cycle_at_a_time() {
+    let mut model = running();
+    assert!(press(&mut model, "3 X").is_empty());
+    assert!(press(&mut model, "5 X").is_empty());
+    assert!(model.notice.as_ref().is_some_and(|notice| notice.text.contains("running")));
+}
+
+#[test]
+fn a_running_cycle_is_steered() {
+    let mut model = running();
+    assert!(matches!(press(&mut model, "p").as_slice(), [Effect::Control(Control::Pause)]));
+    update(&mut model, Message::Snapshot(sample::snapshot(Phase::Paused)));
+    assert!(matches!(press(&mut model, "p").as_slice(), [Effect::Control(Control::Resume)]));
+    assert!(matches!(press(&mut model, "+").as_slice(), [Effect::Control(Control::Workers(4))]));
+    assert!(matches!(press(&mut model, "-").as_slice(), [Effect::Control(Control::Workers(2))]));
+    assert!(press(&mut model, "c").is_empty(), "it asks first");
+    assert!(matches!(press(&mut model, "y").as_slice(), [Effect::Control(Control::Cancel)]));
+    assert!(press(&mut model, "p").is_empty(), "it is stopping");
+}
+
+#[test]
+fn the_selection_stays_on_its_path_when_the_plan_is_new() {
+    let mut model = sample::full(120, 40);
+    press(&mut model, "2 / p r o d / w o r k e r enter down down down");
+    let before = browse::selected(&model).expect("a secret");
+    update(&mut model, sample::refreshed());
+    assert_eq!(browse::selected(&model), Some(before));
+    press(&mut model, "esc");
+    assert!(browse::selected(&model).is_some(), "it still shows without the filter");
+}
+
+#[test]
+fn browse_fills_before_there_is_a_plan() {
+    let mut model = sample::opened(80, 24);
+    begin(&mut model);
+    press(&mut model, "2");
+    let found = vec![(sample::path("a/x"), sample::insight(1)), (sample::path("b"), sample::insight(1))];
+    update(&mut model, Message::Inventory(vec![InventoryUpdate::Found(found)]));
+    assert_eq!(model.listing, Some(2));
+    let screen = sample::dump(&model);
+    assert!(screen.contains("▸ a/") && screen.contains('…'), "{screen}");
+}
+
+#[test]
+fn the_newest_secret_is_asked_about_once() {
+    let mut model = sample::full(120, 40);
+    let effects = press(&mut model, "2 / b i l l i n g / p r o d / a p i enter end");
+    assert!(matches!(effects.as_slice(), [Effect::Describe(path)] if *path == sample::path("billing/prod/api")));
+    assert!(press(&mut model, "t").is_empty(), "the same secret is not asked about again");
+    // An answer that comes too late is not shown beside another secret.
+    let late = sample::path("billing/dev/api");
+    update(&mut model, Message::Mapped(late.clone(), sample::mappings(&late)));
+    update(&mut model, Message::Described(late, Err("late".into())));
+    assert!(!sample::dump(&model).contains("late"));
+}
+
+#[test]
+fn marks_name_tasks() {
+    let mut model = sample::full(80, 24);
+    press(&mut model, "3 space space");
+    assert_eq!(model.marked(), 2);
+    press(&mut model, "A");
+    assert_eq!(model.marked(), 0);
+    // In the tree a folder marks every task in it, at all destinations.
+    press(&mut model, "2 / s e a r c h / s t a g e enter g down down space");
+    assert_eq!(model.marked(), 1 + 4);
+    let effects = press(&mut model, "x");
+    assert!(matches!(effects.as_slice(), [Effect::Select { keep: Keep::Marked(marked), .. }] if marked.len() == 5));
+    press(&mut model, "space");
+    assert_eq!(model.marked(), 0);
+}
+
+#[test]
+fn marks_fall_with_their_tasks() {
+    let mut model = sample::full(80, 24);
+    press(&mut model, "3 a");
+    assert_eq!(model.marked(), 3 + 24 + 4);
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations[1].tasks.clear();
+    let tree = crate::tui::widget::tree::Tree::of_plan(&plan, &[], &[sample::mount()]);
+    let refreshed = crate::tui::message::Refreshed { plan: Arc::new(plan), tree, failures: Ok(Vec::new()) };
+    update(&mut model, Message::Refreshed(Box::new(refreshed)));
+    assert_eq!(model.marked(), 3 + 4);
+}
+
+#[test]
+fn a_plan_is_filtered_by_text_state_and_destination() {
+    let mut model = sample::full(80, 24);
+    let shown = |model: &Model| {
+        let screen = sample::dump(model);
+        let title = screen.lines().find(|line| line.contains(" Tasks ")).expect("a title").to_owned();
+        title.split(['─', '╭']).find(|part| part.contains("Tasks")).expect("a title").trim().to_owned()
+    };
+    press(&mut model, "3");
+    assert_eq!(shown(&model), "Tasks 31");
+    press(&mut model, "/ S E A R C H");
+    assert_eq!(shown(&model), "Tasks 0", "capitals are meant");
+    press(&mut model, "esc / s e a r c h enter");
+    assert_eq!(shown(&model), "Tasks 13");
+    press(&mut model, "+");
+    assert_eq!(shown(&model), "Tasks 4");
+    press(&mut model, "+ right");
+    assert_eq!(shown(&model), "Tasks for us-east 1");
+    press(&mut model, "esc");
+    assert_eq!(shown(&model), "Tasks for us-east 3");
+}
+
+#[test]
+fn a_retry_plans_anew() {
+    let mut model = sample::full(80, 24);
+    let effects = press(&mut model, "5 X");
+    assert!(matches!(effects.as_slice(), [Effect::Retry(marked)] if marked.len() == 3));
+    let mut model = sample::full(80, 24);
+    assert!(press(&mut model, "5 R").is_empty(), "nothing is marked");
+    let effects = press(&mut model, "g space R");
+    assert!(matches!(effects.as_slice(), [Effect::Retry(marked)] if marked.len() == 2), "the group of a cause");
+    let plan = crate::engine::Plan { destinations: Vec::new(), ..(*sample::plan()).clone() };
+    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Retry })));
+    assert!(model.dialog.is_none());
+    assert!(model.notice.as_ref().is_some_and(|notice| notice.text.contains("Nothing is left to retry")));
+}
+
+#[test]
+fn failures_are_shown_by_cause() {
+    let mut model = sample::full(80, 24);
+    press(&mut model, "5 right right");
+    let screen = sample::dump(&model);
+    assert!(screen.contains(Cause::RateLimit.remedy().split(',').next().expect("a part")), "{screen}");
+    assert!(!screen.contains("payments/prod/database"));
+}
+
+#[test]
+fn pasted_text_presses_no_keys() {
+    let mut model = sample::full(80, 24);
+    assert!(update(&mut model, Message::Input(Input::Paste("Xyq".into()))).is_empty());
+    assert!(model.dialog.is_none());
+    press(&mut model, "2 /");
+    update(&mut model, Message::Input(Input::Paste("mailer\n".into())));
+    assert_eq!(model.browse.filter.text(), "mailer");
+}
+
+#[test]
+fn screens_are_on_digits_and_tab() {
+    let mut model = sample::full(80, 24);
+    for (digit, screen) in ["1", "2", "3", "4", "5"].iter().zip(Screen::ALL) {
+        press(&mut model, digit);
+        assert_eq!(model.screen, screen);
+    }
+    press(&mut model, "tab");
+    assert_eq!(model.screen, Screen::Overview);
+    press(&mut model, "shift-tab");
+    assert_eq!(model.screen, Screen::Failures);
+    press(&mut model, "esc");
+    assert_eq!(model.screen, Screen::Overview, "back to the screen before");
+}
+
+#[test]
+fn a_name_from_a_server_cannot_command_the_terminal() {
+    let mut model = sample::opened(80, 24);
+    press(&mut model, "2");
+    let found = vec![(sample::path("a\u{1b}[2Jb\u{202e}c"), sample::insight(1))];
+    update(&mut model, Message::Inventory(vec![InventoryUpdate::Found(found)]));
+    let screen = sample::dump(&model);
+    assert!(screen.contains("a\u{241b}[2Jb\\u{202e}c"), "{screen}");
+}
+
+#[test]
+fn a_resize_keeps_the_cursor_in_sight() {
+    let mut model = sample::full(200, 60);
+    press(&mut model, "3 G");
+    update(&mut model, Message::Input(Input::Resize(80, 24)));
+    assert!(sample::dump(&model).contains("legacy/worker"));
+    update(&mut model, Message::Input(Input::Resize(59, 24)));
+    assert!(sample::dump(&model).contains("vsync needs 60×15"));
+    assert!(matches!(key("x"), Input::Key(_)));
+}

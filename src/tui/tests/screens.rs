@@ -1,0 +1,154 @@
+//! Every screen in its main states, text and styles, at the smallest usual size and at a big one.
+
+use std::sync::Arc;
+
+use super::press;
+use crate::engine::Phase;
+use crate::tui::message::{Message, Purpose, Selected};
+use crate::tui::model::Model;
+use crate::tui::sample::{self, dump};
+use crate::tui::theme::{Depth, Theme};
+use crate::tui::update::{begin, update};
+
+const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
+
+fn snapshot(name: &str, make: impl Fn(u16, u16) -> Model) {
+    for (width, height) in SIZES {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), dump(&make(width, height)));
+    }
+}
+
+fn with_keys(width: u16, height: u16, keys: &str) -> Model {
+    let mut model = sample::full(width, height);
+    press(&mut model, keys);
+    model
+}
+
+fn running(width: u16, height: u16) -> Model {
+    let mut model = sample::full(width, height);
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations.truncate(2);
+    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+    press(&mut model, "y");
+    update(&mut model, Message::Snapshot(sample::snapshot(Phase::Running)));
+    model
+}
+
+#[test]
+fn overview() {
+    snapshot("overview", sample::full);
+    snapshot("overview_loading", |width, height| {
+        let mut model = sample::opened(width, height);
+        begin(&mut model);
+        model
+    });
+}
+
+#[test]
+fn browse() {
+    snapshot("browse", |width, height| {
+        let mut model = with_keys(width, height, "2 / p a y enter down down down down");
+        let path = crate::tui::screen::browse::selected(&model).expect("a secret");
+        update(&mut model, Message::Mapped(path.clone(), sample::mappings(&path)));
+        update(&mut model, Message::Described(path, Ok(Box::new(sample::detail()))));
+        press(&mut model, "enter");
+        model
+    });
+    snapshot("browse_folder", |width, height| with_keys(width, height, "2 n n n n n"));
+    snapshot("browse_empty", |width, height| with_keys(width, height, "2 / n o t h i n g"));
+}
+
+#[test]
+fn plan() {
+    snapshot("plan", |width, height| with_keys(width, height, "3 space space"));
+    snapshot("plan_loading", |width, height| {
+        let mut model = sample::opened(width, height);
+        press(&mut model, "3");
+        model
+    });
+}
+
+#[test]
+fn cycle() {
+    snapshot("cycle", running);
+    snapshot("cycle_none", |width, height| with_keys(width, height, "4"));
+    snapshot("cycle_ended", |width, height| {
+        let mut model = running(width, height);
+        update(&mut model, Message::Snapshot(sample::snapshot(Phase::Ended)));
+        let report = sample::report("0192f0c1-2345-7abc-8def-0123456789ab", true);
+        update(&mut model, Message::Ended(Arc::new(report)));
+        model
+    });
+}
+
+#[test]
+fn failures() {
+    snapshot("failures", |width, height| with_keys(width, height, "5 down down space"));
+    snapshot("failures_none", |width, height| {
+        let mut model = with_keys(width, height, "5");
+        model.failures.clear();
+        crate::tui::screen::failures::rebuild(&mut model);
+        model
+    });
+}
+
+#[test]
+fn questions() {
+    snapshot("question", |width, height| {
+        let mut model = with_keys(width, height, "3");
+        let mut plan = (*sample::plan()).clone();
+        plan.destinations.truncate(2);
+        update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+        model
+    });
+    snapshot("question_guard", |width, height| {
+        let mut model = with_keys(width, height, "3");
+        let plan = (*sample::plan()).clone();
+        update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+        model
+    });
+    snapshot("question_quit", |width, height| {
+        let mut model = running(width, height);
+        press(&mut model, "q");
+        model
+    });
+}
+
+#[test]
+fn help() {
+    snapshot("help", |width, height| with_keys(width, height, "3 ?"));
+}
+
+#[test]
+fn every_action_of_a_screen_is_in_its_help() {
+    use crate::tui::keymap::{Place, bindings};
+    for (digit, screen) in (1..).zip(crate::tui::screen::Screen::ALL) {
+        let help = dump(&with_keys(200, 60, &format!("{digit} ?")));
+        for binding in bindings(Place::Screen(screen), false) {
+            assert!(help.contains(binding.help), "{screen:?} does not tell: {}", binding.help);
+        }
+    }
+}
+
+#[test]
+fn themes_and_terminals() {
+    let with = |name: &str, depth, ascii| {
+        let mut model = with_keys(80, 24, "3 space");
+        model.theme = Theme::named(name, depth).expect("a theme");
+        model.ascii = ascii;
+        dump(&model)
+    };
+    insta::assert_snapshot!("light_truecolor", with("light", Depth::True, false));
+    insta::assert_snapshot!("dark_sixteen", with("dark", Depth::Sixteen, false));
+    insta::assert_snapshot!("monochrome_ascii", with("dark", Depth::Monochrome, true));
+}
+
+#[test]
+fn no_size_panics() {
+    for (width, height) in [(1, 1), (20, 5), (60, 15), (61, 16), (79, 23), (110, 15), (300, 100)] {
+        for keys in ["1", "2 enter", "2 n enter", "3", "4", "5", "3 ?"] {
+            dump(&with_keys(width, height, keys));
+        }
+        dump(&running(width, height));
+    }
+}

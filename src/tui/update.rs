@@ -1,0 +1,431 @@
+//! What happens to the model when something happens. No I/O: what is to be done outside comes back as effects.
+
+use std::sync::Arc;
+
+use crossterm::event::{Event, KeyEvent};
+use tui_input::backend::crossterm::EventHandler;
+
+use super::Exit;
+use super::effect::{Control, Effect, Keep, Marked};
+use super::filter::Filter;
+use super::input::Input;
+use super::keymap::{self, Action, Place};
+use super::message::{Message, Purpose, Refreshed, Selected};
+use super::model::{Ask, Cycle, Dialog, Model, Notice};
+use super::screen::{Screen, browse, cycle, failures, overview, plan};
+use super::widget::scroll::Move;
+use crate::engine::{Phase, Report};
+
+/// What the console does first, when its first frame has been drawn.
+pub(super) fn begin(model: &mut Model) -> Vec<Effect> {
+    model.listing = Some(0);
+    vec![Effect::Probe, Effect::Refresh, Effect::History]
+}
+
+/// Takes in one message.
+pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    let mut effects = match message {
+        Message::Input(input) => on_input(model, input),
+        Message::Probed(side, status) => {
+            if let Some(known) = model.sides.iter_mut().find(|known| known.side == side) {
+                known.status = Some(status);
+            }
+            Vec::new()
+        }
+        Message::Inventory(updates) => {
+            browse::grow(model, &updates);
+            Vec::new()
+        }
+        Message::Refreshed(refreshed) => on_refreshed(model, *refreshed),
+        Message::History(history) => {
+            match history {
+                Ok(reports) => {
+                    model.history = reports.into_iter().filter(|report| !report.dry_run).collect();
+                    model.history_error = None;
+                }
+                Err(reason) => model.history_error = Some(reason),
+            }
+            Vec::new()
+        }
+        Message::Mapped(path, mappings) => {
+            browse::mapped(model, path, mappings);
+            Vec::new()
+        }
+        Message::Described(path, detail) => {
+            browse::described(model, &path, detail);
+            Vec::new()
+        }
+        Message::Selected(selected) => on_selected(model, selected),
+        Message::Refused(reason) => {
+            model.cycle.running = false;
+            model.warn(format!("Not started: {reason}"));
+            if model.quitting { vec![Effect::Quit(Exit::Quit)] } else { Vec::new() }
+        }
+        Message::Snapshot(snapshot) => {
+            model.cycle.snapshot = Some(snapshot);
+            Vec::new()
+        }
+        Message::Unsaved(destination, reason) => {
+            model.warn(format!("{destination}: state could not be saved, it is tried again: {reason}"));
+            model.cycle.unsaved.insert(destination, reason);
+            Vec::new()
+        }
+        Message::Ended(report) => on_ended(model, report),
+        Message::Panicked => vec![Effect::Quit(Exit::Panicked)],
+    };
+    settle(model);
+    effects.extend(browse::wants(model).map(Effect::Describe));
+    effects
+}
+
+/// Keeps cursors inside of their lists and lists around their cursors.
+fn settle(model: &mut Model) {
+    overview::settle(model);
+    browse::settle(model);
+    plan::settle(model);
+    cycle::settle(model);
+    failures::settle(model);
+}
+
+fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
+    match input {
+        Input::Key(key) => on_key(model, key),
+        Input::Paste(text) => {
+            // Anywhere but in a prompt a pasted line would press keys.
+            if model.filtering {
+                for c in text.chars().filter(|c| !c.is_control()) {
+                    with_filter(model, |filter| {
+                        filter.input.handle(tui_input::InputRequest::InsertChar(c));
+                    });
+                }
+                filtered(model);
+            }
+            Vec::new()
+        }
+        Input::Resize(width, height) => {
+            model.size.width = width;
+            model.size.height = height;
+            Vec::new()
+        }
+        Input::Terminate => vec![Effect::Quit(Exit::Interrupted)],
+    }
+}
+
+fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    model.notice = None;
+    let place = model.place();
+    match keymap::lookup(place, model.read_only, &key) {
+        Some(Action::Interrupt) => interrupt(model),
+        Some(action) => match place {
+            Place::Screen(screen) => on_screen(model, screen, action),
+            Place::Filter => on_filter(model, action),
+            Place::Dialog => on_dialog(model, action),
+            Place::Help => on_help(model, action),
+        },
+        None => {
+            if place == Place::Filter {
+                with_filter(model, |filter| {
+                    filter.input.handle_event(&Event::Key(key));
+                });
+                filtered(model);
+            }
+            Vec::new()
+        }
+    }
+}
+
+fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Show(screen) => show(model, screen),
+        Action::NextScreen => show(model, screen.step(1)),
+        Action::PreviousScreen => show(model, screen.step(Screen::ALL.len() - 1)),
+        Action::Help => model.help = Some(0),
+        Action::Theme => {
+            if let Some(theme) = model.theme.next() {
+                model.theme = theme;
+            }
+        }
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Quit => {
+            if !model.cycle.running {
+                return vec![Effect::Quit(Exit::Quit)];
+            }
+            model.dialog = Some(Dialog::new(Ask::Quit));
+        }
+        Action::Refresh => {
+            if model.listing.is_some() {
+                model.say("Already at it.");
+            } else {
+                return begin(model);
+            }
+        }
+        Action::Back => {
+            let filtered_before = filter_of(model).is_some_and(|filter| !filter.is_empty());
+            if filtered_before {
+                with_filter(model, Filter::clear);
+                filtered(model);
+            } else if let Some(previous) = model.previous.take() {
+                model.screen = previous;
+            }
+        }
+        Action::Filter => model.filtering = true,
+        Action::ClearMarks if screen != Screen::Failures => {
+            for marks in &mut model.marks {
+                marks.clear();
+            }
+        }
+        _ => return screen.act(model, action),
+    }
+    Vec::new()
+}
+
+/// Goes to a screen.
+pub(super) fn show(model: &mut Model, screen: Screen) {
+    if model.screen != screen {
+        model.previous = Some(model.screen);
+        model.screen = screen;
+    }
+}
+
+fn on_filter(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Apply => model.filtering = false,
+        Action::Back => {
+            model.filtering = false;
+            with_filter(model, Filter::clear);
+            filtered(model);
+        }
+        _ => return model.screen.act(model, action),
+    }
+    Vec::new()
+}
+
+fn on_help(model: &mut Model, action: Action) -> Vec<Effect> {
+    model.help = match (action, model.help) {
+        (Action::Down, Some(top)) => Some((top + 1).min(super::view::help_overflow(model))),
+        (Action::Up, Some(top)) => Some(top.saturating_sub(1)),
+        _ => None,
+    };
+    Vec::new()
+}
+
+fn on_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
+    let Some(mut dialog) = model.dialog.take() else { return Vec::new() };
+    let can_agree = dialog.can_agree();
+    let agreed = match action {
+        Action::Yes => true,
+        Action::Press => dialog.chosen,
+        Action::OtherButton => {
+            dialog.chosen = can_agree && !dialog.chosen;
+            model.dialog = Some(dialog);
+            return Vec::new();
+        }
+        _ => false,
+    };
+    if agreed && can_agree { agree(model, dialog.ask) } else { Vec::new() }
+}
+
+fn agree(model: &mut Model, ask: Ask) -> Vec<Effect> {
+    match ask {
+        Ask::Start(selected) => start(model, *selected),
+        Ask::Cancel => cancel(model),
+        Ask::Quit => {
+            model.quitting = true;
+            let effects = cancel(model);
+            if model.cycle.running { effects } else { vec![Effect::Quit(Exit::Quit)] }
+        }
+    }
+}
+
+fn cancel(model: &mut Model) -> Vec<Effect> {
+    if !model.cycle.running {
+        return Vec::new();
+    }
+    model.cycle.cancelling = true;
+    model.say("Cancelling: workers finish what they hold. Ctrl-C quits without waiting.");
+    vec![Effect::Control(Control::Cancel)]
+}
+
+/// Ctrl-C: without a cycle quit; with one ask, then cancel cleanly, then quit at once.
+fn interrupt(model: &mut Model) -> Vec<Effect> {
+    if !model.cycle.running {
+        return vec![Effect::Quit(Exit::Quit)];
+    }
+    if model.cycle.cancelling {
+        return vec![Effect::Quit(Exit::Abandoned)];
+    }
+    if let Some(Dialog { ask: ask @ (Ask::Cancel | Ask::Quit), .. }) = model.dialog.take() {
+        return agree(model, ask);
+    }
+    model.help = None;
+    model.filtering = false;
+    model.dialog = Some(Dialog::new(Ask::Cancel));
+    Vec::new()
+}
+
+fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
+    let dry_run = selected.purpose == Purpose::DryRun;
+    if !dry_run && model.read_only {
+        model.warn("This console is read-only.");
+        return Vec::new();
+    }
+    if model.cycle.running {
+        model.warn("A cycle is running: wait for its end, or cancel it first.");
+        return Vec::new();
+    }
+    model.cycle = Cycle { running: true, ..Cycle::default() };
+    show(model, Screen::Cycle);
+    vec![Effect::Start { plan: Box::new(selected.plan), dry_run }]
+}
+
+fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Effect> {
+    let dialog = Dialog::new(Ask::Start(selected));
+    let Ask::Start(selected) = &dialog.ask else { return Vec::new() };
+    if selected.plan.is_empty() && dialog.can_agree() {
+        model.say(match selected.purpose {
+            Purpose::Retry => "Nothing is left to retry: a later cycle has done it, or it is gone from the plan.",
+            Purpose::Execute | Purpose::DryRun => "There is nothing to do.",
+        });
+        return Vec::new();
+    }
+    if selected.purpose == Purpose::DryRun && dialog.can_agree() {
+        return agree(model, dialog.ask);
+    }
+    // What was being typed or read must not answer the question.
+    model.help = None;
+    model.filtering = false;
+    model.dialog = Some(dialog);
+    Vec::new()
+}
+
+fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
+    let (task, failure) = (plan::cursor(model), failures::cursor(model));
+    model.listing = None;
+    model.unknown.clone_from(&refreshed.plan.inventory.unknown);
+    model.plan = Some(refreshed.plan);
+    match refreshed.failures {
+        Ok(failures) => {
+            model.failures = failures;
+            model.failures_error = None;
+        }
+        Err(reason) => model.failures_error = Some(reason),
+    }
+    for (at, marks) in model.marks.iter_mut().enumerate() {
+        let tree = &refreshed.tree;
+        marks.retain(|path| tree.find(path).is_some_and(|id| tree.standing(id, at).is_task()));
+    }
+    browse::adopt(model, refreshed.tree);
+    plan::rebuild(model);
+    plan::restore(model, task);
+    failures::rebuild(model);
+    failures::restore(model, failure);
+    browse::selected(model).map(Effect::Describe).into_iter().collect()
+}
+
+fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
+    model.cycle.running = false;
+    model.cycle.cancelling = false;
+    if matches!(model.dialog, Some(Dialog { ask: Ask::Cancel | Ask::Quit, .. })) {
+        model.dialog = None;
+    }
+    let (done, failed) = (report.done().total(), report.failed());
+    let what = if report.dry_run { "Dry run" } else { "Cycle" };
+    let text = format!(
+        "{what} {}: {} done, {} failed, {} pending.",
+        report.ending.as_str(),
+        super::format::count(done),
+        super::format::count(failed),
+        super::format::count(report.pending()),
+    );
+    model.notice = Some(Notice { text, bad: failed > 0 });
+    let dry_run = report.dry_run;
+    model.cycle.report = Some(report);
+    if model.quitting {
+        vec![Effect::Quit(Exit::Quit)]
+    } else if dry_run {
+        Vec::new()
+    } else {
+        begin(model)
+    }
+}
+
+fn filter_of(model: &Model) -> Option<&Filter> {
+    match model.screen {
+        Screen::Browse => Some(&model.browse.filter),
+        Screen::Plan => Some(&model.plan_list.filter),
+        Screen::Failures => Some(&model.failure_list.filter),
+        Screen::Overview | Screen::Cycle => None,
+    }
+}
+
+fn with_filter(model: &mut Model, change: impl FnOnce(&mut Filter)) {
+    match model.screen {
+        Screen::Browse => change(&mut model.browse.filter),
+        Screen::Plan => change(&mut model.plan_list.filter),
+        Screen::Failures => change(&mut model.failure_list.filter),
+        Screen::Overview | Screen::Cycle => {}
+    }
+}
+
+/// Brings the screen's list in line with its filter.
+fn filtered(model: &mut Model) {
+    match model.screen {
+        Screen::Browse => browse::rebuild(model),
+        Screen::Plan => plan::rebuild(model),
+        Screen::Failures => failures::rebuild(model),
+        Screen::Overview | Screen::Cycle => {}
+    }
+}
+
+/// Where a movement goes, if the action is one.
+pub(super) fn movement(action: Action) -> Option<Move> {
+    Some(match action {
+        Action::Up => Move::Up,
+        Action::Down => Move::Down,
+        Action::PageUp => Move::PageUp,
+        Action::PageDown => Move::PageDown,
+        Action::First => Move::First,
+        Action::Last => Move::Last,
+        _ => return None,
+    })
+}
+
+/// Asks for a part of the plan, to be confirmed or tried.
+pub(super) fn select(model: &mut Model, keep: Keep, purpose: Purpose) -> Vec<Effect> {
+    if model.cycle.running {
+        model.warn("A cycle is running: wait for its end, or cancel it first.");
+        return Vec::new();
+    }
+    let Some(plan) = model.plan.clone() else {
+        model.say("There is no plan yet.");
+        return Vec::new();
+    };
+    vec![Effect::Select { plan, keep, purpose }]
+}
+
+/// What is marked, for an action on marked tasks; says so if nothing is.
+pub(super) fn marked(model: &mut Model) -> Option<Keep> {
+    let marked: Marked = model
+        .destinations
+        .iter()
+        .zip(&model.marks)
+        .flat_map(|(name, marks)| marks.iter().map(move |path| (name.clone(), path.clone())))
+        .collect();
+    if marked.is_empty() {
+        model.say("Nothing is marked: space marks what the cursor is on.");
+        None
+    } else {
+        Some(Keep::Marked(marked))
+    }
+}
+
+/// Whether the cycle takes orders.
+pub(super) fn can_steer(model: &mut Model) -> bool {
+    let stopping = model.cycle.snapshot.as_ref().is_some_and(|snapshot| snapshot.phase == Phase::Stopping);
+    if !model.cycle.running {
+        model.say("No cycle is running.");
+    } else if stopping || model.cycle.cancelling {
+        model.say("The cycle is stopping already.");
+    }
+    model.cycle.running && !stopping && !model.cycle.cancelling
+}

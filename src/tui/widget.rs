@@ -1,0 +1,9 @@
+//! What screens are made of. Widgets take data, never the model.
+
+pub(super) mod cell;
+pub(super) mod chart;
+pub(super) mod confirm;
+pub(super) mod help;
+pub(super) mod panel;
+pub(super) mod scroll;
+pub(super) mod tree;

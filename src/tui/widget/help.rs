@@ -1,0 +1,68 @@
+//! The list of all keys, made of the table.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
+
+use super::{cell, panel};
+use crate::engine::SecretState;
+use crate::tui::keymap::{self, Binding, Key, Place};
+use crate::tui::theme::Theme;
+
+const KEYS: usize = 11;
+
+/// The lines of help for a place, each at most `width` columns.
+pub(in crate::tui) fn lines(
+    theme: &Theme,
+    place: Place,
+    screen: &str,
+    read_only: bool,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let (global, own): (Vec<_>, Vec<_>) =
+        keymap::bindings(place, read_only).partition(|binding| keymap::is_global(binding));
+    let mut lines = vec![Line::styled(screen.to_owned(), theme.title())];
+    lines.extend(own.into_iter().flat_map(|binding| entry(theme, binding, width)));
+    lines.extend([Line::default(), Line::styled("Everywhere", theme.title())]);
+    lines.extend(global.into_iter().flat_map(|binding| entry(theme, binding, width)));
+    lines.extend([Line::default(), Line::styled("Symbols", theme.title())]);
+    lines.extend(SecretState::ALL.chunks(2).map(|states| {
+        let spans = states.iter().flat_map(|state| {
+            [
+                Span::styled(cell::right(&state.symbol().to_string(), KEYS), theme.state(*state)),
+                Span::styled(cell::left(&format!("  {}", state.as_str()), 14), theme.text()),
+            ]
+        });
+        Line::from(spans.collect::<Vec<_>>())
+    }));
+    lines
+}
+
+fn entry(theme: &Theme, binding: &Binding, width: usize) -> Vec<Line<'static>> {
+    let mut keys = binding.keys.iter().map(|key| Key::label(*key)).collect::<Vec<_>>().join(" ");
+    let text = cell::wrap(binding.help, width.saturating_sub(KEYS + 2));
+    let line = |text| {
+        let keys = std::mem::take(&mut keys);
+        Line::from(vec![
+            Span::styled(cell::right(&keys, KEYS), theme.accent()),
+            Span::styled(format!("  {text}"), theme.text()),
+        ])
+    };
+    text.into_iter().map(line).collect()
+}
+
+/// Draws help over what is there, from line `top` on.
+pub(in crate::tui) fn help(theme: &Theme, lines: &[Line<'static>], top: usize, area: Rect, buffer: &mut Buffer) {
+    let width = lines.iter().map(Line::width).max().unwrap_or(0);
+    let width = u16::try_from(width + 6).unwrap_or(u16::MAX).min(area.width);
+    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(area.height);
+    let frame = area.centered(Constraint::Length(width), Constraint::Length(height));
+    Clear.render(frame, buffer);
+    buffer.set_style(frame, theme.base());
+    let more = lines.len().saturating_sub(usize::from(height.saturating_sub(2)));
+    let mark = if more > 0 { " ↑↓ for more ─ esc closes " } else { " esc closes " };
+    let inner = panel::panel(theme, "Help", vec![Span::styled(mark, theme.muted())], frame, buffer);
+    let body = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    panel::lines(lines.iter().skip(top.min(more)).cloned(), body, buffer);
+}

@@ -1,0 +1,251 @@
+//! The tree of the origin's secrets: an arena of nodes, how each stands at each destination, and roll-ups of folders.
+//!
+//! Made to hold some hundred thousand secrets: a byte for each secret and destination, built in one pass, rolled up in
+//! another. It knows nothing of rows on a screen.
+
+mod build;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::SecretState;
+use crate::kv::SecretPath;
+
+/// How a node stands at one destination; for a folder the worst of what lies in it. Worse is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub(in crate::tui) enum Standing {
+    /// Neither recorded at the destination nor on its way there.
+    Absent,
+    Excluded,
+    InSync,
+    /// Not planned yet.
+    Pending,
+    Add,
+    Update,
+    Delete,
+    Drifted,
+    Unknown,
+    Failed,
+}
+
+impl Standing {
+    /// Those that count as behind.
+    #[cfg(test)]
+    pub(in crate::tui) const ALL_BEHIND: [Self; 6] =
+        [Self::Add, Self::Update, Self::Delete, Self::Drifted, Self::Unknown, Self::Failed];
+
+    /// The number of variants.
+    pub(in crate::tui) const COUNT: usize = 10;
+
+    /// The state it stands for, if it is one.
+    pub(in crate::tui) fn state(self) -> Option<SecretState> {
+        Some(match self {
+            Self::Absent | Self::Pending => return None,
+            Self::Excluded => SecretState::Excluded,
+            Self::InSync => SecretState::InSync,
+            Self::Add => SecretState::Add,
+            Self::Update => SecretState::Update,
+            Self::Delete => SecretState::Delete,
+            Self::Drifted => SecretState::Drifted,
+            Self::Unknown => SecretState::Unknown,
+            Self::Failed => SecretState::Failed,
+        })
+    }
+
+    /// The symbol on screen.
+    pub(in crate::tui) fn symbol(self) -> char {
+        match self {
+            Self::Absent => ' ',
+            Self::Pending => '…',
+            _ => self.state().map_or(' ', SecretState::symbol),
+        }
+    }
+
+    /// The words for it.
+    pub(in crate::tui) fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "not there",
+            Self::Pending => "not planned yet",
+            _ => self.state().map_or("", SecretState::as_str),
+        }
+    }
+
+    /// Something is to be done, or cannot be told.
+    pub(in crate::tui) fn is_behind(self) -> bool {
+        self >= Self::Add
+    }
+
+    /// The plan has a task for it.
+    pub(in crate::tui) fn is_task(self) -> bool {
+        matches!(self, Self::Add | Self::Update | Self::Delete | Self::Failed)
+    }
+
+    /// Somebody should look at it.
+    pub(in crate::tui) fn is_problem(self) -> bool {
+        self >= Self::Drifted
+    }
+}
+
+impl From<SecretState> for Standing {
+    fn from(state: SecretState) -> Self {
+        match state {
+            SecretState::InSync => Self::InSync,
+            SecretState::Add => Self::Add,
+            SecretState::Update => Self::Update,
+            SecretState::Delete => Self::Delete,
+            SecretState::Failed => Self::Failed,
+            SecretState::Drifted => Self::Drifted,
+            SecretState::Excluded => Self::Excluded,
+            SecretState::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// A node's place in the arena.
+pub(in crate::tui) type NodeId = u32;
+
+/// The root, which is not shown; mounts are its children.
+const ROOT: NodeId = 0;
+
+#[derive(Debug)]
+struct Node {
+    parent: NodeId,
+    /// 0 for mounts.
+    depth: u16,
+    open: bool,
+    /// The origin could not list or read it.
+    unread: bool,
+    /// Folders end in a slash.
+    label: Arc<str>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Folder { children: BTreeMap<Arc<str>, NodeId>, secrets: u32 },
+    Secret(SecretPath),
+}
+
+/// The tree.
+#[derive(Debug)]
+pub(in crate::tui) struct Tree {
+    nodes: Vec<Node>,
+    /// Destinations.
+    width: usize,
+    /// `width` for each node.
+    standings: Vec<Standing>,
+    /// How many secrets below are behind; `width` for each node.
+    behind: Vec<u32>,
+    /// Per destination, how many secrets stand how.
+    counts: Vec<[u64; Standing::COUNT]>,
+}
+
+impl Tree {
+    /// An empty tree for so many destinations.
+    pub(in crate::tui) fn new(width: usize) -> Self {
+        let mut tree = Self {
+            nodes: Vec::new(),
+            width,
+            standings: Vec::new(),
+            behind: Vec::new(),
+            counts: vec![[0; Standing::COUNT]; width],
+        };
+        tree.push(ROOT, 0, Arc::from(""), Kind::Folder { children: BTreeMap::new(), secrets: 0 });
+        tree
+    }
+
+    /// The number of secrets in it.
+    pub(in crate::tui) fn secrets(&self) -> u32 {
+        self.secrets_below(ROOT)
+    }
+
+    /// How many secrets stand so at a destination.
+    pub(in crate::tui) fn count(&self, destination: usize, standing: Standing) -> u64 {
+        self.counts.get(destination).map_or(0, |counts| counts[standing as usize])
+    }
+
+    /// The number of secrets below a folder; 1 for a secret.
+    pub(in crate::tui) fn secrets_below(&self, id: NodeId) -> u32 {
+        match &self.node(id).kind {
+            Kind::Folder { secrets, .. } => *secrets,
+            Kind::Secret(_) => 1,
+        }
+    }
+
+    /// How a node stands at a destination.
+    pub(in crate::tui) fn standing(&self, id: NodeId, destination: usize) -> Standing {
+        self.standings[id as usize * self.width + destination]
+    }
+
+    /// How many secrets of a node are behind at a destination.
+    pub(in crate::tui) fn behind(&self, id: NodeId, destination: usize) -> u32 {
+        self.behind[id as usize * self.width + destination]
+    }
+
+    /// The worst standing over all destinations.
+    pub(in crate::tui) fn worst(&self, id: NodeId) -> Standing {
+        let start = id as usize * self.width;
+        self.standings[start..start + self.width].iter().copied().max().unwrap_or(Standing::Absent)
+    }
+
+    /// What the node is called inside of its folder.
+    pub(in crate::tui) fn label(&self, id: NodeId) -> &str {
+        &self.node(id).label
+    }
+
+    /// 0 for a mount.
+    pub(in crate::tui) fn depth(&self, id: NodeId) -> u16 {
+        self.node(id).depth
+    }
+
+    /// Whether a folder shows what is in it.
+    pub(in crate::tui) fn is_open(&self, id: NodeId) -> bool {
+        self.node(id).open
+    }
+
+    /// Whether the origin could not list or read it.
+    pub(in crate::tui) fn is_unread(&self, id: NodeId) -> bool {
+        self.node(id).unread
+    }
+
+    /// The secret, if the node is one.
+    pub(in crate::tui) fn secret(&self, id: NodeId) -> Option<&SecretPath> {
+        match &self.node(id).kind {
+            Kind::Secret(path) => Some(path),
+            Kind::Folder { .. } => None,
+        }
+    }
+
+    /// The folder a node lies in; `None` for a mount.
+    pub(in crate::tui) fn parent(&self, id: NodeId) -> Option<NodeId> {
+        let parent = self.node(id).parent;
+        (parent != ROOT).then_some(parent)
+    }
+
+    /// Opens or closes a folder.
+    pub(in crate::tui) fn set_open(&mut self, id: NodeId, open: bool) {
+        if let Some(node) = self.nodes.get_mut(id as usize)
+            && matches!(node.kind, Kind::Folder { .. })
+        {
+            node.open = open;
+        }
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id as usize]
+    }
+
+    fn push(&mut self, parent: NodeId, depth: u16, label: Arc<str>, kind: Kind) -> NodeId {
+        let id = NodeId::try_from(self.nodes.len()).unwrap_or(NodeId::MAX);
+        // Mounts start open, so that the first screen shows more than their names.
+        self.nodes.push(Node { parent, depth, open: parent == ROOT, unread: false, label, kind });
+        self.standings.resize(self.nodes.len() * self.width, Standing::Absent);
+        self.behind.resize(self.nodes.len() * self.width, 0);
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests;

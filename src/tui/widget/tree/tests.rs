@@ -1,0 +1,114 @@
+use super::*;
+use crate::engine::{InventoryUpdate, UnknownSubtree};
+use crate::kv::Mount;
+use crate::tui::filter::Needle;
+use crate::tui::sample;
+
+fn mounts() -> Vec<Mount> {
+    vec![Mount::parse("secret").expect("a mount")]
+}
+
+fn labels(tree: &Tree, needle: &str) -> Vec<String> {
+    let needle = Needle::new(needle);
+    tree.visible(&needle).iter().map(|&id| tree.path(id)).collect()
+}
+
+fn found(names: &[&str]) -> InventoryUpdate {
+    InventoryUpdate::Found(names.iter().map(|name| (sample::path(name), sample::insight(1))).collect())
+}
+
+#[test]
+fn it_grows_as_the_inventory_arrives() {
+    let mut tree = Tree::new(2);
+    tree.extend(&found(&["b/x", "a/y", "top"]), &mounts());
+    tree.roll_up();
+    assert_eq!(labels(&tree, ""), ["secret/", "secret/a/", "secret/b/", "secret/top"]);
+    tree.extend(&found(&["a/z", "aa"]), &mounts());
+    tree.extend(
+        &InventoryUpdate::Unknown(UnknownSubtree { prefix: "secret/shut/".into(), reason: "denied".into() }),
+        &mounts(),
+    );
+    tree.roll_up();
+    assert_eq!(labels(&tree, ""), ["secret/", "secret/a/", "secret/aa", "secret/b/", "secret/shut/", "secret/top"]);
+    assert_eq!(tree.secrets(), 5);
+    let mount = tree.visible(&Needle::new(""))[0];
+    assert_eq!(tree.standing(mount, 0), Standing::Unknown, "a folder is as bad as the worst in it");
+}
+
+#[test]
+fn a_name_may_be_a_secret_and_a_folder() {
+    let mut tree = Tree::new(1);
+    tree.extend(&found(&["app", "app/db"]), &mounts());
+    tree.roll_up();
+    assert_eq!(labels(&tree, ""), ["secret/", "secret/app", "secret/app/"]);
+    assert_eq!(tree.find(&sample::path("app/db")).map(|id| tree.path(id)).as_deref(), Some("secret/app/db"));
+}
+
+#[test]
+fn a_filter_shows_what_matches_and_where_it_lies() {
+    let mut tree = Tree::new(1);
+    tree.extend(&found(&["a/deep/one", "a/two", "b/one"]), &mounts());
+    tree.roll_up();
+    assert_eq!(
+        labels(&tree, "ONE".to_lowercase().as_str()),
+        ["secret/", "secret/a/", "secret/a/deep/", "secret/a/deep/one", "secret/b/", "secret/b/one"]
+    );
+    assert_eq!(labels(&tree, "a/two"), ["secret/", "secret/a/", "secret/a/two"]);
+    assert!(labels(&tree, "nowhere").is_empty());
+}
+
+#[test]
+fn a_plan_gives_every_secret_its_state() {
+    let plan = sample::plan();
+    let failures = sample::failures();
+    let tree = Tree::of_plan(&plan, &failures, &mounts());
+    let stands = |name: &str, at| tree.standing(tree.find(&sample::path(name)).expect(name), at);
+    assert_eq!(stands("payments/prod/api", 0), Standing::InSync);
+    assert_eq!(stands("payments/prod/api", 1), Standing::Failed);
+    assert_eq!(stands("payments/old/key", 0), Standing::Delete, "gone at the origin, still shown");
+    assert_eq!(stands("payments/old/key", 1), Standing::Absent);
+    assert_eq!(stands("scratch/x", 0), Standing::Excluded);
+    let behind = tree.behind(tree.visible(&Needle::new(""))[0], 1);
+    assert_eq!(
+        u64::from(behind),
+        Standing::ALL_BEHIND.iter().map(|&standing| tree.count(1, standing)).sum::<u64>(),
+        "the roll-up counts what the totals count"
+    );
+}
+
+#[test]
+fn the_next_problem_goes_round() {
+    let tree = Tree::of_plan(&sample::plan(), &sample::failures(), &mounts());
+    let first = tree.next_problem(None, true).expect("a problem");
+    let mut seen = vec![first];
+    loop {
+        let next = tree.next_problem(seen.last().copied(), true).expect("a problem");
+        if next == first {
+            break;
+        }
+        seen.push(next);
+        assert!(seen.len() < 100, "it never comes round");
+    }
+    assert!(seen.len() > 1);
+    assert_eq!(tree.next_problem(Some(first), false), seen.last().copied());
+}
+
+#[test]
+fn open_folders_and_the_selection_outlive_a_new_tree() {
+    let mut old = Tree::new(1);
+    old.extend(&found(&["a/x", "b/y", "b/z"]), &mounts());
+    old.roll_up();
+    let selected = old.find(&sample::path("b/z")).expect("it is there");
+    old.reveal(selected);
+    let mut new = Tree::new(1);
+    new.extend(&found(&["0/first", "a/x", "b/y", "b/z"]), &mounts());
+    new.roll_up();
+    let now = new.adopt(&old, Some(selected)).expect("it still is there");
+    assert_eq!(new.path(now), "secret/b/z");
+    assert_eq!(labels(&new, ""), ["secret/", "secret/0/", "secret/a/", "secret/b/", "secret/b/y", "secret/b/z"]);
+    let mut smaller = Tree::new(1);
+    smaller.extend(&found(&["b/y"]), &mounts());
+    smaller.roll_up();
+    let now = smaller.adopt(&old, Some(selected)).expect("its folder is there");
+    assert_eq!(smaller.path(now), "secret/b/");
+}

@@ -1,0 +1,177 @@
+//! Ways through a tree: what shows, what comes next, where a path is.
+
+use super::{Kind, NodeId, ROOT, Standing, Tree};
+use crate::kv::SecretPath;
+use crate::tui::filter::Needle;
+
+impl Tree {
+    /// The nodes that show, top down: with a filter the secrets it finds and the folders they lie in, without one what
+    /// open folders hold.
+    pub(in crate::tui) fn visible(&self, needle: &Needle) -> Vec<NodeId> {
+        let mut rows = Vec::new();
+        if needle.is_empty() {
+            self.descend(|id| self.node(id).open, |id| rows.push(id));
+        } else {
+            let mut path = String::new();
+            self.push_matches(ROOT, needle, &mut path, &mut rows);
+        }
+        rows
+    }
+
+    /// Visits every node below the root top down, below a folder only if `enter` says so.
+    fn descend(&self, enter: impl Fn(NodeId) -> bool, mut visit: impl FnMut(NodeId)) {
+        let mut stack: Vec<_> = self.children(ROOT).rev().collect();
+        while let Some(id) = stack.pop() {
+            visit(id);
+            if enter(id) {
+                stack.extend(self.children(id).rev());
+            }
+        }
+    }
+
+    fn push_matches(&self, folder: NodeId, needle: &Needle, path: &mut String, rows: &mut Vec<NodeId>) {
+        for id in self.children(folder) {
+            let (length, before) = (path.len(), rows.len());
+            path.push_str(&self.node(id).label);
+            rows.push(id);
+            match self.node(id).kind {
+                Kind::Folder { .. } => {
+                    self.push_matches(id, needle, path, rows);
+                    // An unread folder is empty, but not nothing.
+                    if rows.len() == before + 1 && !(self.node(id).unread && needle.found_in(path)) {
+                        rows.pop();
+                    }
+                }
+                Kind::Secret(_) => {
+                    if !needle.found_in(path) {
+                        rows.pop();
+                    }
+                }
+            }
+            path.truncate(length);
+        }
+    }
+
+    fn children(&self, id: NodeId) -> impl DoubleEndedIterator<Item = NodeId> + '_ {
+        match &self.node(id).kind {
+            Kind::Folder { children, .. } => Some(children.values().copied()),
+            Kind::Secret(_) => None,
+        }
+        .into_iter()
+        .flatten()
+    }
+
+    pub(super) fn child_of(&self, id: NodeId, label: &str) -> Option<NodeId> {
+        match &self.node(id).kind {
+            Kind::Folder { children, .. } => children.get(label).copied(),
+            Kind::Secret(_) => None,
+        }
+    }
+
+    /// Where a secret is.
+    pub(in crate::tui) fn find(&self, path: &SecretPath) -> Option<NodeId> {
+        let mount = self.child_of(ROOT, path.mount())?;
+        path.name().split_inclusive('/').try_fold(mount, |at, piece| self.child_of(at, piece))
+    }
+
+    /// The nearest problem after `from` (or before it), around the end of the tree if need be.
+    pub(in crate::tui) fn next_problem(&self, from: Option<NodeId>, forward: bool) -> Option<NodeId> {
+        let is_problem = |id: NodeId| {
+            let stands_alone = matches!(self.node(id).kind, Kind::Secret(_)) || self.node(id).unread;
+            stands_alone && self.worst(id).is_problem()
+        };
+        let mut before = Vec::new();
+        let mut after = Vec::new();
+        let mut passed = from.is_none();
+        self.descend(
+            |_| true,
+            |id| {
+                if Some(id) == from {
+                    passed = true;
+                } else if is_problem(id) {
+                    if passed { after.push(id) } else { before.push(id) }
+                }
+            },
+        );
+        if forward { after.first().or_else(|| before.first()) } else { before.last().or_else(|| after.last()) }.copied()
+    }
+
+    /// Opens the folders a node lies in.
+    pub(in crate::tui) fn reveal(&mut self, id: NodeId) {
+        let mut at = id;
+        while let Some(parent) = self.parent(at) {
+            self.set_open(parent, true);
+            at = parent;
+        }
+    }
+
+    /// The labels from the mount down to a node.
+    pub(in crate::tui) fn labels(&self, id: NodeId) -> Vec<&str> {
+        let mut labels = vec![self.label(id)];
+        let mut at = id;
+        while let Some(parent) = self.parent(at) {
+            labels.push(self.label(parent));
+            at = parent;
+        }
+        labels.reverse();
+        labels
+    }
+
+    /// A node's path as people write it.
+    pub(in crate::tui) fn path(&self, id: NodeId) -> String {
+        self.labels(id).concat()
+    }
+
+    /// What the data paths of all secrets below a folder start with.
+    pub(in crate::tui) fn data_prefix(&self, id: NodeId) -> String {
+        let labels = self.labels(id);
+        match labels.split_first() {
+            Some((mount, rest)) => format!("{mount}data/{}", rest.concat()),
+            None => String::new(),
+        }
+    }
+
+    /// All secrets at or below a node that stand so at a destination.
+    pub(in crate::tui) fn secrets_where(
+        &self,
+        id: NodeId,
+        destination: usize,
+        wanted: impl Fn(Standing) -> bool,
+    ) -> Vec<SecretPath> {
+        let mut found = Vec::new();
+        let mut stack = vec![id];
+        while let Some(at) = stack.pop() {
+            match &self.node(at).kind {
+                Kind::Folder { children, .. } => stack.extend(children.values().copied()),
+                Kind::Secret(path) => {
+                    if wanted(self.standing(at, destination)) {
+                        found.push(path.clone());
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Opens the folders that are open in `other`, and says where its node `selected` is here, or the nearest folder
+    /// around it that still is.
+    pub(in crate::tui) fn adopt(&mut self, other: &Self, selected: Option<NodeId>) -> Option<NodeId> {
+        let mut pairs = vec![(ROOT, ROOT)];
+        while let Some((theirs, mine)) = pairs.pop() {
+            let open = theirs == ROOT || other.node(theirs).open;
+            self.set_open(mine, open);
+            if open && let Kind::Folder { children, .. } = &other.node(theirs).kind {
+                let common = children.iter().filter_map(|(label, id)| Some((*id, self.child_of(mine, label)?)));
+                pairs.extend(common.collect::<Vec<_>>());
+            }
+        }
+        let mut at = ROOT;
+        for label in selected.map(|id| other.labels(id)).unwrap_or_default() {
+            match self.child_of(at, label) {
+                Some(child) => at = child,
+                None => break,
+            }
+        }
+        (at != ROOT).then_some(at)
+    }
+}
