@@ -107,6 +107,12 @@ impl HttpClient {
         Self { shared: Arc::clone(&self.shared), attempts: Some(attempts) }
     }
 
+    /// The same client, counting nowhere: for requests that are not the one somebody watches.
+    #[must_use]
+    pub fn unobserved(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), attempts: None }
+    }
+
     /// The server's address as configured, for messages.
     #[must_use]
     pub fn address(&self) -> &str {

@@ -6,9 +6,11 @@
 
 mod answer;
 mod auth;
+mod detailed;
 mod error;
 mod kv2;
 mod sys;
+mod token;
 
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ pub use auth::{Auth, SecretIdSource};
 pub use error::{ErrorKind, VaultError};
 pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, WrittenVersion};
 pub use sys::{Health, MountInfo, TokenInfo};
+use token::{Token, TokenSource};
 
 use crate::http::{Attempts, HttpClient, HttpSettings, Incoming, Reading, Repeat, Request, Response};
 
@@ -48,7 +51,7 @@ pub struct VaultClient {
 #[derive(Debug)]
 struct Shared {
     namespace: Option<HeaderValue>,
-    tokens: auth::TokenSource,
+    tokens: TokenSource,
 }
 
 /// What is being done to what, in a person's words: the beginning of every error.
@@ -71,7 +74,7 @@ impl VaultClient {
             })
         });
         let http = HttpClient::new(&settings.http).map_err(|error| target.transport(&error))?;
-        let shared = Shared { namespace: namespace.transpose()?, tokens: auth::TokenSource::new(settings.auth) };
+        let shared = Shared { namespace: namespace.transpose()?, tokens: TokenSource::new(settings.auth) };
         Ok(Self { http, shared: Arc::new(shared) })
     }
 
@@ -98,6 +101,9 @@ impl VaultClient {
         let token = self.shared.tokens.current(self).await?;
         let answer = self.send_as(target, request.clone(), &token).await?;
         if answer.status != StatusCode::FORBIDDEN {
+            if answer.status.is_success() {
+                self.shared.tokens.keep_alive(self, &token).await;
+            }
             return Ok(answer);
         }
         match self.shared.tokens.replace(self, &token).await? {
@@ -114,7 +120,7 @@ impl VaultClient {
         read: fn(Incoming) -> T,
     ) -> Result<Reading<T>, VaultError> {
         let token = self.shared.tokens.current(self).await?;
-        let send = async |token: &auth::Token| {
+        let send = async |token: &Token| {
             let request = self.complete(request.clone()).header(TOKEN, token.header());
             self.http.send_reading(request, read).await.map_err(|error| target.transport(&error))
         };
@@ -129,7 +135,12 @@ impl VaultClient {
         }
     }
 
-    async fn send_as(&self, target: Target<'_>, request: Request, token: &auth::Token) -> Result<Response, VaultError> {
+    /// The same client for requests of its own that serve the one somebody watches.
+    fn unobserved(&self) -> Self {
+        Self { http: self.http.unobserved(), shared: Arc::clone(&self.shared) }
+    }
+
+    async fn send_as(&self, target: Target<'_>, request: Request, token: &Token) -> Result<Response, VaultError> {
         self.send_bare(target, request.header(TOKEN, token.header())).await
     }
 

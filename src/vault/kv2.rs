@@ -8,9 +8,8 @@ use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 use zeroize::Zeroizing;
 
-use super::answer::{
-    DetailedAnswer, Keep, KeysAnswer, MetadataAnswer, SecretAnswer, SubkeysAnswer, VersionAnswer, is_live,
-};
+use super::answer::{KeysAnswer, MetadataAnswer, SecretAnswer, SubkeysAnswer, VersionAnswer, is_live};
+use super::detailed::{DetailedAnswer, Keep};
 use super::sys::data;
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::{Reading, Repeat, Request, Response};

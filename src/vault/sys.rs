@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use super::answer::Envelope;
+use super::token::LOOKUP;
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::{Repeat, Response};
 use crate::kv::Mount;
@@ -49,15 +50,15 @@ pub struct MountInfo {
 }
 
 #[derive(Deserialize)]
-struct TokenAnswer {
+pub(super) struct TokenAnswer {
     #[serde(default)]
     display_name: String,
     policies: Option<Vec<String>>,
     identity_policies: Option<Vec<String>>,
-    ttl: u64,
+    pub(super) ttl: u64,
     expire_time: Option<String>,
     #[serde(default)]
-    renewable: bool,
+    pub(super) renewable: bool,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +94,7 @@ impl VaultClient {
     /// [`ErrorKind::NoToken`] when there is none, [`ErrorKind::PermissionDenied`] when it is not valid.
     pub async fn token_info(&self) -> Result<TokenInfo, VaultError> {
         let target = Target { operation: "look up", path: "the token" };
-        let answer = self.send(target, request(Method::GET, "auth/token/lookup-self", Repeat::Safe)).await?;
+        let answer = self.send(target, request(Method::GET, LOOKUP, Repeat::Safe)).await?;
         let token: TokenAnswer = data(target, &answer)?;
         let mut policies = token.policies.unwrap_or_default();
         policies.extend(token.identity_policies.unwrap_or_default());

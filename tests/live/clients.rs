@@ -394,3 +394,25 @@ async fn a_token_file_is_read_again_when_it_changes() {
     wait(Duration::from_millis(1_100)).await;
     vault.read(&path("a")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_token_that_can_be_renewed_lasts() {
+    let server = BaoServer::with_audit();
+    let api = server.client();
+    api.write("secret", "a", &json!({ "x": 1 }));
+    api.policy("reader", READ_ALL);
+    let period = json!({ "policies": ["reader"], "period": "3s" });
+    let (_, answer) = api.request("POST", "auth/token/create", Some(period));
+    let vault = client_as(&server, token(answer["auth"]["client_token"].as_str().unwrap()));
+    let attempts = Attempts::default();
+    let vault = vault.observed(attempts.clone());
+    let audit = server.audit();
+    for _ in 0..20 {
+        vault.read(&path("a")).await.unwrap();
+        wait(Duration::from_millis(300)).await;
+    }
+    assert_eq!(attempts.get(), 20, "only what was asked for is counted");
+    let paths: Vec<_> = audit.requests().into_iter().map(|entry| entry.path).collect();
+    assert_eq!(paths.iter().filter(|path| path.ends_with("lookup-self")).count(), 1);
+    assert!((2..=6).contains(&paths.iter().filter(|path| path.ends_with("renew-self")).count()));
+}

@@ -1,0 +1,363 @@
+//! The token in use, and when to get another.
+//!
+//! One token serves all clones of a client. Whoever needs a new one takes the `refresh` lock; the others wait and use
+//! what it brought, be it a token or an error.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, fs};
+
+use bytes::Bytes;
+use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode};
+use zeroize::Zeroizing;
+
+use super::auth::{Auth, Login, log_in, read_token};
+use super::sys::{TokenAnswer, data};
+use super::{ErrorKind, Target, VaultClient, VaultError, request};
+use crate::http::Repeat;
+
+pub(super) const LOOKUP: &str = "auth/token/lookup-self";
+
+/// A token in use.
+#[derive(Debug, Clone)]
+pub(super) struct Token {
+    /// Marked sensitive, and wiped when the last clone is dropped.
+    header: HeaderValue,
+    /// Tells tokens apart without comparing their text.
+    generation: u64,
+    since: Instant,
+    /// When to get another, ahead of its end.
+    renew_at: Option<Instant>,
+}
+
+impl Token {
+    pub(super) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+/// How often a token file is looked at.
+const FILE_CHECK: Duration = Duration::from_secs(1);
+
+/// For how long "the token is valid" and "there is no token to be had" are believed.
+const BELIEF: Duration = Duration::from_secs(2);
+
+/// How long before its end a token is replaced, if that is not more than a tenth of its life.
+const EARLY: Duration = Duration::from_secs(30);
+
+/// When to try again what could not be found out about a token, or be done for it.
+const UPKEEP_RETRY: Duration = Duration::from_secs(15);
+
+/// How old a token must be for a new login to be tried, where the token may not look itself up.
+const UNSURE_AGE: Duration = Duration::from_mins(1);
+
+pub(super) struct TokenSource {
+    auth: Auth,
+    state: Mutex<State>,
+    refresh: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<Token>,
+    generations: u64,
+    /// The file as it was when the token was read from it.
+    file_stamp: Option<FileStamp>,
+    file_checked: Option<Instant>,
+    /// The last lookup that found the token valid.
+    confirmed: Option<Instant>,
+    /// A token just got could not look itself up, so a failing lookup proves nothing.
+    lookup_proves_nothing: bool,
+    failed: Option<(Instant, VaultError)>,
+    upkeep: Upkeep,
+}
+
+/// What keeps a token from running out that was given, not got by a login.
+#[derive(Debug, Clone, Copy, Default)]
+enum Upkeep {
+    /// It is not known how long it lasts.
+    #[default]
+    LookUp,
+    /// As before, but not to be tried again until then.
+    LookUpLater(Instant),
+    /// To be renewed then.
+    Renew(Instant),
+    /// It lasts for ever, or cannot be renewed.
+    Pointless,
+}
+
+#[derive(PartialEq, Eq)]
+struct FileStamp {
+    modified: Option<SystemTime>,
+    len: u64,
+}
+
+impl FileStamp {
+    fn of(file: &Path) -> Option<Self> {
+        let metadata = fs::metadata(file).ok()?;
+        Some(Self { modified: metadata.modified().ok(), len: metadata.len() })
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TokenSource").field(&self.auth).finish()
+    }
+}
+
+impl TokenSource {
+    pub(super) fn new(auth: Auth) -> Self {
+        Self { auth, state: Mutex::default(), refresh: tokio::sync::Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token to use now; gets one if there is none, or if the one there is comes to its end.
+    pub(super) async fn current(&self, client: &VaultClient) -> Result<Token, VaultError> {
+        if let Some(token) = self.usable() {
+            return Ok(token);
+        }
+        let asked = Instant::now();
+        let _refreshing = self.refresh.lock().await;
+        if let Some(token) = self.usable() {
+            return Ok(token);
+        }
+        self.refresh(client, asked).await
+    }
+
+    /// Called with the token that was answered 403: another one to try with, or `None` if the token is not to blame.
+    pub(super) async fn replace(&self, client: &VaultClient, denied: &Token) -> Result<Option<Token>, VaultError> {
+        if matches!(self.auth, Auth::Token(_)) {
+            return Ok(None);
+        }
+        let asked = Instant::now();
+        let _refreshing = self.refresh.lock().await;
+        let held = self.state().token.clone();
+        if let Some(newer) = held.filter(|held| held.generation != denied.generation) {
+            return Ok(Some(newer));
+        }
+        match &self.auth {
+            Auth::Token(_) => Ok(None),
+            Auth::TokenFile(file) => {
+                let fresh = self.read_file(file).ok();
+                Ok(fresh.filter(|fresh| fresh.generation != denied.generation))
+            }
+            Auth::AppRole { .. } => {
+                if self.is_still_valid(client, denied).await {
+                    return Ok(None);
+                }
+                let fresh = self.refresh(client, asked).await?;
+                // Only a token that was just made, and is valid without doubt, tells what a failing lookup means.
+                let looked_up = look_up(client, &fresh).await;
+                let mut state = self.state();
+                state.lookup_proves_nothing = looked_up == Some(false);
+                state.confirmed = (looked_up == Some(true)).then(Instant::now);
+                Ok(Some(fresh))
+            }
+        }
+    }
+
+    /// The token held, if nothing speaks against it.
+    fn usable(&self) -> Option<Token> {
+        let mut state = self.state();
+        let now = Instant::now();
+        if let Auth::TokenFile(file) = &self.auth
+            && state.file_checked.is_none_or(|checked| now.duration_since(checked) >= FILE_CHECK)
+        {
+            let stamp = FileStamp::of(file);
+            // A file that is gone for a moment is being replaced.
+            if stamp.is_some() && stamp != state.file_stamp {
+                return None;
+            }
+            state.file_checked = Some(now);
+        }
+        state.token.clone().filter(|token| token.renew_at.is_none_or(|end| now < end))
+    }
+
+    /// Gets a token. The caller holds the `refresh` lock and has held out for it since `asked`.
+    async fn refresh(&self, client: &VaultClient, asked: Instant) -> Result<Token, VaultError> {
+        if let Some((when, error)) = &self.state().failed
+            && (*when >= asked || when.elapsed() < BELIEF)
+        {
+            return Err(error.clone());
+        }
+        let got = match &self.auth {
+            Auth::Token(token) => self.keep(token, None),
+            Auth::TokenFile(file) => self.read_file(file),
+            Auth::AppRole { mount, role_id, secret_id } => {
+                log_in(client, mount, role_id, secret_id, |token, lease| self.keep(token, lease)).await
+            }
+        };
+        self.state().failed = got.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        got
+    }
+
+    /// Called after a request that succeeded with `token`: renews it when half of its life is over. A failure is no
+    /// reason to stop while the token still works.
+    pub(super) async fn keep_alive(&self, client: &VaultClient, token: &Token) {
+        if matches!(self.auth, Auth::AppRole { .. }) {
+            return;
+        }
+        let now = Instant::now();
+        let later = now + UPKEEP_RETRY;
+        let renewing = {
+            let mut state = self.state();
+            // Whoever comes next need not do the same.
+            match state.upkeep {
+                Upkeep::LookUp => {
+                    state.upkeep = Upkeep::LookUpLater(later);
+                    false
+                }
+                Upkeep::LookUpLater(when) if when <= now => {
+                    state.upkeep = Upkeep::LookUpLater(later);
+                    false
+                }
+                Upkeep::Renew(when) if when <= now => {
+                    state.upkeep = Upkeep::Renew(later);
+                    true
+                }
+                _ => return,
+            }
+        };
+        let client = client.unobserved();
+        let left = if renewing { renew(&client, token).await } else { renewable_ttl(&client, token).await };
+        let mut state = self.state();
+        if state.token.as_ref().is_none_or(|held| held.generation != token.generation) {
+            return;
+        }
+        match left {
+            Ok(Duration::ZERO) => state.upkeep = Upkeep::Pointless,
+            Ok(left) => state.upkeep = Upkeep::Renew(now + left / 2),
+            Err(error) if is_passing(error.kind()) => {}
+            Err(error) => {
+                state.upkeep = Upkeep::Pointless;
+                if renewing {
+                    tracing::warn!(server = client.address(), "the token cannot be kept from running out: {error}");
+                }
+            }
+        }
+    }
+
+    fn read_file(&self, file: &Path) -> Result<Token, VaultError> {
+        // Before the content, so that a change in between is noticed later.
+        let stamp = FileStamp::of(file);
+        let read = read_token(file).and_then(|token| self.keep(&token, None));
+        let mut state = self.state();
+        state.file_checked = Some(Instant::now());
+        match (read, &state.token) {
+            (Ok(token), _) => {
+                state.file_stamp = stamp;
+                Ok(token)
+            }
+            // Caught while it is being written: the token there was will do until the next look.
+            (Err(_), Some(held)) => Ok(held.clone()),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    fn keep(&self, token: &str, lease: Option<Duration>) -> Result<Token, VaultError> {
+        let target = Target { operation: "use", path: "the token" };
+        if token.is_empty() {
+            return Err(target.error(ErrorKind::NoToken, "there is none"));
+        }
+        let bytes = Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()));
+        let mut header = HeaderValue::from_maybe_shared(bytes)
+            .map_err(|_| target.error(ErrorKind::NoToken, "it contains characters no header can carry"))?;
+        header.set_sensitive(true);
+        let since = Instant::now();
+        let mut state = self.state();
+        if state.token.as_ref().is_none_or(|held| held.header != header) {
+            state.generations += 1;
+            state.upkeep = Upkeep::LookUp;
+        }
+        let token = Token {
+            header,
+            generation: state.generations,
+            since,
+            renew_at: lease.and_then(|lease| since.checked_add(lease.saturating_sub((lease / 10).min(EARLY)))),
+        };
+        state.token = Some(token.clone());
+        state.confirmed = None;
+        Ok(token)
+    }
+
+    /// Whether a token that was denied something is valid all the same. When in doubt, yes: a login for every denied
+    /// path would be a storm.
+    async fn is_still_valid(&self, client: &VaultClient, denied: &Token) -> bool {
+        let (confirmed, lookup_proves_nothing) = {
+            let state = self.state();
+            (state.confirmed, state.lookup_proves_nothing)
+        };
+        if lookup_proves_nothing {
+            return denied.since.elapsed() < UNSURE_AGE;
+        }
+        if confirmed.is_some_and(|confirmed| confirmed.elapsed() < BELIEF) {
+            return true;
+        }
+        let valid = look_up(client, denied).await != Some(false);
+        if valid {
+            self.state().confirmed = Some(Instant::now());
+        }
+        valid
+    }
+}
+
+/// Whether the token may look itself up; `None` if that could not be found out.
+async fn look_up(client: &VaultClient, token: &Token) -> Option<bool> {
+    let target = Target { operation: "look up", path: "the token" };
+    let request = request(Method::GET, LOOKUP, Repeat::Safe);
+    match client.unobserved().send_as(target, request, token).await {
+        Ok(answer) if answer.status.is_success() => Some(true),
+        Ok(answer) if answer.status == StatusCode::FORBIDDEN => Some(false),
+        _ => None,
+    }
+}
+
+/// How long the token has left; zero if it never ends or cannot be renewed.
+async fn renewable_ttl(client: &VaultClient, token: &Token) -> Result<Duration, VaultError> {
+    let target = Target { operation: "look up", path: "the token" };
+    let answer = client.send_as(target, request(Method::GET, LOOKUP, Repeat::Never), token).await?;
+    let found: TokenAnswer = data(target, &answer)?;
+    Ok(Duration::from_secs(if found.renewable { found.ttl } else { 0 }))
+}
+
+/// Renews the token; how long it has left then.
+async fn renew(client: &VaultClient, token: &Token) -> Result<Duration, VaultError> {
+    let target = Target { operation: "renew", path: "the token" };
+    let request = request(Method::PUT, "auth/token/renew-self", Repeat::Never).body("{}");
+    let answer = client.send_as(target, request, token).await?;
+    Login::read(target, &answer).map(|renewed| Duration::from_secs(renewed.lease_duration))
+}
+
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::RateLimited | ErrorKind::Server
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_must_fit_a_header() {
+        let source = TokenSource::new(Auth::Token(Zeroizing::default()));
+        for token in ["", "two\nlines"] {
+            let error = source.keep(token, None).expect_err("no token");
+            assert_eq!(error.kind(), ErrorKind::NoToken);
+            assert!(!error.to_string().contains("two"));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let source = TokenSource::new(Auth::Token(Zeroizing::new("hunter2".to_owned())));
+        source.keep("hunter2", None).expect("a token");
+        assert!(!format!("{source:?} {:?}", source.state().token).contains("hunter2"));
+    }
+}
