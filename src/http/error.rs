@@ -147,6 +147,12 @@ fn plain_tls(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(error @ CertificateError::NotValidForNameContext { .. }) => {
             format!("{error}: set tls_server_name if the certificate names another host")
         }
+        // webpki's name for a common way of making certificates; its type is not to be had.
+        error if error.to_string().contains("CaUsedAsEndEntity") => {
+            "the server's certificate is an authority's own (CA:TRUE), not one issued for a server: issue one, or set \
+             tls_skip_verify"
+                .to_owned()
+        }
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
             "the server requires a client certificate: set client_cert and client_key".to_owned()
         }

@@ -416,3 +416,55 @@ async fn a_token_that_can_be_renewed_lasts() {
     assert_eq!(paths.iter().filter(|path| path.ends_with("lookup-self")).count(), 1);
     assert!((2..=6).contains(&paths.iter().filter(|path| path.ends_with("renew-self")).count()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_is_waited_for() {
+    let mut server = BaoServer::persistent();
+    server.client().write("secret", "a", &json!({ "x": 1 }));
+    let vault = client(&server);
+    let patient = {
+        let http = HttpSettings { address: server.address(), ..HttpSettings::default() };
+        VaultClient::new(VaultSettings { http, namespace: None, auth: token(BaoServer::ROOT_TOKEN) }).unwrap()
+    };
+    vault.read(&path("a")).await.unwrap();
+
+    server.freeze();
+    let hasty = {
+        let http = HttpSettings {
+            address: server.address(),
+            timeout: Duration::from_millis(300),
+            max_retries: 1,
+            ..HttpSettings::default()
+        };
+        VaultClient::new(VaultSettings { http, namespace: None, auth: token(BaoServer::ROOT_TOKEN) }).unwrap()
+    };
+    let attempts = Attempts::default();
+    assert_eq!(kind(hasty.observed(attempts.clone()).read(&path("a")).await), ErrorKind::Timeout);
+    assert_eq!(attempts.get(), 2);
+    attempts.reset();
+    let written = hasty.observed(attempts.clone()).write(&path("b"), &secret("{}"), None).await;
+    assert_eq!((kind(written), attempts.get()), (ErrorKind::Timeout, 1), "a write may have arrived");
+    server.thaw();
+    vault.read(&path("a")).await.unwrap();
+
+    server.kill();
+    assert_eq!(kind(vault.write(&path("a"), &secret("{}"), None).await), ErrorKind::Network);
+    let (read, written) = {
+        let reading = tokio::spawn({
+            let patient = patient.clone();
+            async move { patient.read(&path("a")).await.map(|secret| secret.version) }
+        });
+        let writing = tokio::spawn(async move { patient.write(&path("c"), &secret("{}"), Some(0)).await });
+        tokio::task::block_in_place(|| server.bring_back());
+        (reading.await.unwrap(), writing.await.unwrap())
+    };
+    assert_eq!(read.unwrap(), 1);
+    assert_eq!(written.unwrap().version, 1);
+
+    let (status, answer) = server.client().request("PUT", "sys/seal", None);
+    assert_eq!(status, 204, "{answer}");
+    assert!(vault.health().await.unwrap().sealed);
+    let error = vault.read(&path("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("sealed"), "{error}");
+}
