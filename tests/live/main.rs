@@ -6,4 +6,5 @@ mod support;
 
 mod clients;
 mod consul;
+mod engine;
 mod servers;

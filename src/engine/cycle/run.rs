@@ -98,8 +98,9 @@ impl Run {
         mut outcomes: mpsc::UnboundedReceiver<(usize, Outcome)>,
     ) -> Arc<Report> {
         let origin_saved = self.save_origin();
-        self.staff();
         let mut gate = self.control.gate.subscribe();
+        let at_start = *gate.borrow_and_update();
+        self.obey(at_start);
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut save_times = interval(self.options.save_every);
@@ -115,7 +116,7 @@ impl Run {
                 Some(saved) = self.saves.join_next() => self.saved(saved),
                 _ = frames.tick() => self.publish(&snapshots),
                 _ = save_times.tick() => self.save(),
-                Ok(()) = gate.changed() => self.obey(*gate.borrow_and_update()),
+                Ok(()) = gate.changed() => { let gate = *gate.borrow_and_update(); self.obey(gate); }
                 () = self.control.stop.cancelled(), if !stopping => {
                     if self.ending == Ending::Completed {
                         self.ending = Ending::Cancelled;
