@@ -65,6 +65,8 @@ pub const DEFAULT_THEME: &str = "dark";
 pub struct ConsoleOptions {
     /// Shown in the header: what this is about, if the addresses do not tell (`demo`).
     pub title: Option<String>,
+    /// Shown at the foot of the screen until the first key.
+    pub notice: Option<String>,
     /// There are no keys that lead to a write.
     pub read_only: bool,
     /// Whether to use colours.
@@ -81,6 +83,7 @@ impl Default for ConsoleOptions {
     fn default() -> Self {
         Self {
             title: None,
+            notice: None,
             read_only: false,
             color: ColorChoice::Auto,
             theme: DEFAULT_THEME.to_owned(),
@@ -162,6 +165,9 @@ pub async fn run(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError
             .map(|destination| (destination.name.clone(), destination.vault.address().to_owned()))
             .collect(),
     });
+    if let Some(notice) = options.notice {
+        model.say(notice);
+    }
     let mut worker = Worker::new(engine, options.only, options.cycle, sender);
 
     let driven = drive(&mut screen, &mut model, &mut messages, &mut input, &mut worker, |screen, running| {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
 use ratatui::Terminal;
@@ -86,7 +86,11 @@ pub(super) fn suspend(screen: &mut Screen, notice: Option<&str>) -> io::Result<(
     }
     rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
     enter()?;
-    screen.clear()
+    execute!(io::stdout(), Clear(ClearType::All))?;
+    // A new one draws everything. Clearing the old one would ask the terminal for its cursor, and the answer would have
+    // to pass the keys that are waiting already.
+    *screen = self::screen()?;
+    Ok(())
 }
 
 /// Collects what belongs to one frame and sends it at once, marked as one update: no half-drawn screen is ever seen.

@@ -279,6 +279,7 @@ fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
 }
 
 fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Effect> {
+    model.notice = None;
     let dialog = Dialog::new(Ask::Start(selected));
     let Ask::Start(selected) = &dialog.ask else { return Vec::new() };
     if selected.plan.is_empty() && dialog.can_agree() {
