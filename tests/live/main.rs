@@ -8,3 +8,4 @@ mod clients;
 mod consul;
 mod engine;
 mod servers;
+mod sync;
