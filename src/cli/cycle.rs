@@ -163,14 +163,12 @@ pub(super) fn show_report(report: &Report, out: &mut Output) -> Result<(), CliEr
         out.object(&Object::Report(ReportObject::from(report)))?;
         return Ok(out.flush()?);
     }
-    let how = if report.dry_run { "dry run" } else { "cycle" };
-    out.line(format!(
-        "{how} {} {} in {} ({:.0} secrets/s)",
-        report.cycle,
-        report.ending.as_str(),
-        output::duration(report.duration()),
-        report.rate()
-    ))?;
+    let took = format!("{} in {}", report.ending.as_str(), output::duration(report.duration()));
+    out.line(if report.dry_run {
+        format!("dry run {took}; nothing was read or written")
+    } else {
+        format!("cycle {} {took} ({:.0} secrets/s)", report.cycle, report.rate())
+    })?;
     let rows: Vec<Vec<String>> = report
         .destinations
         .iter()

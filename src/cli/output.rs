@@ -409,11 +409,12 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>], left: &[usize]) -> 
     heading.chain(rows.iter().map(|row| line(row.iter().map(String::as_str).collect()))).collect()
 }
 
-/// A span of time in words: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`.
+/// A span of time in words: `8 ms`, `1.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`.
 pub(super) fn duration(duration: std::time::Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        0 => format!("{} ms", duration.as_millis()),
+        1..10 => format!("{:.1} s", duration.as_secs_f64()),
         10..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
@@ -440,7 +441,7 @@ mod tests {
 
     #[test]
     fn spans_are_said_in_two_units() {
-        let said = [400, 12_000, 185_000, 7_800_000, 442_800_000].map(Duration::from_millis).map(duration);
-        assert_eq!(said, ["0.4 s", "12 s", "3 min 5 s", "2 h 10 min", "5 d 3 h"]);
+        let said = [400, 1_400, 12_000, 185_000, 7_800_000, 442_800_000].map(Duration::from_millis).map(duration);
+        assert_eq!(said, ["400 ms", "1.4 s", "12 s", "3 min 5 s", "2 h 10 min", "5 d 3 h"]);
     }
 }

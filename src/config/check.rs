@@ -173,8 +173,12 @@ fn missing(name: &str, section: &Place) -> Problem {
 
 fn unknown_key(keys: &'static [Key], entry: &Entry, path: &str) -> Problem {
     let place = if path.is_empty() { "there is no such key".to_owned() } else { format!("{path} has no such key") };
-    let problem =
-        Problem::new(format!("unknown key \"{}\": {place}", entry.key)).at(&entry.key_place).mask(&entry.value.place);
+    let problem = Problem::new(format!("unknown key \"{}\": {place}", entry.key)).at(&entry.key_place);
+    let problem = match entry.value.data {
+        Data::Bool(_) | Data::Number(_) | Data::Null => problem,
+        // it may be a token under a misspelt key
+        Data::Text(_) | Data::List(_) | Data::Table(_) => problem.mask(&entry.value.place),
+    };
     let names = || keys.iter().flat_map(|key| [Some(key.name), key.legacy]).flatten();
     match schema::nearest(names(), &entry.key) {
         Some(name) => problem.help(format!("did you mean \"{name}\"?")),

@@ -28,6 +28,7 @@ pub struct Config {
     /// Where secrets come from.
     pub origin: Origin,
     /// Where they go.
+    #[serde(default)]
     pub destinations: Vec<Destination>,
 }
 

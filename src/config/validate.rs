@@ -51,10 +51,12 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn add(&mut self, problem: Problem, path: &[Step<'_>]) {
-        let place =
-            (0..=path.len()).rev().find_map(|length| self.root.at(&path[..length])).map(|node| node.place.clone());
-        // a default or an inherited value is not where somebody can change something
-        let place = place.filter(|place| !matches!(place, Place::Default | Place::Inherited(_)));
+        // a default or an inherited value is not where somebody can change something, the section around it is
+        let place = (0..=path.len())
+            .rev()
+            .filter_map(|length| self.root.at(&path[..length]))
+            .map(|node| node.place.clone())
+            .find(|place| !matches!(place, Place::Default | Place::Inherited(_)));
         self.problems.push(match place {
             Some(place) => problem.at(&place),
             None => problem,
@@ -181,7 +183,10 @@ impl Found<'_> {
             (store, destination.sync_path.trim_matches('/'))
         };
         for index in 0..config.destinations.len() {
-            if let Some(other) = (0..index).find(|&other| place(other) == place(index)) {
+            let same = |&other: &usize| {
+                place(other) == place(index) && config.destinations[other].name != config.destinations[index].name
+            };
+            if let Some(other) = (0..index).find(same) {
                 let problem = Problem::new(format!(
                     "the destinations \"{}\" and \"{}\" would keep their state under the same sync_path \"{}\" of one store",
                     config.destinations[other].name,

@@ -1,0 +1,299 @@
+//! The built program without any server: configurations good and bad, exit codes, what it says when nobody answers.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot start the program has failed")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+use support::Vsync;
+
+/// Nobody listens on these ports, so every request is refused at once.
+const CONFIG: &str = r#"
+[origin]
+mounts = ["secret/"]
+exclude = ["secret/scratch/**"]
+vault = { address = "http://127.0.0.1:1", token = "s.canary", max_retries = 0 }
+[[destinations]]
+name = "us-east"
+mounts = ["secret/", "kv/"]
+exclude = ["secret/eu/**"]
+vault = { address = "http://127.0.0.1:2", token = "s.canary", max_retries = 0 }
+[[destinations.transforms]]
+name = "by environment"
+from = '^secret/data/runner/(?P<env>dev|prod)/(?P<app>[^/]+)$'
+to = "kv/data/${env}/${app}"
+[[destinations.transforms]]
+name = "astray"
+from = '^secret/data/lost/.*$'
+to = "elsewhere/data/lost"
+[[destinations]]
+name = "mirror"
+vault = { address = "http://127.0.0.1:3", token = "s.canary", max_retries = 0 }
+"#;
+
+/// Each bad file with the place it names and what it says.
+const INVALID: &[(&str, &[&str])] = &[
+    (
+        "unknown_key.toml",
+        &[
+            "unknown_key.toml:4:1",
+            "num_worker = 4",
+            "unknown key \"num_worker\"",
+            "^^^^^^^^^^",
+            "did you mean \"num_workers\"?",
+        ],
+    ),
+    ("unknown_key.yaml", &["unknown_key.yaml:4:5", "origin.vault has no such key", "did you mean \"address\"?"]),
+    ("unknown_key.json", &["unknown_key.json:4:5", "unknown key \"syncPth\"", "did you mean \"sync_path\"?"]),
+    ("unknown_key.hcl", &["unknown_key.hcl:5:5", "unknown key \"tokenfile\"", "did you mean \"token_file\"?"]),
+    (
+        "secret_in_a_misspelt_key.toml",
+        &["secret_in_a_misspelt_key.toml:5:1", "unknown key \"tkn\"", "tkn = **********"],
+    ),
+    ("wrong_type.toml", &["wrong_type.toml:7:15", "num_workers must be a whole number, but this is a text"]),
+    ("wrong_type.yaml", &["wrong_type.yaml:2:11", "origin.mounts must be a list of texts, but this is a text"]),
+    (
+        "secret_of_a_wrong_type.json",
+        &["secret_of_a_wrong_type.json:2:", "origin.vault.token must be a text, but this is a list"],
+    ),
+    ("zero_workers.toml", &["zero_workers.toml:4:15", "must be a whole number from 1"]),
+    ("bad_duration.toml", &["bad_duration.toml:4:11", "origin.timeout must be a duration", "\"soon\""]),
+    ("bad_choice.toml", &["bad_choice.toml:4:11", "did you mean \"scan\"?"]),
+    ("bad_max_delete.toml", &["bad_max_delete.toml:7:25", "\"150%\""]),
+    ("bad_address.toml", &["bad_address.toml:3:21", "it must start with http:// or https://"]),
+    ("bad_glob.toml", &["bad_glob.toml:4:12", "\"secret/{a\" is not a valid glob"]),
+    ("bad_transform.toml", &["bad_transform.toml:9:8", "transform \"broken\""]),
+    (
+        "transform_with_an_unknown_group.toml",
+        &["transform_with_an_unknown_group.toml:10:6", "transform \"typo\"", "ap"],
+    ),
+    ("overlapping_mounts.toml", &["overlapping_mounts.toml:2:22", "overlap"]),
+    ("no_mounts.toml", &["origin.mounts is not set"]),
+    ("no_address.toml", &["origin.vault.address is not set"]),
+    ("no_destinations.toml", &["there is no destination"]),
+    ("destination_without_a_name.toml", &["destination_without_a_name.toml:4:1", "this destination has no name"]),
+    ("destination_name_twice.toml", &["destination_name_twice.toml:8:8", "there is another destination \"us-east\""]),
+    (
+        "destination_name_with_a_slash.toml",
+        &["destination_name_with_a_slash.toml:5:8", "a destination's name must not"],
+    ),
+    (
+        "shared_sync_path.toml",
+        &["shared_sync_path.toml:8:1", "\"us-east\" and \"eu\" would keep their state under the same sync_path"],
+    ),
+    ("both_destination_forms.toml", &["both_destination_forms.toml:7:2", "both \"destination\" and \"destinations\""]),
+    ("key_in_both_spellings.toml", &["sets origin.num_workers a second time"]),
+    ("approle_without_a_secret_id.toml", &["approle_without_a_secret_id.toml:3:", "exactly one of secret_id"]),
+    ("client_key_alone.toml", &["client_key_alone.toml:3:", "client_key needs the certificate"]),
+    ("broken.toml", &["broken.toml:1:"]),
+    ("broken.yaml", &["broken.yaml:"]),
+    ("broken.json", &["broken.json:2:"]),
+    ("broken.hcl", &["broken.hcl:"]),
+    ("expression.hcl", &["expression.hcl:4:15", "expressions are not evaluated"]),
+    ("no_known_format.ini", &["the file's format cannot be told from its name"]),
+];
+
+fn invalid_configs() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/invalid_configs")
+}
+
+#[test]
+fn every_invalid_configuration_is_refused_with_its_place() {
+    let vsync = Vsync::new(CONFIG);
+    let there: BTreeSet<String> = fs::read_dir(invalid_configs())
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(there, INVALID.iter().map(|(file, _)| (*file).to_owned()).collect(), "each file has its message");
+    for (file, expected) in INVALID {
+        let path = invalid_configs().join(file);
+        let run = vsync.run(&["config", "check", "--config", path.to_str().expect("UTF-8")]).expect(1);
+        for part in *expected {
+            assert!(run.stderr.contains(part), "{file}: {part:?} is not in\n{}", run.stderr);
+        }
+        assert!(!run.text().contains("canary"), "{file} shows a secret:\n{}", run.text());
+        assert_eq!(run.stdout, "", "{file}");
+        // whatever else needs the configuration says the same
+        let other = vsync.run(&["transform", "secret/x", "--config", path.to_str().expect("UTF-8")]).expect(1);
+        assert_eq!(other.stderr, run.stderr, "{file}");
+    }
+}
+
+#[test]
+fn a_configuration_of_v0_3_is_valid_as_it_stands() {
+    let vsync = Vsync::new(CONFIG);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/vsync-v0.3.0/config.json");
+    let file = file.to_str().expect("UTF-8");
+    let run = vsync.run(&["config", "check", "--config", file]).expect(0);
+    assert!(run.stdout.starts_with("ok"), "{}", run.stdout);
+    let settings = settings(&vsync, &["--config", file]);
+    for (key, value) in [
+        ("num_buckets", Value::from(5)),
+        ("origin.num_workers", Value::from(4)),
+        ("origin.sync_path", Value::from("fixture/")),
+        ("origin.consul.dc", Value::from("dc1")),
+        ("destinations.destination.sync_path", Value::from("fixture/")),
+        ("destinations.destination.tick", Value::from("5s")),
+        ("destinations.destination.mounts", serde_json::json!(["interop/", "runnerv2/"])),
+    ] {
+        let found = settings.iter().find(|setting| setting["key"] == key);
+        assert_eq!(found.map(|setting| &setting["value"]), Some(&value), "{key}");
+    }
+    let run = vsync.run(&["transform", "interop/runner/dev/app1", "--config", file]).expect(0);
+    assert!(run.stdout.contains("by v1->v2"), "{}", run.stdout);
+}
+
+fn settings(vsync: &Vsync, arguments: &[&str]) -> Vec<Value> {
+    let run = vsync.run(&[&["config", "show", "--output", "json"], arguments].concat()).expect(0);
+    run.stdout.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+}
+
+#[test]
+fn show_tells_where_every_value_was_set_and_masks_secrets() {
+    let vsync = Vsync::new(CONFIG);
+    let output = vsync
+        .command(&["config", "show", "--set", "destinations.us-east.num_workers=3", "--no-color"])
+        .env("VSYNC_DESTINATIONS_US_EAST_VAULT_TOKEN", "s.canary2")
+        .env("VSYNC_ORIGIN_NUM_WORKERS", "9")
+        .output()
+        .expect("vsync starts");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let line = |key: &str| {
+        let found = text.lines().find(|line| line.split_whitespace().next() == Some(key));
+        found.unwrap_or_else(|| panic!("{key} is not in\n{text}"))
+    };
+    assert!(line("origin.num_workers").ends_with("= 9  # environment VSYNC_ORIGIN_NUM_WORKERS"), "{text}");
+    assert!(line("destinations.us-east.num_workers").contains("= 3  # flag --set"), "{text}");
+    assert!(line("destinations.mirror.num_workers").ends_with("= 16  # default"), "{text}");
+    assert!(line("origin.mounts").contains("vsync.toml:3:10"), "{text}");
+    assert!(line("origin.vault.token").contains("********") && line("origin.vault.token").contains("vsync.toml:5:"));
+    assert!(line("destinations.us-east.vault.token").contains("environment VSYNC_DESTINATIONS_US_EAST_VAULT_TOKEN"));
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[test]
+fn wrong_usage_is_64() {
+    let vsync = Vsync::new(CONFIG);
+    for arguments in [
+        &["frobnicate"][..],
+        &["sync", "--no-such-flag"],
+        &["plan", "--destination", "nowhere"],
+        &["sync", "--read-only"],
+        &["retry", "--read-only"],
+        &["transform"],
+        &["transform", "elsewhere/x"],
+        &["plan", "--output", "xml"],
+    ] {
+        let run = vsync.run(arguments).expect(64);
+        assert!(!run.stderr.is_empty() && run.stdout.is_empty(), "{arguments:?}: {}", run.text());
+    }
+    let run = vsync.run(&["plan", "--destination", "nowhere"]).expect(64);
+    assert!(run.stderr.contains("us-east, mirror"), "{}", run.stderr);
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let vsync = Vsync::new(CONFIG);
+    assert_eq!(vsync.run(&["--version"]).expect(0).stdout, format!("vsync {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(vsync.run(&["--help"]).expect(0).stdout.contains("Exit codes"));
+    assert!(vsync.run(&["completions", "bash"]).expect(0).stdout.contains("vsync"));
+    assert!(vsync.run(&["man"]).expect(0).stdout.contains(".TH vsync"));
+}
+
+#[test]
+fn transform_tells_path_and_rule_and_what_is_not_copied() {
+    let vsync = Vsync::new(CONFIG);
+    let run = |paths: &[&str]| {
+        let run = vsync.run(&[&["transform", "--output", "json"], paths].concat()).expect(0);
+        run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")).collect::<Vec<_>>()
+    };
+    for spelling in ["secret/runner/dev/app", "secret/data/runner/dev/app", "/secret/runner/dev/app"] {
+        let mappings = run(&[spelling]);
+        assert_eq!(mappings[0]["origin"], "secret/runner/dev/app");
+        assert_eq!(mappings[0]["destination"], "us-east");
+        assert_eq!(mappings[0]["path"], "kv/dev/app");
+        assert_eq!(mappings[0]["rule"], "by environment");
+        assert_eq!(mappings[0]["copied"], true);
+        assert_eq!(mappings[1]["path"], "secret/runner/dev/app");
+        assert_eq!(mappings[1]["rule"], "identity");
+    }
+    let reasons = |path: &str| run(&[path]).iter().map(|mapping| mapping["reason"].clone()).collect::<Vec<_>>();
+    assert_eq!(reasons("secret/scratch/x"), ["excluded at the origin", "excluded at the origin"]);
+    assert_eq!(reasons("secret/eu/x"), [Value::from("excluded for this destination"), Value::Null]);
+    assert_eq!(reasons("secret/lost/x"), [Value::from("this mount is not configured at the destination"), Value::Null]);
+    assert_eq!(run(&["secret/a", "--destination", "mirror"]).len(), 1);
+}
+
+#[test]
+fn servers_that_do_not_answer_are_named() {
+    let vsync = Vsync::new(CONFIG);
+    for arguments in [&["plan"][..], &["sync", "--yes"], &["status"]] {
+        let run = vsync.run(arguments).expect(1);
+        assert!(run.stderr.contains("http://127.0.0.1:1") && run.stderr.contains("refused"), "{}", run.text());
+        assert!(!run.text().contains("canary"), "{}", run.text());
+    }
+    let run = vsync.run(&["check"]).expect(1);
+    for address in ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"] {
+        let line = run.stdout.lines().find(|line| line.contains(address)).expect("a line for each server");
+        assert!(line.starts_with("FAIL") && line.contains("see that it runs"), "{line}");
+    }
+    let run = vsync.run(&["plan", "--output", "json"]).expect(1);
+    let error: Value = serde_json::from_str(run.stderr.trim()).expect("JSON");
+    assert_eq!((&error["type"], &error["exit"]), (&Value::from("error"), &Value::from(1)));
+}
+
+#[test]
+fn a_missing_token_is_said_with_all_the_ways_to_give_one() {
+    let vsync = Vsync::new(&CONFIG.replacen("token = \"s.canary\", ", "", 1));
+    let run = vsync.run(&["plan"]).expect(1);
+    for way in ["origin.vault.token,", "token_file", "approle", "VAULT_TOKEN", "BAO_TOKEN", "~/.vault-token"] {
+        assert!(run.stderr.contains(way), "{way} is not in {}", run.stderr);
+    }
+    let with_token = vsync.command(&["plan"]).env("BAO_TOKEN", "s.canary").output().expect("vsync starts");
+    assert!(String::from_utf8_lossy(&with_token.stderr).contains("refused"), "the token is found, the server is not");
+    fs::write(vsync.folder().join(".vault-token"), "s.canary\n").expect("a token file");
+    assert!(vsync.run(&["plan"]).expect(1).stderr.contains("refused"));
+}
+
+#[test]
+fn without_a_configuration_the_usual_places_are_named() {
+    let vsync = Vsync::new(CONFIG);
+    fs::remove_file(vsync.folder().join("vsync.toml")).expect("the configuration was there");
+    let run = vsync.run(&["plan"]).expect(1);
+    for place in ["./vsync.toml", ".config/vsync/vsync.toml", "/etc/vsync/vsync.toml"] {
+        assert!(run.stderr.contains(place), "{}", run.stderr);
+    }
+    let folder = vsync.folder().join(".config/vsync");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("vsync.toml"), CONFIG).expect("a configuration");
+    let run = vsync.run(&["config", "check"]).expect(0);
+    assert!(run.stdout.contains(".config/vsync/vsync.toml"), "{}", run.stdout);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let vsync = Vsync::new(CONFIG);
+    let mut child =
+        vsync.command(&["config", "show"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("vsync starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("its end");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_log_is_a_file_and_says_no_secret() {
+    let vsync = Vsync::new(CONFIG);
+    let run = vsync.run(&["plan"]).expect(1);
+    assert_eq!(run.stderr.lines().count(), 1, "nothing but the error: {}", run.stderr);
+    let logs: Vec<_> = fs::read_dir(vsync.folder().join("state/vsync/logs")).expect("the log's folder").collect();
+    assert_eq!(logs.len(), 1);
+    let run = vsync.run(&["plan", "--log-level", "trace"]).expect(1);
+    let log = logs[0].as_ref().expect("a file");
+    let text = fs::read_to_string(log.path()).expect("the log");
+    assert!(!text.contains("canary") && !run.text().contains("canary"), "{text}\n{}", run.text());
+}

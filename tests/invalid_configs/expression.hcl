@@ -1,0 +1,6 @@
+origin {
+  mounts = ["secret/"]
+  vault { 
+    address = var.address
+  }
+}
