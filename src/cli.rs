@@ -30,7 +30,7 @@ pub use output::{Object, Output};
 
 use crate::config::{Loaded, Sources};
 use crate::connect;
-use crate::engine::{DestinationName, Engine};
+use crate::engine::{CycleOptions, DestinationName, Engine};
 use crate::exit::Exit;
 
 /// Copies KV v2 secrets from one HashiCorp Vault or OpenBao to many others, in parallel and in plain sight.
@@ -102,6 +102,17 @@ pub enum Format {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// One that does its work and ends.
+    #[command(flatten)]
+    OneShot(OneShot),
+    /// Open the console on in-memory servers with sample data
+    #[cfg(feature = "demo")]
+    Demo,
+}
+
+/// The commands that need no terminal.
+#[derive(Debug, Subcommand)]
+pub enum OneShot {
     /// Reach every Vault and store; check tokens, capabilities and mounts
     Check(check::Args),
     /// Show what a cycle would do
@@ -185,8 +196,12 @@ struct Context {
 
 impl Context {
     fn new(common: &Common) -> Result<Self, CliError> {
+        Self::with_log(common, common.log_level.as_deref())
+    }
+
+    fn with_log(common: &Common, on_stderr: Option<&str>) -> Result<Self, CliError> {
         let loaded = common.load()?;
-        start_log(common, &loaded);
+        start_log(common, &loaded, on_stderr);
         let only = common.destinations(&loaded.config)?;
         let engine = connect::engine(&loaded.config)?;
         Ok(Self { common: common.clone(), loaded, engine, only })
@@ -202,12 +217,12 @@ impl Context {
 }
 
 /// Starts the log as configured; a log that cannot be written does not stop the command.
-fn start_log(common: &Common, loaded: &Loaded) {
+fn start_log(common: &Common, loaded: &Loaded, on_stderr: Option<&str>) {
     let mut log = loaded.config.log.clone();
     if let Some(level) = &common.log_level {
         log.level.clone_from(level);
     }
-    if let Err(error) = crate::logging::start(&log, common.log_level.as_deref()) {
+    if let Err(error) = crate::logging::start(&log, on_stderr) {
         progress::say(&format!("warning: {error}"));
     }
     for note in &loaded.notes {
@@ -215,23 +230,46 @@ fn start_log(common: &Common, loaded: &Loaded) {
     }
 }
 
+/// What the console works on.
+#[derive(Debug)]
+pub struct Console {
+    /// The engine for the configuration.
+    pub engine: Engine,
+    /// The destinations asked for; all, if empty.
+    pub only: Vec<DestinationName>,
+    /// How its cycles run.
+    pub cycle: CycleOptions,
+    /// What is to be said about the configuration.
+    pub notice: Option<String>,
+}
+
+/// Reads the configuration for the console and starts the log, which stays away from the terminal.
+///
+/// # Errors
+/// [`CliError`] when there is no usable configuration.
+pub fn console(common: &Common) -> Result<Console, CliError> {
+    let context = Context::with_log(common, None)?;
+    let cycle = CycleOptions { timeout: cycle::timeout(&context), ..CycleOptions::default() };
+    Ok(Console { cycle, notice: context.loaded.notes.first().cloned(), only: context.only, engine: context.engine })
+}
+
 /// Runs a command that owns no terminal.
 ///
 /// # Errors
 /// [`CliError`] when it could not do what it was asked for.
-pub async fn run(command: &Command, common: &Common) -> Result<Exit, CliError> {
+pub async fn run(command: &OneShot, common: &Common) -> Result<Exit, CliError> {
     let mut out = common.results();
     let exit = match command {
-        Command::Check(args) => check::run(args, common, &mut out).await,
-        Command::Plan(args) => plan::run(args, common, &mut out).await,
-        Command::Sync(args) => sync::run(args, common, &mut out).await,
-        Command::Status(args) => status::run(args, common, &mut out).await,
-        Command::Retry(args) => retry::run(args, common, &mut out).await,
-        Command::History(args) => history::run(args, common, &mut out).await,
-        Command::Transform(args) => transform::run(args, common, &mut out),
-        Command::Config(action) => config::run(*action, common, &mut out),
-        Command::Completions(args) => generate::completions(*args),
-        Command::Man => generate::man(),
+        OneShot::Check(args) => check::run(args, common, &mut out).await,
+        OneShot::Plan(args) => plan::run(args, common, &mut out).await,
+        OneShot::Sync(args) => sync::run(args, common, &mut out).await,
+        OneShot::Status(args) => status::run(args, common, &mut out).await,
+        OneShot::Retry(args) => retry::run(args, common, &mut out).await,
+        OneShot::History(args) => history::run(args, common, &mut out).await,
+        OneShot::Transform(args) => transform::run(args, common, &mut out),
+        OneShot::Config(action) => config::run(*action, common, &mut out),
+        OneShot::Completions(args) => generate::completions(*args),
+        OneShot::Man => generate::man(),
     };
     // what a failed command had to say before it failed is part of its result
     out.flush()?;
@@ -248,12 +286,16 @@ pub fn report(error: &CliError, common: &Common) {
         }
         return;
     }
-    let message = error.to_string();
+    report_text(&error.to_string(), error.next_step(), error.exit(), common);
+}
+
+/// Says on stderr why the program could not do what it was asked for, as text or JSON.
+pub fn report_text(message: &str, next_step: Option<&str>, exit: Exit, common: &Common) {
     if common.output == Format::Json {
-        let object = Object::Error { message: &message, next_step: error.next_step(), exit: error.exit() as u8 };
-        progress::say(&serde_json::to_string(&object).unwrap_or(message));
+        let object = Object::Error { message, next_step, exit: exit as u8 };
+        progress::say(&serde_json::to_string(&object).unwrap_or_default());
         return;
     }
-    let next_step = error.next_step().map(|step| format!("; {step}")).unwrap_or_default();
-    progress::say(&format!("vsync: {}{next_step}", crate::text::sanitize(&message)));
+    let next_step = next_step.map(|step| format!("; {step}")).unwrap_or_default();
+    progress::say(&format!("vsync: {}{next_step}", crate::text::sanitize(message)));
 }

@@ -1,10 +1,45 @@
-//! The `vsync` program: parse, run, exit code.
+//! The `vsync` program: parse, wire, run, exit code.
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use vsync::cli::{self, Cli, CliError};
+use clap::Parser;
+use vsync::cli::{self, Cli, CliError, Command, Common};
+#[cfg(feature = "demo")]
+use vsync::demo::{self, DemoError};
 use vsync::exit::Exit;
+use vsync::tui::{self, ColorChoice, ConsoleOptions, TuiError};
+
+/// Why the program could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Command(#[from] CliError),
+    #[error(transparent)]
+    Console(#[from] TuiError),
+    #[cfg(feature = "demo")]
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Command(error) => error.exit(),
+            Self::Console(TuiError::NoTerminal | TuiError::UnknownTheme { .. }) => Exit::Usage,
+            Self::Console(TuiError::Interrupted) => Exit::Interrupted,
+            Self::Console(TuiError::Terminal(_) | TuiError::Panicked) => Exit::Failed,
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => Exit::Failed,
+        }
+    }
+
+    fn report(&self, common: &Common) {
+        match self {
+            Self::Command(error) => cli::report(error, common),
+            other => cli::report_text(&other.to_string(), None, self.exit(), common),
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -15,24 +50,47 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
-    run(&cli)
-        .unwrap_or_else(|error| {
-            cli::report(&error, &cli.common);
-            error.exit()
-        })
-        .into()
+    let exit = run(&cli).unwrap_or_else(|failure| {
+        failure.report(&cli.common);
+        failure.exit()
+    });
+    exit.into()
 }
 
-fn run(cli: &Cli) -> Result<Exit, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+fn run(cli: &Cli) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::from)?;
     let exit = runtime.block_on(async {
-        if let Some(command) = &cli.command {
-            return cli::run(command, &cli.common).await;
+        match &cli.command {
+            Some(Command::OneShot(command)) => Ok(cli::run(command, &cli.common).await?),
+            #[cfg(feature = "demo")]
+            Some(Command::Demo) => show_demo(&cli.common).await,
+            None => show_console(&cli.common).await,
         }
-        Cli::command().print_help()?;
-        Ok(Exit::Usage)
     });
     // a thread that still waits for an answer on stdin must not hold up the end
     runtime.shutdown_background();
     exit
+}
+
+async fn show_console(common: &Common) -> Result<Exit, Failure> {
+    let console = cli::console(common)?;
+    let options = ConsoleOptions { only: console.only, cycle: console.cycle, ..options(common) };
+    tui::run(console.engine, options).await?;
+    Ok(Exit::Done)
+}
+
+#[cfg(feature = "demo")]
+async fn show_demo(common: &Common) -> Result<Exit, Failure> {
+    let demo = demo::start().await?;
+    let options = ConsoleOptions { title: Some("demo".to_owned()), ..options(common) };
+    tui::run(demo.engine(), options).await?;
+    Ok(Exit::Done)
+}
+
+fn options(common: &Common) -> ConsoleOptions {
+    ConsoleOptions {
+        read_only: common.read_only,
+        color: if common.no_color { ColorChoice::Never } else { ColorChoice::Auto },
+        ..ConsoleOptions::default()
+    }
 }

@@ -131,7 +131,7 @@ async fn execute(
 }
 
 /// The longest of the destinations' timeouts; none, if one of them has none.
-fn timeout(context: &Context) -> Option<Duration> {
+pub(super) fn timeout(context: &Context) -> Option<Duration> {
     let chosen: Vec<&str> = context.chosen().map(|destination| destination.name.as_str()).collect();
     let configured = context.loaded.config.destinations.iter();
     let timeouts: Option<Vec<Duration>> = configured
