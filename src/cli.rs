@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand.
 //!
-//! Results go to stdout, as text or as one JSON object a line ([`output`] says which); progress, questions and errors
+//! Results go to stdout, as text or as one JSON object a line ([`Object`] lists them); progress, questions and errors
 //! go to stderr.
 
 mod capability;

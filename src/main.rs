@@ -74,7 +74,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 
 async fn show_console(common: &Common) -> Result<Exit, Failure> {
     let console = cli::console(common)?;
-    let options = ConsoleOptions { only: console.only, cycle: console.cycle, ..options(common) };
+    let options =
+        ConsoleOptions { only: console.only, cycle: console.cycle, notice: console.notice, ..options(common) };
     tui::run(console.engine, options).await?;
     Ok(Exit::Done)
 }
@@ -82,7 +83,8 @@ async fn show_console(common: &Common) -> Result<Exit, Failure> {
 #[cfg(feature = "demo")]
 async fn show_demo(common: &Common) -> Result<Exit, Failure> {
     let demo = demo::start().await?;
-    let options = ConsoleOptions { title: Some("demo".to_owned()), ..options(common) };
+    let options =
+        ConsoleOptions { title: Some("demo".to_owned()), notice: Some(demo.notice().to_owned()), ..options(common) };
     tui::run(demo.engine(), options).await?;
     Ok(Exit::Done)
 }
