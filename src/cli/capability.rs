@@ -27,9 +27,10 @@ pub(super) fn wanted(mount: &Mount, need: Need) -> Vec<Wanted> {
     match need {
         Need::Write => vec![on("data", &["create", "update", "delete"], &[])],
         Need::Read(listing) => {
+            // before anything is deleted, the secret's own metadata is asked whether it is really gone
             let mut wanted = match listing {
-                Listing::Scan => vec![on("detailed-metadata", &["scan"], &[])],
-                Listing::Detailed => vec![on("detailed-metadata", &["list"], &[])],
+                Listing::Scan => vec![on("detailed-metadata", &["scan"], &[]), on("metadata", &["read"], &[])],
+                Listing::Detailed => vec![on("detailed-metadata", &["list"], &[]), on("metadata", &["read"], &[])],
                 Listing::Plain => vec![on("metadata", &["list", "read"], &[])],
                 Listing::Auto => {
                     vec![on("metadata", &["list", "read"], &[]), on("detailed-metadata", &[], &["scan", "list"])]
