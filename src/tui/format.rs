@@ -60,6 +60,11 @@ pub(super) fn clock(time: Timestamp) -> String {
     time.strftime("%H:%M:%SZ").to_string()
 }
 
+/// `11-23 21:40Z`.
+pub(super) fn day_and_minute(time: Timestamp) -> String {
+    time.strftime("%m-%d %H:%MZ").to_string()
+}
+
 /// `98.5%`; never 100 before it is.
 pub(super) fn percent(part: u64, total: u64) -> String {
     if total == 0 {

@@ -86,6 +86,8 @@ impl SideView {
 pub(super) struct Cycle {
     pub(super) running: bool,
     pub(super) cancelling: bool,
+    /// Workers per destination, if the operator has changed their number.
+    pub(super) workers: Option<usize>,
     pub(super) snapshot: Option<Arc<CycleSnapshot>>,
     pub(super) report: Option<Arc<Report>>,
     /// State that could not be saved, newest reason per destination.

@@ -194,8 +194,8 @@ impl Theme {
     /// Laid over a row, it keeps the row's own foreground colours where it can.
     pub(super) fn selected(&self) -> Style {
         match self.depth {
-            Depth::Monochrome | Depth::Sixteen => Style::new().add_modifier(Modifier::REVERSED),
-            Depth::Indexed | Depth::True => Style::new().bg(self.selection).add_modifier(Modifier::BOLD),
+            Depth::Monochrome => Style::new().add_modifier(Modifier::REVERSED),
+            _ => Style::new().bg(self.selection).add_modifier(Modifier::BOLD),
         }
     }
 

@@ -1,17 +1,21 @@
 //! What happens to the model when something happens. No I/O: what is to be done outside comes back as effects.
 
+mod dialog;
+
 use std::sync::Arc;
 
 use crossterm::event::{Event, KeyEvent};
 use tui_input::backend::crossterm::EventHandler;
 
 use super::Exit;
-use super::effect::{Control, Effect, Keep, Marked};
+use dialog::{interrupt, on_dialog, on_selected};
+
+use super::effect::{Effect, Keep, Marked};
 use super::filter::Filter;
 use super::input::Input;
 use super::keymap::{self, Action, Place};
-use super::message::{Message, Purpose, Refreshed, Selected};
-use super::model::{Ask, Cycle, Dialog, Model, Notice};
+use super::message::{Message, Purpose, Refreshed};
+use super::model::{Ask, Dialog, Model, Notice};
 use super::screen::{Screen, browse, cycle, failures, overview, plan};
 use super::widget::scroll::Move;
 use crate::engine::{Phase, Report};
@@ -206,96 +210,6 @@ fn on_help(model: &mut Model, action: Action) -> Vec<Effect> {
         (Action::Up, Some(top)) => Some(top.saturating_sub(1)),
         _ => None,
     };
-    Vec::new()
-}
-
-fn on_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
-    let Some(mut dialog) = model.dialog.take() else { return Vec::new() };
-    let can_agree = dialog.can_agree();
-    let agreed = match action {
-        Action::Yes => true,
-        Action::Press => dialog.chosen,
-        Action::OtherButton => {
-            dialog.chosen = can_agree && !dialog.chosen;
-            model.dialog = Some(dialog);
-            return Vec::new();
-        }
-        _ => false,
-    };
-    if agreed && can_agree { agree(model, dialog.ask) } else { Vec::new() }
-}
-
-fn agree(model: &mut Model, ask: Ask) -> Vec<Effect> {
-    match ask {
-        Ask::Start(selected) => start(model, *selected),
-        Ask::Cancel => cancel(model),
-        Ask::Quit => {
-            model.quitting = true;
-            let effects = cancel(model);
-            if model.cycle.running { effects } else { vec![Effect::Quit(Exit::Quit)] }
-        }
-    }
-}
-
-fn cancel(model: &mut Model) -> Vec<Effect> {
-    if !model.cycle.running {
-        return Vec::new();
-    }
-    model.cycle.cancelling = true;
-    model.say("Cancelling: workers finish what they hold. Ctrl-C quits without waiting.");
-    vec![Effect::Control(Control::Cancel)]
-}
-
-/// Ctrl-C: without a cycle quit; with one ask, then cancel cleanly, then quit at once.
-fn interrupt(model: &mut Model) -> Vec<Effect> {
-    if !model.cycle.running {
-        return vec![Effect::Quit(Exit::Quit)];
-    }
-    if model.cycle.cancelling {
-        return vec![Effect::Quit(Exit::Abandoned)];
-    }
-    if let Some(Dialog { ask: ask @ (Ask::Cancel | Ask::Quit), .. }) = model.dialog.take() {
-        return agree(model, ask);
-    }
-    model.help = None;
-    model.filtering = false;
-    model.dialog = Some(Dialog::new(Ask::Cancel));
-    Vec::new()
-}
-
-fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
-    let dry_run = selected.purpose == Purpose::DryRun;
-    if !dry_run && model.read_only {
-        model.warn("This console is read-only.");
-        return Vec::new();
-    }
-    if model.cycle.running {
-        model.warn("A cycle is running: wait for its end, or cancel it first.");
-        return Vec::new();
-    }
-    model.cycle = Cycle { running: true, ..Cycle::default() };
-    show(model, Screen::Cycle);
-    vec![Effect::Start { plan: Box::new(selected.plan), dry_run }]
-}
-
-fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Effect> {
-    model.notice = None;
-    let dialog = Dialog::new(Ask::Start(selected));
-    let Ask::Start(selected) = &dialog.ask else { return Vec::new() };
-    if selected.plan.is_empty() && dialog.can_agree() {
-        model.say(match selected.purpose {
-            Purpose::Retry => "Nothing is left to retry: a later cycle has done it, or it is gone from the plan.",
-            Purpose::Execute | Purpose::DryRun => "There is nothing to do.",
-        });
-        return Vec::new();
-    }
-    if selected.purpose == Purpose::DryRun && dialog.can_agree() {
-        return agree(model, dialog.ask);
-    }
-    // What was being typed or read must not answer the question.
-    model.help = None;
-    model.filtering = false;
-    model.dialog = Some(dialog);
     Vec::new()
 }
 

@@ -1,12 +1,10 @@
 //! The origin's tree with a state column per destination, and beside it what the cursor is on.
 
 mod detail;
-
-use std::ops::Bound;
+mod rows;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span};
 
 use crate::engine::{InventoryUpdate, Mapping, SecretDetail};
 use crate::kv::SecretPath;
@@ -20,7 +18,6 @@ use crate::tui::screen::Screen;
 use crate::tui::update::{marked, movement, select};
 use crate::tui::widget::scroll::Scroll;
 use crate::tui::widget::tree::{NodeId, Tree};
-use crate::tui::widget::{cell, panel};
 
 /// From this width on the details stand beside the tree.
 const BESIDE: u16 = 110;
@@ -285,111 +282,8 @@ fn rows_that_fit(model: &Model) -> usize {
 
 pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
     let (tree, detail) = areas(model, body);
-    view_tree(model, tree, buffer);
+    rows::view(model, tree, buffer);
     if let Some(area) = detail {
         detail::view(model, area, buffer);
     }
-}
-
-/// The widths of the state columns, one per destination that fits.
-fn columns(model: &Model, width: usize) -> (usize, usize) {
-    let count = model.destinations.len();
-    let room = width.saturating_sub(30);
-    let longest = model.destinations.iter().map(|name| name.as_str().len()).max().unwrap_or(0) + 1;
-    let each = (room / count.max(1)).min(longest.max(8)).min(14);
-    if each >= 8 {
-        (each, count)
-    } else {
-        // No room for counts: the symbols alone, as many as there are.
-        (3, count.min(room / 3))
-    }
-}
-
-fn view_tree(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let theme = &model.theme;
-    let state = &model.browse;
-    let inner = panel::panel(theme, "Origin", super::filter_title(model, &state.filter), area, buffer);
-    let width = usize::from(inner.width);
-    let (column, shown) = columns(model, width);
-    let names = width.saturating_sub(column * shown + 1);
-    let found = format!("{} secrets", format::count(u64::from(state.tree.secrets())));
-    let mut head = vec![Span::styled(cell::left(&format!("   {found}"), names), theme.muted())];
-    for name in model.destinations.iter().take(shown) {
-        head.push(Span::styled(format!(" {}", cell::left(name.as_str(), column - 1)), theme.muted()));
-    }
-    panel::lines([Line::from(head)], inner, buffer);
-    let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
-    if state.rows.is_empty() {
-        let text = match (model.listing, state.filter.is_empty()) {
-            (_, false) => "No path contains that.",
-            (Some(_), true) => "Listing the origin…",
-            (None, true) => "The origin holds no secret in the configured mounts.",
-        };
-        panel::lines([Line::styled(format!("   {text}"), theme.muted())], rows, buffer);
-    }
-    let window = state.scroll.window(state.rows.len(), usize::from(rows.height));
-    for (place, row) in rows.rows().zip(window) {
-        let line = tree_line(model, state.rows[row], names, column, shown);
-        panel::lines([line], place, buffer);
-        if row == state.scroll.row() {
-            buffer.set_style(place, theme.selected());
-        }
-    }
-}
-
-fn tree_line(model: &Model, id: NodeId, names: usize, column: usize, shown: usize) -> Line<'static> {
-    let theme = &model.theme;
-    let tree = &model.browse.tree;
-    let folder = tree.secret(id).is_none();
-    let indent = (usize::from(tree.depth(id)) * 2).min(names.saturating_sub(24));
-    let open = tree.is_open(id) || !model.browse.filter.is_empty();
-    let fold = match (folder, open) {
-        (true, true) => "▾ ",
-        (true, false) => "▸ ",
-        (false, _) => "  ",
-    };
-    let mark = if is_marked(model, id) { "●" } else { " " };
-    let note = if !folder {
-        String::new()
-    } else if tree.is_unread(id) {
-        " unreadable".to_owned()
-    } else {
-        format!(" {}", format::count(u64::from(tree.secrets_below(id))))
-    };
-    let room = names.saturating_sub(indent + 4);
-    let label = cell::left(tree.label(id), room.saturating_sub(note.len())).trim_end().to_owned();
-    let rest = (room + note.len()).saturating_sub(unicode_width::UnicodeWidthStr::width(label.as_str()) + note.len());
-    let mut spans = vec![
-        Span::styled(format!(" {mark}"), theme.accent()),
-        Span::styled(format!("{}{fold}", " ".repeat(indent)), theme.muted()),
-        Span::styled(label, if folder { theme.strong() } else { theme.text() }),
-        Span::styled(cell::left(&note, rest), theme.muted()),
-    ];
-    for at in 0..shown {
-        let standing = tree.standing(id, at);
-        let behind = tree.behind(id, at);
-        let text = if folder && behind > 0 && column >= 8 {
-            format!(" {} {}", standing.symbol(), format::short(u64::from(behind)))
-        } else {
-            format!(" {}", standing.symbol())
-        };
-        spans.push(Span::styled(cell::left(&text, column), theme.standing(standing)));
-    }
-    Line::from(spans)
-}
-
-/// Whether the secret, or one in the folder, has a mark.
-fn is_marked(model: &Model, id: NodeId) -> bool {
-    let tree = &model.browse.tree;
-    if let Some(path) = tree.secret(id) {
-        return model.marks.iter().any(|marks| marks.contains(path));
-    }
-    if model.marked() == 0 {
-        return false;
-    }
-    let prefix = tree.data_prefix(id);
-    model.marks.iter().any(|marks| {
-        let mut from = marks.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
-        from.next().is_some_and(|path| path.data_path().starts_with(&prefix))
-    })
 }

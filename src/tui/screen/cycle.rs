@@ -48,13 +48,17 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     }
 }
 
-/// The most workers that a destination has.
+/// The number that was asked for last, else the most workers that a destination has.
 fn workers_each(model: &Model) -> usize {
+    if let Some(asked) = model.cycle.workers {
+        return asked;
+    }
     let snapshot = model.cycle.snapshot.as_ref();
     snapshot.and_then(|snapshot| snapshot.workers.iter().map(|worker| worker.number).max()).unwrap_or(0)
 }
 
 fn set_workers(model: &mut Model, count: usize) -> Vec<Effect> {
+    model.cycle.workers = Some(count);
     model.say(format!("{} per destination.", format::plural(count as u64, "worker")));
     vec![Effect::Control(Control::Workers(count))]
 }
@@ -141,7 +145,10 @@ fn totals(model: &Model, snapshot: &CycleSnapshot) -> Line<'static> {
             format!("   {} failed", format::count(failed)),
             if failed > 0 { theme.bad() } else { theme.muted() },
         ),
-        Span::styled(format!("   {}", format::rate(snapshot.rate)), theme.text()),
+        match &model.cycle.report {
+            Some(report) => Span::styled(format!("   {} on average", format::rate(report.rate())), theme.text()),
+            None => Span::styled(format!("   {}", format::rate(snapshot.rate)), theme.text()),
+        },
     ];
     if let Some(eta) = snapshot.eta.filter(|_| model.cycle.running) {
         spans.push(Span::styled(format!("   {} left", format::duration(eta)), theme.text()));
@@ -171,33 +178,47 @@ fn view_workers(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &mu
     let busy = snapshot.workers.iter().filter(|worker| worker.activity.is_some()).count();
     let title = format!("Workers {busy} of {} busy", snapshot.workers.len());
     let inner = panel::panel(theme, &title, Vec::new(), area, buffer);
-    let path = usize::from(inner.width).saturating_sub(NAME + 44);
+    let path = usize::from(inner.width).saturating_sub(NAME + 33);
     let head = format!(
-        " {}   {}   {} {}  {} {} {}",
+        " {} {}    {} {} {} {}",
         cell::left("destination", NAME),
         cell::right("#", 3),
-        cell::left("", 1),
-        cell::left("step", 9),
+        cell::left("step", 8),
         cell::left("secret", path),
         cell::right("elapsed", 8),
-        cell::right("tries", 6),
+        cell::right("tries", 5),
     );
     panel::lines([Line::styled(head, theme.muted())], inner, buffer);
     let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
-    let window = model.cycle_list.scroll.window(snapshot.workers.len(), usize::from(rows.height));
+    let order = busiest_first(snapshot);
+    let window = model.cycle_list.scroll.window(order.len(), usize::from(rows.height));
     for (place, row) in rows.rows().zip(window) {
-        panel::lines([worker(model, &snapshot.workers[row], path)], place, buffer);
+        panel::lines([worker(model, order[row], path)], place, buffer);
         if row == model.cycle_list.scroll.row() {
             buffer.set_style(place, theme.selected());
         }
     }
 }
 
+/// The workers in their order, but those of destinations that are done at the end.
+fn busiest_first(snapshot: &CycleSnapshot) -> Vec<&WorkerRow> {
+    let is_done = |worker: &WorkerRow| {
+        snapshot
+            .destinations
+            .iter()
+            .find(|part| part.destination == worker.destination)
+            .is_some_and(|part| part.ended() == part.planned.total())
+    };
+    let (done, mut order): (Vec<_>, Vec<_>) = snapshot.workers.iter().partition(|worker| is_done(worker));
+    order.extend(done);
+    order
+}
+
 fn worker(model: &Model, worker: &WorkerRow, path: usize) -> Line<'static> {
     let theme = &model.theme;
     let mut spans = vec![
         Span::styled(format!(" {}", cell::left(worker.destination.as_str(), NAME)), theme.text()),
-        Span::styled(format!("   {}   ", cell::right(&worker.number.to_string(), 3)), theme.muted()),
+        Span::styled(format!(" {}  ", cell::right(&worker.number.to_string(), 3)), theme.muted()),
     ];
     let Some(activity) = &worker.activity else {
         spans.push(Span::styled("  waiting", theme.muted()));
@@ -208,10 +229,10 @@ fn worker(model: &Model, worker: &WorkerRow, path: usize) -> Line<'static> {
     let again = if activity.attempts > 1 { theme.warning() } else { theme.muted() };
     spans.extend([
         Span::styled(format!("{} ", state.symbol()), theme.state(state)),
-        Span::styled(cell::left(activity.step.as_str(), 9), theme.muted()),
-        Span::styled(format!("  {} ", cell::path(&activity.origin.to_string(), path)), theme.text()),
+        Span::styled(cell::left(activity.step.as_str(), 8), theme.muted()),
+        Span::styled(format!(" {} ", cell::path(&activity.origin.to_string(), path)), theme.text()),
         Span::styled(cell::right(&format::duration(activity.elapsed), 8), slow),
-        Span::styled(format!(" {}", cell::right(&activity.attempts.to_string(), 6)), again),
+        Span::styled(format!(" {}", cell::right(&activity.attempts.to_string(), 5)), again),
     ]);
     Line::from(spans)
 }
@@ -230,9 +251,8 @@ fn view_report(model: &Model, report: &Report, area: Rect, buffer: &mut Buffer) 
             Span::styled(format!(" {}", report.ending.as_str()), style),
             Span::styled(
                 format!(
-                    " in {}, {} on average, by {} on {}",
+                    " in {}, by {} on {}",
                     format::duration(report.duration()),
-                    format::rate(report.rate()),
                     crate::text::sanitize(&report.operator),
                     crate::text::sanitize(&report.host),
                 ),

@@ -25,7 +25,7 @@ const WIDE: u16 = 150;
 const SHORT_LIFE: Duration = Duration::from_hours(1);
 
 const NAME: usize = 14;
-const STATE: usize = 24;
+const STATE: usize = 21;
 
 /// Where the cursor is: 0 is the origin.
 #[derive(Debug, Default)]
@@ -248,9 +248,9 @@ fn last_cycle(model: &Model, name: &DestinationName) -> Vec<Span<'static>> {
     };
     let part = report.destinations.iter().find(|part| part.destination == *name);
     let failed = part.map_or(0, |part| part.failures.len() as u64);
-    let mut spans = vec![Span::styled(format::clock(report.ended), theme.text())];
+    let mut spans = vec![Span::styled(format::day_and_minute(report.ended), theme.text())];
     if failed > 0 {
-        spans.push(Span::styled(format!(" {} failed", format::count(failed)), theme.bad()));
+        spans.push(Span::styled(format!(" ! {}", format::count(failed)), theme.bad()));
     } else {
         let done = part.map_or(0, |part| part.done.total());
         spans.push(Span::styled(format!(" {} done", format::count(done)), theme.good()));

@@ -36,8 +36,23 @@ impl Standing {
     pub(in crate::tui) const ALL_BEHIND: [Self; 6] =
         [Self::Add, Self::Update, Self::Delete, Self::Drifted, Self::Unknown, Self::Failed];
 
-    /// The number of variants.
-    pub(in crate::tui) const COUNT: usize = 10;
+    /// All of them, the worst last.
+    const ALL: [Self; 10] = [
+        Self::Absent,
+        Self::Excluded,
+        Self::InSync,
+        Self::Pending,
+        Self::Add,
+        Self::Update,
+        Self::Delete,
+        Self::Drifted,
+        Self::Unknown,
+        Self::Failed,
+    ];
+
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
 
     /// The state it stands for, if it is one.
     pub(in crate::tui) fn state(self) -> Option<SecretState> {
@@ -134,12 +149,12 @@ pub(in crate::tui) struct Tree {
     nodes: Vec<Node>,
     /// Destinations.
     width: usize,
-    /// `width` for each node.
-    standings: Vec<Standing>,
+    /// Which standings there are at or below a node, a bit each; `width` for each node.
+    standings: Vec<u16>,
     /// How many secrets below are behind; `width` for each node.
     behind: Vec<u32>,
     /// Per destination, how many secrets stand how.
-    counts: Vec<[u64; Standing::COUNT]>,
+    counts: Vec<[u64; Standing::ALL.len()]>,
 }
 
 impl Tree {
@@ -150,7 +165,7 @@ impl Tree {
             width,
             standings: Vec::new(),
             behind: Vec::new(),
-            counts: vec![[0; Standing::COUNT]; width],
+            counts: vec![[0; Standing::ALL.len()]; width],
         };
         tree.push(ROOT, 0, Arc::from(""), Kind::Folder { children: BTreeMap::new(), secrets: 0 });
         tree
@@ -174,9 +189,15 @@ impl Tree {
         }
     }
 
-    /// How a node stands at a destination.
+    /// How a node stands at a destination; a folder as the worst in it.
     pub(in crate::tui) fn standing(&self, id: NodeId, destination: usize) -> Standing {
-        self.standings[id as usize * self.width + destination]
+        self.standings(id, destination).last().unwrap_or(Standing::Absent)
+    }
+
+    /// All ways in which what is at or below a node stands at a destination, the worst last.
+    pub(in crate::tui) fn standings(&self, id: NodeId, destination: usize) -> impl Iterator<Item = Standing> {
+        let bits = self.standings[id as usize * self.width + destination];
+        Standing::ALL.into_iter().filter(move |standing| bits & standing.bit() != 0)
     }
 
     /// How many secrets of a node are behind at a destination.
@@ -186,8 +207,7 @@ impl Tree {
 
     /// The worst standing over all destinations.
     pub(in crate::tui) fn worst(&self, id: NodeId) -> Standing {
-        let start = id as usize * self.width;
-        self.standings[start..start + self.width].iter().copied().max().unwrap_or(Standing::Absent)
+        (0..self.width).map(|at| self.standing(id, at)).max().unwrap_or(Standing::Absent)
     }
 
     /// What the node is called inside of its folder.
@@ -241,7 +261,7 @@ impl Tree {
         let id = NodeId::try_from(self.nodes.len()).unwrap_or(NodeId::MAX);
         // Mounts start open, so that the first screen shows more than their names.
         self.nodes.push(Node { parent, depth, open: parent == ROOT, unread: false, label, kind });
-        self.standings.resize(self.nodes.len() * self.width, Standing::Absent);
+        self.standings.resize(self.nodes.len() * self.width, Standing::Absent.bit());
         self.behind.resize(self.nodes.len() * self.width, 0);
         id
     }

@@ -61,10 +61,15 @@ fn folder(model: &Model, id: NodeId, lines: &mut Vec<Line<'static>>) {
     for (at, destination) in model.destinations.iter().enumerate() {
         let standing = tree.standing(id, at);
         let behind = u64::from(tree.behind(id, at));
+        let ways: Vec<_> = tree
+            .standings(id, at)
+            .filter(|standing| standing.is_behind())
+            .map(crate::tui::widget::tree::Standing::as_str)
+            .collect();
         let text = if behind == 0 {
             standing.as_str().to_owned()
         } else {
-            format!("{} behind, the worst {}", format::count(behind), standing.as_str())
+            format!("{} of {}: {}", format::count(behind), format::count(total), ways.join(", "))
         };
         lines.push(Line::from(vec![
             Span::styled(format!("{} ", standing.symbol()), theme.standing(standing)),

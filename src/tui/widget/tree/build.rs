@@ -27,7 +27,7 @@ impl Tree {
         for (at, part) in plan.destinations.iter().enumerate() {
             if part.unavailable.is_some() {
                 for id in 0..tree.nodes.len() {
-                    tree.standings[id * tree.width + at] = Standing::Unknown;
+                    tree.set(to_id(id), at, Standing::Unknown);
                 }
                 continue;
             }
@@ -78,21 +78,20 @@ impl Tree {
     /// Brings folders and counts in line with their secrets.
     pub(in crate::tui) fn roll_up(&mut self) {
         let width = self.width;
-        self.counts = vec![[0; Standing::COUNT]; width];
+        self.counts = vec![[0; Standing::ALL.len()]; width];
         for id in 0..self.nodes.len() {
             let unread = self.nodes[id].unread;
-            let row = id * width..(id + 1) * width;
             match &mut self.nodes[id].kind {
                 Kind::Folder { secrets, .. } => {
                     *secrets = 0;
                     let own = if unread { Standing::Unknown } else { Standing::Absent };
-                    self.standings[row.clone()].fill(own);
-                    self.behind[row].fill(0);
+                    self.standings[id * width..(id + 1) * width].fill(own.bit());
+                    self.behind[id * width..(id + 1) * width].fill(0);
                 }
                 Kind::Secret(_) => {
-                    for (at, cell) in row.enumerate() {
-                        let standing = self.standings[cell];
-                        self.behind[cell] = u32::from(standing.is_behind());
+                    for at in 0..width {
+                        let standing = self.standing(to_id(id), at);
+                        self.behind[id * width + at] = u32::from(standing.is_behind());
                         self.counts[at][standing as usize] += 1;
                     }
                 }
@@ -106,19 +105,19 @@ impl Tree {
             }
             for at in 0..width {
                 let (from, to) = (id * width + at, parent * width + at);
-                self.standings[to] = self.standings[to].max(self.standings[from]);
+                self.standings[to] |= self.standings[from];
                 self.behind[to] += self.behind[from];
             }
         }
     }
 
     fn set(&mut self, id: NodeId, destination: usize, standing: Standing) {
-        self.standings[id as usize * self.width + destination] = standing;
+        self.standings[id as usize * self.width + destination] = standing.bit();
     }
 
     fn set_all(&mut self, id: NodeId, standing: Standing) {
         let start = id as usize * self.width;
-        self.standings[start..start + self.width].fill(standing);
+        self.standings[start..start + self.width].fill(standing.bit());
     }
 
     fn insert(&mut self, path: &SecretPath) -> NodeId {
@@ -173,6 +172,6 @@ impl Tree {
     }
 }
 
-pub(super) fn to_id(index: usize) -> NodeId {
+fn to_id(index: usize) -> NodeId {
     NodeId::try_from(index).unwrap_or(NodeId::MAX)
 }

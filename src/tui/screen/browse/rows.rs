@@ -1,0 +1,135 @@
+//! The rows of the tree that show, with their state columns.
+
+use std::ops::Bound;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::tui::format;
+use crate::tui::model::Model;
+use crate::tui::widget::tree::NodeId;
+use crate::tui::widget::{cell, panel};
+
+/// How wide a state column has to be for counts.
+const WITH_COUNTS: usize = 11;
+
+/// The widths of the state columns, one per destination that fits.
+fn columns(model: &Model, width: usize) -> (usize, usize) {
+    let count = model.destinations.len();
+    let room = width.saturating_sub(30);
+    let longest = model.destinations.iter().map(|name| name.as_str().len()).max().unwrap_or(0) + 1;
+    let each = (room / count.max(1)).min(longest.max(WITH_COUNTS)).min(16);
+    if each >= WITH_COUNTS {
+        (each, count)
+    } else {
+        // No room for counts: the symbols alone, as many as there are.
+        (3, count.min(room / 3))
+    }
+}
+
+pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let theme = &model.theme;
+    let state = &model.browse;
+    let inner = panel::panel(theme, "Origin", crate::tui::screen::filter_title(model, &state.filter), area, buffer);
+    let width = usize::from(inner.width);
+    let (column, shown) = columns(model, width);
+    let names = width.saturating_sub(column * shown + 1);
+    let found = format!("{} secrets", format::count(u64::from(state.tree.secrets())));
+    let mut head = vec![Span::styled(cell::left(&format!("   {found}"), names), theme.muted())];
+    for name in model.destinations.iter().take(shown) {
+        head.push(Span::styled(format!(" {}", cell::left(name.as_str(), column - 1)), theme.strong()));
+    }
+    panel::lines([Line::from(head)], inner, buffer);
+    let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    if state.rows.is_empty() {
+        let text = match (model.listing, state.filter.is_empty()) {
+            (_, false) => "No path contains that.",
+            (Some(_), true) => "Listing the origin…",
+            (None, true) => "The origin holds no secret in the configured mounts.",
+        };
+        panel::lines([Line::styled(format!("   {text}"), theme.muted())], rows, buffer);
+    }
+    let window = state.scroll.window(state.rows.len(), usize::from(rows.height));
+    for (place, row) in rows.rows().zip(window) {
+        let line = tree_line(model, state.rows[row], names, column, shown);
+        panel::lines([line], place, buffer);
+        if row == state.scroll.row() {
+            buffer.set_style(place, theme.selected());
+        }
+    }
+}
+
+fn tree_line(model: &Model, id: NodeId, names: usize, column: usize, shown: usize) -> Line<'static> {
+    let theme = &model.theme;
+    let tree = &model.browse.tree;
+    let folder = tree.secret(id).is_none();
+    let indent = (usize::from(tree.depth(id)) * 2).min(names.saturating_sub(24));
+    let open = tree.is_open(id) || !model.browse.filter.is_empty();
+    let fold = match (folder, open) {
+        (true, true) => "▾ ",
+        (true, false) => "▸ ",
+        (false, _) => "  ",
+    };
+    let mark = if is_marked(model, id) { "●" } else { " " };
+    let note = if !folder {
+        String::new()
+    } else if tree.is_unread(id) {
+        " unreadable".to_owned()
+    } else {
+        format!(" {}", format::count(u64::from(tree.secrets_below(id))))
+    };
+    let room = names.saturating_sub(indent + 4);
+    let label = cell::left(tree.label(id), room.saturating_sub(note.len())).trim_end().to_owned();
+    let rest = (room + note.len()).saturating_sub(unicode_width::UnicodeWidthStr::width(label.as_str()) + note.len());
+    let mut spans = vec![
+        Span::styled(format!(" {mark}"), theme.accent()),
+        Span::styled(format!("{}{fold}", " ".repeat(indent)), theme.muted()),
+        Span::styled(label, if folder { theme.strong() } else { theme.text() }),
+        Span::styled(cell::left(&note, rest), theme.muted()),
+    ];
+    for at in 0..shown {
+        spans.extend(state_cell(model, id, at, column));
+    }
+    Line::from(spans)
+}
+
+/// How a node stands at a destination: of a folder how many secrets are behind, and in which ways.
+fn state_cell(model: &Model, id: NodeId, at: usize, column: usize) -> Vec<Span<'static>> {
+    let theme = &model.theme;
+    let tree = &model.browse.tree;
+    let worst = tree.standing(id, at);
+    if column < WITH_COUNTS {
+        return vec![Span::styled(cell::left(&format!(" {}", worst.symbol()), column), theme.standing(worst))];
+    }
+    let folder = tree.secret(id).is_none();
+    let behind = if folder && worst.is_behind() { tree.behind(id, at) } else { 0 };
+    let count = if behind > 0 { format::short(u64::from(behind)) } else { String::new() };
+    let mut shown: Vec<_> = tree.standings(id, at).filter(|standing| standing.is_behind()).collect();
+    if shown.is_empty() {
+        shown.push(worst);
+    }
+    let mut spans = vec![Span::styled(format!(" {} ", cell::right(&count, 4)), theme.text())];
+    // The worst first, in case there is no room for all.
+    for standing in shown.iter().rev().take(column - 6) {
+        spans.push(Span::styled(standing.symbol().to_string(), theme.standing(*standing)));
+    }
+    spans.push(Span::raw(" ".repeat((column - 6).saturating_sub(shown.len()))));
+    spans
+}
+
+/// Whether the secret, or one in the folder, has a mark.
+fn is_marked(model: &Model, id: NodeId) -> bool {
+    let tree = &model.browse.tree;
+    if let Some(path) = tree.secret(id) {
+        return model.marks.iter().any(|marks| marks.contains(path));
+    }
+    if model.marked() == 0 {
+        return false;
+    }
+    let prefix = tree.data_prefix(id);
+    model.marks.iter().any(|marks| {
+        let mut from = marks.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        from.next().is_some_and(|path| path.data_path().starts_with(&prefix))
+    })
+}
