@@ -326,8 +326,8 @@ fn view_tasks(model: &Model, area: Rect, buffer: &mut Buffer) {
     let head = format!(
         "    {} {}  {}  {}",
         cell::left("secret", widths.origin),
-        cell::left("destination", widths.name),
-        cell::left("there", widths.target),
+        cell::left("at", widths.name),
+        cell::left("path there", widths.target),
         cell::left("rule", widths.rule)
     );
     panel::lines([Line::styled(head, theme.muted())], inner, buffer);

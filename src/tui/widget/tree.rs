@@ -191,7 +191,8 @@ impl Tree {
 
     /// How a node stands at a destination; a folder as the worst in it.
     pub(in crate::tui) fn standing(&self, id: NodeId, destination: usize) -> Standing {
-        self.standings(id, destination).last().unwrap_or(Standing::Absent)
+        let bits = self.standings[id as usize * self.width + destination];
+        bits.checked_ilog2().map_or(Standing::Absent, |highest| Standing::ALL[highest as usize])
     }
 
     /// All ways in which what is at or below a node stands at a destination, the worst last.
