@@ -169,8 +169,8 @@ fn sketches() -> [Sketch; 3] {
             name: AP_SOUTH,
             mounts: &["secret/"],
             temper: Temper {
-                latency: milliseconds(60, 140),
-                requests_per_second: Some(45),
+                latency: milliseconds(50, 120),
+                requests_per_second: Some(60),
                 refused: ["data", "metadata"].map(|kind| format!("secret/{kind}/{REFUSED_FOLDER}")).to_vec(),
             },
             rules: Vec::new(),

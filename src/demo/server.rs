@@ -139,6 +139,8 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let Range { start, end } = shared.temper.latency;
+    tokio::time::sleep(start + end.saturating_sub(start).mul_f32(fastrand::f32())).await;
     if path == "sys/health" {
         return health();
     }
@@ -146,8 +148,6 @@ async fn answer(
         let too_many = error(StatusCode::TOO_MANY_REQUESTS, "request path: rate limit quota exceeded");
         return ([(header::RETRY_AFTER, HeaderValue::from_static("1"))], too_many).into_response();
     }
-    let Range { start, end } = shared.temper.latency;
-    tokio::time::sleep(start + end.saturating_sub(start).mul_f32(fastrand::f32())).await;
     if headers.get("x-vault-token").is_none_or(|token| token.as_bytes() != shared.token.as_bytes()) {
         return denied();
     }
@@ -185,7 +185,7 @@ fn health() -> Response {
         "sealed": false,
         "standby": false,
         "server_time_utc": jiff::Timestamp::now().as_second(),
-        "version": concat!(env!("CARGO_PKG_VERSION"), "+demo"),
+        "version": "demo",
         "cluster_name": "demo",
     });
     Json(health).into_response()
