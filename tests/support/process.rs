@@ -1,11 +1,13 @@
 //! A server as a child process that cannot outlive the test.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -90,9 +92,20 @@ impl Drop for Process {
     }
 }
 
-/// A port that was free a moment ago. Another process may take it before the server does: start again then.
+/// A port that was free a moment ago, and that no other server of this process was given. Another process may take it
+/// before the server does: start again then.
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a loopback port").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let port = listener.local_addr().expect("its address").port();
+        // OpenBao takes the port above its own, too.
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if port < u16::MAX && !given.contains(&port) && !given.contains(&(port + 1)) {
+            given.extend([port, port + 1]);
+            return port;
+        }
+    }
 }
 
 /// The server's program: named by `variable`, or one of `names` on PATH.
