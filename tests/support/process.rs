@@ -70,8 +70,7 @@ impl Process {
 
     /// Sends a signal (`STOP`, `CONT`).
     pub(super) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
-        assert!(status.expect("kill starts").success());
+        signal(self.child.id(), name);
     }
 
     fn let_go(&mut self) {
@@ -90,6 +89,12 @@ impl Drop for Process {
         drop(self.leash.take());
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal to a child of the test. The shell's own `kill` is always there, the program not.
+pub(super) fn signal(pid: u32, name: &str) {
+    let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid.to_string()]).status();
+    assert!(status.expect("sh starts").success(), "no process {pid} to send {name} to");
 }
 
 /// A port that was free a moment ago, and that no other server of this process was given. Another process may take it

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::process::signal;
+
 /// `vsync` with a configuration, a home and a state folder that nobody else uses.
 pub struct Vsync {
     folder: TempDir,
@@ -99,8 +101,7 @@ impl Running {
 
     /// Sends a signal (`INT`, `KILL`).
     pub fn signal(&self, name: &str) {
-        let pid = self.0.as_ref().expect("still running").id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill starts").success());
+        signal(self.0.as_ref().expect("still running").id(), name);
     }
 
     /// Whether it still runs.
