@@ -288,6 +288,8 @@ impl Job {
                 ErrorKind::PermissionDenied | ErrorKind::NotFound | ErrorKind::Unsupported => walk.refused(rung),
                 // Too much for one answer, perhaps: smaller ones may pass.
                 ErrorKind::Timeout | ErrorKind::Server | ErrorKind::Protocol | ErrorKind::BadRequest => {}
+                // OpenBao 2.7.2 on raft storage can break off a scan while secrets are written; it lists all the same.
+                ErrorKind::Network if rung == SCAN => {}
                 ErrorKind::Network | ErrorKind::Unavailable | ErrorKind::NoToken => {
                     walk.unanswered.fetch_add(1, Ordering::Relaxed);
                     break;
