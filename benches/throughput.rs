@@ -4,7 +4,6 @@
 #![allow(missing_docs, reason = "no library")]
 
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
 mod support;
 
 use std::sync::Arc;
