@@ -233,6 +233,11 @@ impl Model {
         }
     }
 
+    /// Whether nothing can be seen but that the terminal is too small.
+    pub(super) fn is_too_small(&self) -> bool {
+        self.size.width < SMALLEST.width || self.size.height < SMALLEST.height
+    }
+
     /// Header, body and footer for this size.
     pub(super) fn layout(&self) -> [Rect; 3] {
         let area = Rect::new(0, 0, self.size.width, self.size.height);

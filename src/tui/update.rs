@@ -118,7 +118,11 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
 fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     model.notice = None;
     let place = model.place();
-    match keymap::lookup(place, model.read_only, &key) {
+    let action = keymap::lookup(place, model.read_only, &key);
+    if model.is_too_small() && !matches!(action, Some(Action::Interrupt | Action::Suspend)) {
+        return Vec::new();
+    }
+    match action {
         Some(Action::Interrupt) => interrupt(model),
         Some(action) => match place {
             Place::Screen(screen) => on_screen(model, screen, action),

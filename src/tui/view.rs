@@ -37,10 +37,11 @@ pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
 }
 
 fn too_small(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let text = [
-        format!("vsync needs {}×{}", SMALLEST.width, SMALLEST.height),
-        format!("this is {}×{}", area.width, area.height),
-    ];
+    let needed = format!("{}×{}", SMALLEST.width, SMALLEST.height);
+    let mut text = [format!("vsync needs {needed}"), format!("this is {}×{}", area.width, area.height)];
+    if text.iter().any(|line| line.width() > usize::from(area.width)) {
+        text = ["needs".to_owned(), needed];
+    }
     let middle = Rect { y: area.height.saturating_sub(2) / 2, height: area.height.min(2), ..area };
     panel::lines(text.map(|text| Line::styled(text, model.theme.warning()).centered()), middle, buffer);
 }

@@ -305,3 +305,15 @@ fn a_resize_keeps_the_cursor_in_sight() {
     update(&mut model, Message::Input(Input::Resize(59, 24)));
     assert!(sample::dump(&model).contains("vsync needs 60×15"));
 }
+
+#[test]
+fn nobody_answers_a_question_that_cannot_be_seen() {
+    let mut model = sample::full(80, 24);
+    press(&mut model, "3");
+    update(&mut model, Message::Input(Input::Resize(10, 3)));
+    assert!(press(&mut model, "5 X y q").is_empty());
+    assert!(sample::dump(&model).contains("60×15"));
+    update(&mut model, Message::Input(Input::Resize(80, 24)));
+    assert_eq!(model.screen, Screen::Plan);
+    assert!(model.dialog.is_none());
+}
