@@ -1,0 +1,345 @@
+//! The console of the built program, at a pseudo-terminal, on the demo's servers: what an operator types and sees.
+#![cfg(feature = "demo")]
+#![allow(clippy::expect_used, reason = "a test without the program has failed")]
+
+mod terminal;
+
+use rustix::process::Signal;
+use terminal::{Console, is_coloured, rows};
+use vt100::Screen;
+
+const ENTER: &str = "\r";
+const ESC: &str = "\x1b";
+const TAB: &str = "\t";
+const CTRL_C: &str = "\x03";
+
+/// All that the demo's destinations lack.
+const TASKS: &str = "Tasks 1,940";
+
+#[test]
+fn the_main_path_at_80_by_24() {
+    main_path(80, 24);
+}
+
+#[test]
+fn the_main_path_at_200_by_60() {
+    main_path(200, 60);
+}
+
+/// Browse, plan, execute what is marked, watch, retry what failed, quit.
+fn main_path(columns: u16, rows: u16) {
+    let mut console = demo((columns, rows), &[]);
+    let screen = console.wait_for_texts(&["Vaults", "Activity", "as of ", "Attention"]);
+    assert_drawn(&screen);
+    for destination in ["eu-west", "us-east", "ap-south"] {
+        assert_shows(&screen, destination);
+    }
+    assert!(console.is_raw());
+
+    // Folders open, a secret's details come from the origin, without its values.
+    console.keys("2");
+    assert_drawn(&console.wait_for_texts(&["Origin", "▸ billing/"]));
+    console.keys("jl");
+    console.wait_for_texts(&["▾ billing/", "▸ dev/"]);
+    console.keys("jl");
+    console.wait_for_texts(&["▾ dev/", "▸ dunning/"]);
+    console.keys("jlj");
+    console.wait_for_texts(&["▾ dunning/", "  cache"]);
+    if columns < 110 {
+        console.keys(ENTER);
+    }
+    let screen = console.wait_for_texts(&["secret/billing/dev/dunning/", "updated", "(values are never shown)"]);
+    assert_drawn(&screen);
+    if columns < 110 {
+        console.keys(ENTER);
+        console.wait_for_no("(values are never shown)");
+    }
+
+    // The folder is marked as a whole: the part that ap-south refuses, and the rest.
+    console.keys("hhhhh");
+    console.keys(" ");
+    let screen = console.wait_for_texts(&[" tasks marked, "]);
+    let marked = number_before(&screen, " tasks marked, ");
+    assert!(marked > 100, "{marked}");
+
+    console.keys("3");
+    let screen = console.wait_for_texts(&["Plan", "no objection", TASKS, &format!("● {marked} marked")]);
+    assert_drawn(&screen);
+
+    // Enter on the question says no: that is what is chosen at first.
+    console.keys("x");
+    let screen = console.wait_for_texts(&["Execute", "Yes, start", " add", " delete"]);
+    for destination in ["eu-west", "us-east", "ap-south"] {
+        assert!(asked(&screen, destination).is_some_and(|count| count > 0), "{}", screen.contents());
+    }
+    assert_eq!(asked(&screen, "all"), Some(marked));
+    console.keys(ENTER);
+    let screen = console.wait_for_no("Yes, start");
+    assert_shows(&screen, TASKS);
+    assert!(!screen.contents().contains("cycle"));
+
+    console.keys("x");
+    console.wait_for_texts(&["Yes, start"]);
+    console.keys(TAB);
+    console.keys(ENTER);
+    let screen = console.wait_for_texts(&["Workers ", " busy", "writing", "secret/billing/", "33 failed", "running"]);
+    assert_drawn(&screen);
+    let done = marked - 33;
+    let screen = console.wait_for_texts(&[&format!("Cycle completed: {done} done, 33 failed, 0 pending.")]);
+    assert_drawn(&screen);
+    assert_shows(&screen, "Failures (5) says why, and retries.");
+    // Only what failed is left of what was marked.
+    let left = 1_940 - done;
+    console.keys("3");
+    let left = format!("Tasks {},{:03}", left / 1_000, left % 1_000);
+    assert_drawn(&console.wait_for_texts(&["● 33 marked", &left]));
+
+    console.keys("5");
+    let screen = console.wait_for_texts(&["Failures 33", "permission 33", "Give the token's policy"]);
+    assert_drawn(&screen);
+    console.keys("j");
+    assert_drawn(&console.wait_for_texts(&["Details", "the same path", "permission denied", "1 request, given up"]));
+    let before = times(&console.wait_for_texts(&["Failures 33"]));
+
+    // ap-south goes on refusing, and the screen says so.
+    console.keys("X");
+    let screen = console.wait_for_texts(&["Retry", "Yes, start"]);
+    assert_eq!((asked(&screen, "ap-south"), asked(&screen, "eu-west")), (Some(33), None));
+    console.keys("y");
+    let screen = console.wait_for_texts(&["Report", "Cycle completed: 0 done, 33 failed, 0 pending."]);
+    assert_drawn(&screen);
+    console.keys("5");
+    let screen = console.wait_for("failures of the retry", |screen| {
+        screen.contents().contains("permission 33") && times(screen) != before
+    });
+    assert_drawn(&screen);
+
+    console.keys("1");
+    assert_drawn(&console.wait_for_texts(&["33 secrets failed; 5 shows why", "completed"]));
+    console.keys("q");
+    let ended = console.wait_for_end();
+    assert_eq!(ended.code, 0);
+    assert_eq!(ended.screen.contents(), "", "nothing is printed behind it");
+}
+
+#[test]
+fn ctrl_c_asks_then_cancels_and_the_console_goes_on() {
+    let mut console = cycle_of_everything((100, 30));
+    console.keys(CTRL_C);
+    console.wait_for_texts(&["Cancel the running cycle?", "No, go on"]);
+    console.keys(ENTER);
+    console.wait_for_no("Cancel the running cycle?");
+    console.wait_for_texts(&["running", "Workers "]);
+
+    console.keys(CTRL_C);
+    console.wait_for_texts(&["Cancel the running cycle?"]);
+    console.keys(CTRL_C);
+    let screen = console.wait_for_texts(&["Cycle cancelled: ", " pending."]);
+    assert!(number_before(&screen, " pending.") > 0);
+    assert_drawn(&screen);
+
+    // What was cancelled is in the plan again, and the console is as good as before.
+    console.keys("3");
+    console.wait_for_texts(&["no objection", "as of "]);
+    console.keys("1");
+    console.wait_for_texts(&["Activity", "cancelled"]);
+    console.keys(CTRL_C);
+    let ended = console.wait_for_end();
+    assert_eq!(ended.code, 0);
+    assert_eq!(ended.screen.contents(), "");
+}
+
+#[test]
+fn any_size_is_drawn_right_while_a_cycle_runs() {
+    let mut console = cycle_of_everything((80, 24));
+    console.resize(60, 15);
+    assert_drawn(&console.wait_for("60 columns", |screen| rows(screen)[2].ends_with('╮')));
+    console.resize(10, 3);
+    console.wait_for_texts(&["needs", "60×15"]);
+    // Nobody answers a question, or asks for anything, that cannot be seen.
+    console.keys("3Xyq5");
+    console.resize(1, 1);
+    console.resize(120, 40);
+    let screen = console
+        .wait_for("120 columns", |screen| rows(screen)[2].ends_with('╮') && screen.contents().contains("Workers "));
+    assert_drawn(&screen);
+    console.keys("p");
+    console.wait_for_texts(&["paused"]);
+    // Nothing moves now, so what is left of another size would stay.
+    console.resize(200, 60);
+    let wide = console.wait_for("200 columns", |screen| rows(screen)[2].ends_with('╮'));
+    assert_drawn(&wide);
+    console.resize(80, 24);
+    assert_drawn(&console.wait_for("80 columns", |screen| rows(screen)[2].ends_with('╮')));
+    console.keys("q");
+    console.wait_for_texts(&["Quit?", "Yes, cancel and quit"]);
+    console.keys("y");
+    assert_eq!(console.wait_for_end().code, 0);
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back_and_ends_the_cycle() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let console = cycle_of_everything((80, 24));
+        console.signal(signal);
+        let ended = console.wait_for_end();
+        assert_eq!(ended.code, 130, "{signal:?}");
+        assert_shows(&ended.screen, "vsync: cancelling the running cycle");
+        assert!(!ended.bytes.contains("panicked"), "{signal:?}");
+    }
+}
+
+#[test]
+fn no_color_means_none_on_any_screen() {
+    let mut console = demo((80, 24), &[("NO_COLOR", "1")]);
+    for screen in every_screen(&mut console) {
+        assert!(!is_coloured(&screen), "{}", screen.contents());
+    }
+    console.keys("q");
+    let ended = console.wait_for_end();
+    assert_eq!(ended.code, 0);
+    assert!(!ended.bytes.contains("[38;") && !ended.bytes.contains("[48;"));
+}
+
+#[test]
+fn a_terminal_gets_the_colours_it_has() {
+    let mut console = demo((80, 24), &[("TERM", "xterm"), ("COLORTERM", "")]);
+    assert!(every_screen(&mut console).iter().all(is_coloured));
+    let bytes = console.bytes();
+    assert!(!bytes.contains("38;2;") && !bytes.contains("48;2;"), "true colour at a terminal of sixteen");
+    // crossterm sends the sixteen as the first ones of the 256.
+    let beyond = |kind: &str| {
+        bytes.split(kind).skip(1).any(|rest| {
+            rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok()).is_some_and(|n: u16| n > 15)
+        })
+    };
+    assert!(!beyond("38;5;") && !beyond("48;5;"), "256 colours at a terminal of sixteen");
+
+    let mut console = demo((80, 24), &[]);
+    let _ = every_screen(&mut console);
+    assert!(console.bytes().contains("38;2;"));
+}
+
+#[test]
+fn a_locale_without_utf_8_gets_ascii() {
+    let mut console = demo((80, 24), &[("LANG", "C")]);
+    for screen in every_screen(&mut console) {
+        assert!(screen.contents().is_ascii(), "{}", screen.contents());
+    }
+}
+
+#[test]
+fn a_read_only_console_writes_nothing() {
+    let mut console = Console::start(&["--read-only", "demo"], (80, 24), &[]);
+    console.wait_for_texts(&["read-only", "as of "]);
+    console.keys("3");
+    let screen = console.wait_for_texts(&[TASKS, "mark shown"]);
+    assert_shows(&screen, "dry run");
+    assert!(!screen.contents().contains("execute"));
+    console.keys("ax");
+    console.wait_for_texts(&["● 1,940 marked"]);
+    console.keys("X");
+    console.keys("5");
+    let screen = console.wait_for_texts(&["permission 33", "help"]);
+    assert!(!screen.contents().contains("retry marked") && !screen.contents().contains("retry all"));
+    console.keys("XxR");
+    console.keys("4");
+    let screen = console.wait_for_texts(&["No cycle has run in this console."]);
+    assert!(!screen.contents().contains("Yes, start"));
+    console.keys("q");
+    assert_eq!(console.wait_for_end().code, 0);
+}
+
+/// The demo with its plan made.
+fn demo(size: (u16, u16), environment: &[(&str, &str)]) -> Console {
+    let console = Console::start(&["demo"], size, environment);
+    console.wait_for_texts(&["as of ", "origin", "31d"]);
+    console
+}
+
+/// The demo with everything being executed.
+fn cycle_of_everything(size: (u16, u16)) -> Console {
+    let mut console = demo(size, &[]);
+    console.keys("3");
+    console.wait_for_texts(&[TASKS]);
+    console.keys("X");
+    console.wait_for_texts(&["Execute", "Yes, start"]);
+    console.keys("y");
+    console.wait_for_texts(&["running", "Workers ", "writing"]);
+    console
+}
+
+/// Each screen, help and a question.
+fn every_screen(console: &mut Console) -> Vec<Screen> {
+    let mut screens = Vec::new();
+    let mut show = |keys: &str, texts: &[&str]| {
+        console.keys(keys);
+        screens.push(console.wait_for_texts(texts));
+    };
+    show("1", &["Vaults"]);
+    show("2", &["Origin", "billing/"]);
+    show("3", &["verdict"]);
+    show("4", &["No cycle has run"]);
+    show("5", &["permission 33"]);
+    show("?", &["Everywhere"]);
+    show(ESC, &["retry marked"]);
+    show("X", &["Yes, start"]);
+    show("n", &["retry marked"]);
+    screens
+}
+
+/// Whether every row of the screen is there and whole: header, frames from edge to edge, footer.
+fn assert_drawn(screen: &Screen) {
+    let rows = rows(screen);
+    let [header, tabs, body @ .., footer] = rows.as_slice() else { panic!("{} rows", rows.len()) };
+    assert!(header.starts_with(" vsync "), "{}", screen.contents());
+    assert!(tabs.contains("1 Overview"), "{}", screen.contents());
+    for row in body {
+        let (first, last) = (row.chars().next(), row.chars().next_back());
+        assert!(
+            first.is_some_and(|c| "╭│╰".contains(c)) && last.is_some_and(|c| "╮│╯".contains(c)),
+            "{row:?} of\n{}",
+            screen.contents()
+        );
+    }
+    assert!(!footer.trim().is_empty(), "{}", screen.contents());
+    assert!(screen.alternate_screen() && screen.hide_cursor());
+}
+
+fn assert_shows(screen: &Screen, text: &str) {
+    assert!(screen.contents().contains(text), "no {text:?} in\n{}", screen.contents());
+}
+
+fn line_with(screen: &Screen, one: &str, other: &str) -> Option<String> {
+    rows(screen).into_iter().find(|row| row.contains(one) && row.contains(other))
+}
+
+/// The number that stands before a text on the screen.
+fn number_before(screen: &Screen, text: &str) -> u64 {
+    let row = line_with(screen, text, text).unwrap_or_else(|| panic!("no {text:?} in\n{}", screen.contents()));
+    count_before(&row, text)
+}
+
+/// How many tasks of a destination the question before a cycle names.
+fn asked(screen: &Screen, destination: &str) -> Option<u64> {
+    let row = line_with(screen, &format!("│  {destination} "), " add  *")?;
+    let row = row.split(&format!("│  {destination} ")).nth(1)?;
+    Some([" add ", " update ", " delete "].iter().map(|operation| count_before(row, operation)).sum())
+}
+
+fn count_before(row: &str, text: &str) -> u64 {
+    let before = row.split(text).next().unwrap_or_default().trim_end();
+    let number: String = before.chars().rev().take_while(|c| c.is_ascii_digit() || *c == ',').collect();
+    let digits: String = number.chars().rev().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("no number before {text:?} in {row:?}"))
+}
+
+/// When the failures that show have happened.
+fn times(screen: &Screen) -> Vec<String> {
+    let rows = rows(screen);
+    let failures = rows.iter().filter(|row| row.contains(" + ap-south "));
+    failures
+        .filter_map(|row| row.split_whitespace().find(|word| word.trim_end_matches('│').ends_with('Z')))
+        .map(str::to_owned)
+        .collect()
+}
