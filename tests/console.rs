@@ -156,8 +156,6 @@ fn any_size_is_drawn_right_while_a_cycle_runs() {
     assert_drawn(&console.wait_for("60 columns", |screen| rows(screen)[2].ends_with('╮')));
     console.resize(10, 3);
     console.wait_for_texts(&["needs", "60×15"]);
-    // Nobody answers a question, or asks for anything, that cannot be seen.
-    console.keys("3Xyq5");
     console.resize(1, 1);
     console.resize(120, 40);
     let screen = console
