@@ -203,10 +203,9 @@ impl Theme {
     pub(super) fn active(&self) -> Style {
         match self.depth {
             Depth::Monochrome => Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD),
-            _ => Style::new()
-                .fg(if self.background == Color::Reset { Color::Black } else { self.background })
-                .bg(self.accent)
-                .add_modifier(Modifier::BOLD),
+            // Which colour a terminal of sixteen has behind its text only it knows.
+            Depth::Sixteen => self.accent().add_modifier(Modifier::REVERSED | Modifier::BOLD),
+            _ => Style::new().fg(self.background).bg(self.accent).add_modifier(Modifier::BOLD),
         }
     }
 
