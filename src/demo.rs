@@ -83,7 +83,7 @@ impl Demo {
     /// What an operator should know, in one line.
     #[must_use]
     pub fn notice(&self) -> &'static str {
-        "demo: sample data on servers in memory, gone when you quit; ap-south refuses billing/prod and throttles"
+        "demo: sample data in memory only; ap-south refuses billing/prod and throttles"
     }
 }
 

@@ -3,13 +3,14 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
+use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
 use super::format;
 use super::keymap::{self, Action, Place};
-use super::model::{Ask, Dialog, Model, SMALLEST, obstacles, purpose_title};
+use super::model::{Ask, Dialog, Model, Notice, SMALLEST, obstacles, purpose_title};
 use super::screen::Screen;
+use super::theme::Theme;
 use super::widget::confirm::{Question, confirm};
 use super::widget::{cell, chart, help, panel};
 use crate::engine::{Operation, Phase, Plan};
@@ -136,9 +137,7 @@ fn listing(model: &Model) -> Vec<Span<'static>> {
 fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
     if let Some(notice) = &model.notice {
-        let style = if notice.bad { theme.bad() } else { theme.accent() };
-        let text = cell::left(&notice.text, usize::from(area.width.saturating_sub(2)));
-        Line::from(vec![Span::raw(" "), Span::styled(text, style)]).render(area, buffer);
+        tell(theme, notice, area, buffer);
         return;
     }
     let mut spans = Vec::new();
@@ -162,6 +161,17 @@ fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
     Line::from(spans).render(area, buffer);
 }
 
+/// A notice that is too long for the footer grows over what is above it: it may be all that says what went wrong.
+fn tell(theme: &Theme, notice: &Notice, footer: Rect, buffer: &mut Buffer) {
+    let style = if notice.bad { theme.bad() } else { theme.accent() };
+    let lines = cell::wrap(&notice.text, usize::from(footer.width.saturating_sub(2)));
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(footer.y);
+    let area = Rect { y: footer.bottom().saturating_sub(height), height, ..footer };
+    Clear.render(area, buffer);
+    buffer.set_style(area, theme.base());
+    panel::lines(lines.into_iter().map(|line| Line::styled(format!(" {line}"), style)), area, buffer);
+}
+
 fn help_lines(model: &Model) -> Vec<Line<'static>> {
     let width = usize::from(model.size.width.saturating_sub(4));
     help::lines(&model.theme, Place::Screen(model.screen), model.screen.title(), model.read_only, width)
@@ -180,9 +190,11 @@ fn question(model: &Model, dialog: &Dialog, area: Rect) -> Question<'static> {
     };
     let (title, lines, yes, no) = match &dialog.ask {
         Ask::Start(selected) if dialog.can_agree() => {
-            let mut lines = tasks(model, &selected.plan);
+            let consequence = text(consequence(&selected.plan));
+            let rows = usize::from(area.height).saturating_sub(consequence.len() + 9);
+            let mut lines = tasks(model, &selected.plan, rows);
             lines.push(Line::default());
-            lines.extend(text(consequence(&selected.plan)));
+            lines.extend(consequence);
             (purpose_title(selected.purpose), lines, Some("Yes, start"), "No")
         }
         Ask::Start(selected) => {
@@ -209,8 +221,8 @@ fn question(model: &Model, dialog: &Dialog, area: Rect) -> Question<'static> {
     Question { title: title.to_owned(), lines, yes, no, chosen: dialog.chosen }
 }
 
-/// What would be done, destination by destination.
-fn tasks(model: &Model, plan: &Plan) -> Vec<Line<'static>> {
+/// What would be done, destination by destination, in so many rows; the sum is always among them.
+fn tasks(model: &Model, plan: &Plan, rows: usize) -> Vec<Line<'static>> {
     let theme = &model.theme;
     let parts = || plan.destinations.iter().filter(|part| !part.tasks.is_empty());
     let name = parts().map(|part| part.destination.as_str().len()).max().unwrap_or(0).clamp(5, 24);
@@ -228,6 +240,12 @@ fn tasks(model: &Model, plan: &Plan) -> Vec<Line<'static>> {
     };
     let mut lines: Vec<_> = parts().map(|part| row(part.destination.as_str(), part.counts())).collect();
     if lines.len() > 1 {
+        let most = rows.saturating_sub(1);
+        if lines.len() > most {
+            let more = lines.len() - most.saturating_sub(1);
+            lines.truncate(most.saturating_sub(1));
+            lines.push(Line::styled(format!("… and {}", format::plural(more as u64, "destination")), theme.muted()));
+        }
         lines.push(row("all", plan.counts()));
     }
     lines
@@ -266,7 +284,9 @@ fn to_ascii(area: Rect, buffer: &mut Buffer) {
             "▁" | "▂" => "_",
             "│" => "|",
             "∅" => "o",
-            "…" | "·" => ".",
+            // A full stop before a slash would read as this folder.
+            "…" => "~",
+            "·" => ".",
             "▸" | "→" => ">",
             "▾" | "↓" => "v",
             "↑" => "^",
