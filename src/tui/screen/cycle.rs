@@ -178,7 +178,7 @@ fn view_workers(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &mu
     let busy = snapshot.workers.iter().filter(|worker| worker.activity.is_some()).count();
     let title = format!("Workers {busy} of {} busy", snapshot.workers.len());
     let inner = panel::panel(theme, &title, Vec::new(), area, buffer);
-    let path = usize::from(inner.width).saturating_sub(NAME + 33);
+    let path = usize::from(inner.width).saturating_sub(NAME + 34);
     let head = format!(
         " {} {}    {} {} {} {}",
         cell::left("destination", NAME),
