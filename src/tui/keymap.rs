@@ -26,6 +26,8 @@ pub(super) enum Action {
     Left,
     Right,
     Open,
+    DetailsDown,
+    DetailsUp,
     Filter,
     NextProblem,
     PreviousProblem,
@@ -152,6 +154,7 @@ const FAILURES: Place = Place::Screen(Screen::Failures);
 const SCREENS: &[Place] = &[OVERVIEW, BROWSE, PLAN, CYCLE, FAILURES];
 const LISTS: &[Place] = &[BROWSE, PLAN, FAILURES];
 const TASKS: &[Place] = &[BROWSE, PLAN];
+const DETAILED: &[Place] = &[BROWSE, FAILURES];
 
 const fn c(c: char) -> Key {
     Key::char(c)
@@ -197,6 +200,8 @@ pub(super) const BINDINGS: &[Binding] = &[
         "open or close a folder; show or hide a secret's details",
     ),
     row(&[k(KeyCode::Enter)], Action::Open, &[FAILURES], "details", "show or hide the whole message"),
+    row(&[c('J')], Action::DetailsDown, DETAILED, "", "scroll the details down"),
+    row(&[c('K')], Action::DetailsUp, DETAILED, "", "scroll the details up"),
     row(&[k(KeyCode::Right), c('l')], Action::Right, &[BROWSE], "", "open the folder, or go into it"),
     row(&[k(KeyCode::Left), c('h')], Action::Left, &[BROWSE], "", "close the folder, or go up to it"),
     row(

@@ -16,6 +16,7 @@ use crate::tui::message::Purpose;
 use crate::tui::model::Model;
 use crate::tui::screen::Screen;
 use crate::tui::update::{marked, movement, select};
+use crate::tui::widget::panel;
 use crate::tui::widget::scroll::Scroll;
 use crate::tui::widget::tree::{NodeId, Tree};
 
@@ -31,6 +32,8 @@ pub(in crate::tui) struct State {
     pub(in crate::tui) filter: Filter,
     /// Below the tree, where there is no room beside it.
     detail_below: bool,
+    /// The first line of the details that shows.
+    detail_top: usize,
     /// The secret that was asked about last.
     asked: Option<SecretPath>,
     detail: Option<Detail>,
@@ -54,6 +57,7 @@ impl State {
             scroll: Scroll::default(),
             filter: Filter::default(),
             detail_below: false,
+            detail_top: 0,
             asked: None,
             detail: None,
         }
@@ -158,6 +162,17 @@ pub(in crate::tui) fn settle(model: &mut Model) {
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::DetailsDown => {
+            model.browse.detail_top = (model.browse.detail_top + 1).min(hidden_details(model));
+            return Vec::new();
+        }
+        Action::DetailsUp => {
+            model.browse.detail_top = model.browse.detail_top.saturating_sub(1);
+            return Vec::new();
+        }
+        _ => model.browse.detail_top = 0,
+    }
     let height = rows_that_fit(model);
     if let Some(to) = movement(action) {
         let len = model.browse.rows.len();
@@ -276,6 +291,12 @@ fn areas(model: &Model, body: Rect) -> (Rect, Option<Rect>) {
     }
 }
 
+/// By how many lines the details are longer than what shows of them.
+fn hidden_details(model: &Model) -> usize {
+    let (_, area) = areas(model, model.body());
+    area.map_or(0, |area| panel::overflow(detail::text(model, panel::text_width(area)).1.len(), area))
+}
+
 fn rows_that_fit(model: &Model) -> usize {
     usize::from(areas(model, model.body()).0.height.saturating_sub(3))
 }
@@ -284,6 +305,7 @@ pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
     let (tree, detail) = areas(model, body);
     rows::view(model, tree, buffer);
     if let Some(area) = detail {
-        detail::view(model, area, buffer);
+        let (title, text) = detail::text(model, panel::text_width(area));
+        panel::text(&model.theme, title, text, model.browse.detail_top, area, buffer);
     }
 }

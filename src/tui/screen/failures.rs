@@ -29,6 +29,8 @@ pub(in crate::tui) struct State {
     scroll: Scroll,
     marks: Marked,
     detail_hidden: bool,
+    /// The first line of the details that shows.
+    detail_top: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,17 @@ pub(in crate::tui) fn settle(model: &mut Model) {
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::DetailsDown => {
+            model.failure_list.detail_top = (model.failure_list.detail_top + 1).min(hidden_details(model));
+            return Vec::new();
+        }
+        Action::DetailsUp => {
+            model.failure_list.detail_top = model.failure_list.detail_top.saturating_sub(1);
+            return Vec::new();
+        }
+        _ => model.failure_list.detail_top = 0,
+    }
     let height = rows_that_fit(model);
     let len = model.failure_list.rows.len();
     if let Some(to) = movement(action) {
@@ -202,6 +215,12 @@ fn areas(model: &Model, body: Rect) -> (Rect, Option<Rect>) {
     }
 }
 
+/// By how many lines the details are longer than what shows of them.
+fn hidden_details(model: &Model) -> usize {
+    let (_, area) = areas(model, model.body());
+    area.map_or(0, |area| panel::overflow(details(model, panel::text_width(area)).len(), area))
+}
+
 fn rows_that_fit(model: &Model) -> usize {
     usize::from(areas(model, model.body()).0.height.saturating_sub(2))
 }
@@ -210,7 +229,8 @@ pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
     let (list, detail) = areas(model, body);
     view_list(model, list, buffer);
     if let Some(area) = detail {
-        view_detail(model, area, buffer);
+        let text = details(model, panel::text_width(area));
+        panel::text(&model.theme, "Details", text, model.failure_list.detail_top, area, buffer);
     }
 }
 
@@ -264,7 +284,7 @@ fn failure_line(model: &Model, (name, failure): &(DestinationName, Failure), wid
     let theme = &model.theme;
     let marked = model.failure_list.marks.contains(&(name.clone(), failure.origin.clone()));
     let state = failure.operation.state();
-    let room = width.saturating_sub(3 + 2 + NAME + 2 + 2 + 10);
+    let room = width.saturating_sub(3 + 2 + NAME + 2 + 2 + 10 + 1);
     let path = (room * 3 / 5).min(70);
     Line::from(vec![
         Span::styled(if marked { " ● " } else { "   " }, theme.accent()),
@@ -276,23 +296,19 @@ fn failure_line(model: &Model, (name, failure): &(DestinationName, Failure), wid
     ])
 }
 
-fn view_detail(model: &Model, area: Rect, buffer: &mut Buffer) {
+/// What the cursor is on, in lines of at most this width.
+fn details(model: &Model, width: usize) -> Vec<Line<'static>> {
     let theme = &model.theme;
-    let inner = panel::panel(theme, "Details", Vec::new(), area, buffer);
-    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    let width = usize::from(inner.width);
     let text = |text: &str, style| {
         cell::wrap(text, width).into_iter().map(move |line| Line::styled(line, style)).collect::<Vec<_>>()
     };
     let Some((name, failure)) = current(model) else {
         let row = model.failure_list.rows.get(model.failure_list.scroll.row());
-        if let Some(Row::Group(cause, count)) = row {
-            let title = format!("{}: {}", cause.as_str(), format::plural(*count as u64, "secret"));
-            let mut lines = text(&title, theme.bad());
-            lines.extend(text(cause.remedy(), theme.text()));
-            panel::lines(lines, inner, buffer);
-        }
-        return;
+        let Some(Row::Group(cause, count)) = row else { return Vec::new() };
+        let title = format!("{}: {}", cause.as_str(), format::plural(*count as u64, "secret"));
+        let mut lines = text(&title, theme.bad());
+        lines.extend(text(cause.remedy(), theme.text()));
+        return lines;
     };
     let mut lines = text(&failure.origin.to_string(), theme.strong());
     let target = if failure.origin == failure.destination {
@@ -306,5 +322,5 @@ fn view_detail(model: &Model, area: Rect, buffer: &mut Buffer) {
     let tried =
         format!("{}, given up {}", format::plural(u64::from(failure.attempts), "request"), format::time(failure.at));
     lines.extend(text(&tried, theme.muted()));
-    panel::lines(lines, inner, buffer);
+    lines
 }

@@ -317,3 +317,45 @@ fn nobody_answers_a_question_that_cannot_be_seen() {
     assert_eq!(model.screen, Screen::Plan);
     assert!(model.dialog.is_none());
 }
+
+#[test]
+fn details_scroll_and_a_new_row_begins_at_their_top() {
+    let mut model = sample::full(80, 24);
+    let message = "the origin said a great deal about it, ".repeat(20);
+    model.failures[0].1.message.push_str(&message);
+    press(&mut model, "5 j");
+    assert!(sample::dump(&model).contains(" J K for more "));
+    assert!(!sample::dump(&model).contains("given up"));
+    for _ in 0..40 {
+        press(&mut model, "J");
+    }
+    assert!(sample::dump(&model).contains("given up"));
+    press(&mut model, "K");
+    assert!(!sample::dump(&model).contains("given up"), "forty times down was no further than to the end");
+    press(&mut model, "j k");
+    assert!(sample::dump(&model).contains("│ secret/"), "the first line");
+}
+
+#[test]
+fn a_long_notice_is_shown_whole() {
+    let mut model = sample::full(80, 24);
+    model.warn(format!("Not started: {}the reason", "a long way to ".repeat(12)));
+    assert!(sample::dump(&model).contains("the reason"));
+}
+
+#[test]
+fn a_question_about_many_destinations_keeps_its_sum() {
+    let mut model = sample::full(80, 24);
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations.truncate(1);
+    for number in 0..40 {
+        let mut part = plan.destinations[0].clone();
+        part.destination = crate::engine::DestinationName::new(&format!("site-{number}"));
+        plan.destinations.push(part);
+    }
+    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+    let screen = sample::dump(&model);
+    for text in ["site-1 ", " destinations  ", "all ", "Start?", "Yes, start"] {
+        assert!(screen.contains(text), "{text}\n{screen}");
+    }
+}

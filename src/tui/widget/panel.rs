@@ -27,6 +27,32 @@ pub(in crate::tui) fn panel(
     inner
 }
 
+/// Draws a frame with text in it, from line `top` on; says so if there is more than fits.
+pub(in crate::tui) fn text(
+    theme: &Theme,
+    title: &str,
+    text: Vec<Line<'static>>,
+    top: usize,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let more = overflow(text.len(), area);
+    let right = if more > 0 { vec![Span::styled(" J K for more ", theme.muted())] } else { Vec::new() };
+    let inner = panel(theme, title, right, area, buffer);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    lines(text.into_iter().skip(top.min(more)), inner, buffer);
+}
+
+/// How wide the lines in such a frame may be.
+pub(in crate::tui) fn text_width(area: Rect) -> usize {
+    usize::from(area.width.saturating_sub(4))
+}
+
+/// By how many lines a text is longer than what its frame shows.
+pub(in crate::tui) fn overflow(lines: usize, area: Rect) -> usize {
+    lines.saturating_sub(usize::from(area.height.saturating_sub(2)))
+}
+
 /// Draws lines one below the other, as many as fit.
 pub(in crate::tui) fn lines<'a>(lines: impl IntoIterator<Item = Line<'a>>, area: Rect, buffer: &mut Buffer) {
     for (row, line) in area.rows().zip(lines) {

@@ -1,7 +1,5 @@
 //! What the cursor is on: a folder's roll-up, or a secret with its metadata and its way to each destination.
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
@@ -10,32 +8,28 @@ use crate::engine::SecretDetail;
 use crate::kv::SecretPath;
 use crate::tui::format;
 use crate::tui::model::Model;
+use crate::tui::widget::cell;
 use crate::tui::widget::tree::NodeId;
-use crate::tui::widget::{cell, panel};
 use crate::vault::Metadata;
 
 /// Versions that are listed; metadata may know hundreds.
 const VERSIONS: usize = 5;
 
-pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
+/// A title, and lines of at most this width.
+pub(super) fn text(model: &Model, width: usize) -> (&'static str, Vec<Line<'static>>) {
     let state = &model.browse;
     let theme = &model.theme;
-    let Some(id) = state.cursor() else {
-        panel::panel(theme, "Details", Vec::new(), area, buffer);
-        return;
-    };
-    let title = if state.tree.secret(id).is_some() { "Secret" } else { "Folder" };
-    let inner = panel::panel(theme, title, Vec::new(), area, buffer);
-    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    let width = usize::from(inner.width);
+    let Some(id) = state.cursor() else { return ("Details", Vec::new()) };
     let mut lines: Vec<Line> =
         cell::wrap(&state.tree.path(id), width).into_iter().map(|line| Line::styled(line, theme.strong())).collect();
     lines.extend(unread(model, id, width));
-    match state.tree.secret(id) {
-        Some(path) => secret(model, id, path, width, &mut lines),
-        None => folder(model, id, &mut lines),
+    if let Some(path) = state.tree.secret(id) {
+        secret(model, id, path, width, &mut lines);
+        ("Secret", lines)
+    } else {
+        folder(model, id, &mut lines);
+        ("Folder", lines)
     }
-    panel::lines(lines, inner, buffer);
 }
 
 /// Why the origin could not read it.
