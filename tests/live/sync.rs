@@ -1,6 +1,7 @@
 //! The main job, as a person would do it: the built program against real servers.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -205,11 +206,7 @@ fn a_destination_that_dies_is_completed_by_retry() {
     let vsync = Vsync::new(&config(&origin, &destination, "", "num_workers = 4"));
 
     let cycle = vsync.spawn(&["sync", "--yes"]);
-    let start = Instant::now();
-    while destination.client().names("secret", "team-a/dev/").len() < 50 {
-        assert!(start.elapsed() < Duration::from_secs(30), "the cycle does not begin");
-        sleep(Duration::from_millis(5));
-    }
+    wait_for_copies(&destination, 50);
     destination.kill();
     let run = cycle.wait().expect(3);
     assert!(run.text().contains("network"), "the cause: {}", run.text());
@@ -218,6 +215,76 @@ fn a_destination_that_dies_is_completed_by_retry() {
     let _ = vsync.run(&["retry", "--yes"]).expect(0);
     assert_same(&destination.client().read_all("secret"), &origin.client().read_all("secret"));
     let _ = vsync.run(&["plan"]).expect(0);
+}
+
+#[test]
+fn an_interrupt_keeps_what_was_done() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    seed(&origin.client());
+    let vsync = Vsync::new(&config(&origin, &destination, "", "num_workers = 2"));
+
+    let cycle = vsync.spawn(&["sync", "--yes"]);
+    wait_for_copies(&destination, 50);
+    cycle.signal("INT");
+    let run = cycle.wait().expect(130);
+    assert!(run.text().contains("Stopping"), "{}", run.text());
+    let copied = destination.client().metadata_all("secret");
+    assert!(copied.len() < 1_900, "it stopped before the end");
+
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_same(&destination.client().read_all("secret"), &origin.client().read_all("secret"));
+    let twice = destination.client().metadata_all("secret");
+    let twice: Vec<_> = twice.iter().filter(|(_, metadata)| metadata["current_version"] != 1).collect();
+    assert!(twice.is_empty(), "written twice: {twice:?}");
+}
+
+#[test]
+fn values_stay_out_of_everything_that_is_kept_or_shown() {
+    const CANARY: &str = "canary-4f1d0c";
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let root = origin.client();
+    root.write_all("secret", (0..20).map(|n| (format!("a/{n}"), json!({ "password": format!("{CANARY}-{n}") }))));
+    let rules = "path \"secret/data/*\" { capabilities = [\"create\", \"update\"] }\n\
+                 path \"secret/data/a/7\" { capabilities = [\"deny\"] }";
+    let token = destination.client().policy_token("most", rules);
+    let config = config(&origin, &destination, "", "");
+    let (first, last) = config.rsplit_once("token = \"root\"").expect("the destination's token");
+    let vsync = Vsync::new(&format!("{first}token = \"{token}\"{last}"));
+
+    let mut shown = String::new();
+    for (arguments, code) in [
+        (&["--log-level", "trace", "sync", "--yes"][..], 3),
+        (&["--log-level", "trace", "--output", "json", "retry", "--yes"], 3),
+        (&["history", "--output", "json"], 0),
+        (&["status"], 0),
+        (&["config", "show"], 0),
+    ] {
+        shown += &vsync.run(arguments).expect(code).text();
+    }
+    assert!(shown.contains("permission"), "one of them fails: {shown}");
+    assert!(!shown.contains(CANARY), "a value was shown: {shown}");
+    assert!(!shown.contains(&token), "a token was shown: {shown}");
+    let mut files = 0;
+    for file in files_below(vsync.folder()).into_iter().filter(|file| !file.ends_with("vsync.toml")) {
+        let bytes = std::fs::read(&file).expect("a file");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(CANARY) && !text.contains(&token), "{}", file.display());
+        files += 1;
+    }
+    assert!(files >= 2, "there are a log and a store");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+fn wait_for_copies(destination: &BaoServer, count: usize) {
+    let start = Instant::now();
+    while destination.client().names("secret", "team-a/dev/").len() < count {
+        assert!(start.elapsed() < Duration::from_secs(30), "the cycle does not begin");
+        sleep(Duration::from_millis(5));
+    }
 }
 
 /// Not `assert_eq`: two thousand secrets in a message help nobody.
