@@ -12,6 +12,8 @@ use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 use vt100::{Color, Screen};
 
+const VSYNC: &str = env!("CARGO_BIN_EXE_vsync");
+
 /// For so long what a test waits for may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -60,15 +62,26 @@ pub(crate) struct Ended {
 impl Console {
     /// `vsync ARGUMENTS` at a terminal of this size, with true colour and UTF-8 unless `environment` says otherwise; an
     /// empty value takes a variable away.
-    pub(crate) fn start(arguments: &[&str], (columns, rows): (u16, u16), environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(arguments: &[&str], size: (u16, u16), environment: &[(&str, &str)]) -> Self {
+        let mut command = CommandBuilder::new(VSYNC);
+        command.args(arguments);
+        Self::spawn(command, size, environment)
+    }
+
+    /// A shell with job control that runs a script, in which `"$0"` is `vsync`.
+    pub(crate) fn start_in_shell(script: &str, size: (u16, u16)) -> Self {
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.args(["-m", "-c", script, VSYNC]);
+        Self::spawn(command, size, &[])
+    }
+
+    fn spawn(mut command: CommandBuilder, (columns, rows): (u16, u16), environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let place = |name: &str| {
             let path = folder.path().join(name);
             std::fs::create_dir(&path).expect("a folder");
             path
         };
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_vsync"));
-        command.args(arguments);
         command.cwd(folder.path());
         command.env_clear();
         for (variable, folder) in [
