@@ -11,6 +11,7 @@
 //!        └────────────── retry: survey, plan, keep only what failed ◀────────────┘
 //! ```
 
+mod binding;
 mod cycle;
 mod event;
 mod guard;
@@ -22,7 +23,7 @@ pub(crate) mod testing;
 mod transform;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -37,6 +38,8 @@ pub use plan::{DestinationName, DestinationPlan, Objection, Operation, Operation
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
 pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};
 
+use self::binding::{Binding, Place};
+use self::plan::Remembered;
 use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::state::{CycleLog, State, StateError, StateSide, StateStore, bucket_count};
 use crate::sync_info::SyncInfo;
@@ -227,47 +230,60 @@ impl Engine {
     /// Compares the inventory with what is recorded at each destination (all, if `only` is empty), and checks the
     /// guards. Writes nothing.
     pub async fn plan(&self, inventory: Arc<Inventory>, only: &[DestinationName]) -> Plan {
+        let origin = Place::of(&self.origin().vault).await;
         let chosen = self.destinations().iter().filter(|one| only.is_empty() || only.contains(&one.name));
-        let parts = join_all(chosen.map(|destination| self.plan_destination(&inventory, destination))).await;
+        let parts = chosen.map(|destination| async {
+            match self.plan_destination(&inventory, &origin, destination).await {
+                Ok(part) => part,
+                Err(error) => DestinationPlan::unavailable(destination.name.clone(), error.to_string()),
+            }
+        });
+        let parts = join_all(parts).await;
         Plan { created: Timestamp::now(), inventory, destinations: parts }
     }
 
-    async fn plan_destination(&self, inventory: &Arc<Inventory>, destination: &Destination) -> DestinationPlan {
-        let loops_back = self.loops_back(destination).await;
-        let stored = match self.destination_state(destination).load_sync_info(Some(&inventory.secrets)).await {
-            Ok(stored) => stored,
-            Err(error) => return DestinationPlan::unavailable(destination.name.clone(), error.to_string()),
-        };
-        let (recorded, index) = stored.map_or((None, None), |stored| (Some(stored.info), Some(stored.index)));
-        let at_origin = inventory.secrets.buckets().len();
-        let buckets = bucket_count(destination.num_buckets.or(Some(at_origin)), index.as_ref());
-        let recorded = recorded.map_or_else(|| SyncInfo::new(buckets), |recorded| recorded.with_buckets(buckets));
-        let (origin, inventory, name) = (self.origin().clone(), Arc::clone(inventory), destination.name.clone());
-        let destination = destination.clone();
+    async fn plan_destination(
+        &self,
+        inventory: &Arc<Inventory>,
+        origin: &Place,
+        destination: &Destination,
+    ) -> Result<DestinationPlan, StateError> {
+        let state = self.destination_state(destination);
+        let place = Place::of(&destination.vault).await;
+        let loops_back = origin.is(&place);
+        let binding = Binding::new(origin.clone(), place, &destination.transforms);
+        let former = load_binding(&state).await?;
+        let remembered = self.remembered(&state, inventory, destination, former.as_ref()).await?;
+        let (at_origin, inventory) = (self.origin().clone(), Arc::clone(inventory));
+        let planned_for = destination.clone();
         // comparing a million secrets takes a second of pure computing
         let built = tokio::task::spawn_blocking(move || {
-            plan::build(&origin, &inventory, &destination, recorded, index, loops_back)
+            plan::build(&at_origin, &inventory, &planned_for, remembered, loops_back)
         });
-        built.await.unwrap_or_else(|error| DestinationPlan::unavailable(name, format!("internal error: {error}")))
+        let mut part = match built.await {
+            Ok(part) => part,
+            Err(error) => return Ok(DestinationPlan::unavailable(destination.name.clone(), error.to_string())),
+        };
+        part.objections.extend(former.iter().flat_map(|former| former.objections(&binding)));
+        part.objections.extend(unfit_mounts(&part, &destination.vault).await);
+        part.binding = Some(binding);
+        Ok(part)
     }
 
-    /// Whether a destination is the origin itself. Two addresses can lead to one cluster, so where both sides use the
-    /// same mounts the clusters are asked who they are.
-    async fn loops_back(&self, destination: &Destination) -> bool {
-        let origin = self.origin();
-        if !destination.mounts.iter().any(|mount| origin.mounts.contains(mount))
-            || origin.vault.namespace() != destination.vault.namespace()
-        {
-            return false;
-        }
-        if origin.vault.address() == destination.vault.address() {
-            return true;
-        }
-        let (one, other) = tokio::join!(origin.vault.health(), destination.vault.health());
-        match (one, other) {
-            (Ok(one), Ok(other)) => one.cluster_id.is_some() && one.cluster_id == other.cluster_id,
-            _ => false,
-        }
+    async fn remembered(
+        &self,
+        state: &State,
+        inventory: &Inventory,
+        destination: &Destination,
+        former: Option<&Binding>,
+    ) -> Result<Remembered, StateError> {
+        let stored = state.load_sync_info(Some(&inventory.secrets)).await?;
+        let (info, index) = stored.map_or((None, None), |stored| (Some(stored.info), Some(stored.index)));
+        let at_origin = inventory.secrets.buckets().len();
+        let buckets = bucket_count(destination.num_buckets.or(Some(at_origin)), index.as_ref());
+        let info = info.map_or_else(|| SyncInfo::new(buckets), |info| info.with_buckets(buckets));
+        let former_transforms = former.and_then(|former| former.former_transforms(&destination.transforms));
+        Ok(Remembered { info, index, former_transforms })
     }
 
     /// The tasks of `plan` for which `keep` says so, with the guards checked anew.
@@ -277,6 +293,8 @@ impl Engine {
         for part in &mut selected.destinations {
             let name = part.destination.clone();
             part.tasks.retain(|task| keep(&name, task));
+            // their successors may not be among the chosen
+            part.superseded.clear();
             part.objections.retain(|objection| !objection.is_about_deletes());
             let max_delete = self.destination(&name).map(|destination| destination.max_delete).unwrap_or_default();
             part.objections.extend(guard::deletes(part, &plan.inventory, max_delete));
@@ -413,4 +431,27 @@ impl Engine {
         let bytes = serde_json::to_vec(report).unwrap_or_default();
         self.cycle_log().save(&report.cycle.to_string(), &bytes).await
     }
+}
+
+async fn load_binding(state: &State) -> Result<Option<Binding>, StateError> {
+    let Some(bytes) = state.load_note().await? else { return Ok(None) };
+    Binding::decode(&bytes).map(Some).map_err(|error| StateError {
+        operation: "read",
+        key: "vsync/destination".to_owned(),
+        location: state.location(),
+        message: error.to_string(),
+    })
+}
+
+/// Objections against mounts that are to be written and say that they are something else than KV version 2. One that does
+/// not say what it is may be fit all the same; the first write tells.
+async fn unfit_mounts(part: &DestinationPlan, vault: &VaultClient) -> Vec<Objection> {
+    let written = part.tasks.iter().filter(|task| task.operation != Operation::Delete);
+    let mounts: BTreeSet<&str> = written.map(|task| task.destination.mount()).collect();
+    let asked = mounts.into_iter().filter_map(|mount| Mount::parse(mount).ok()).map(|mount| async move {
+        let info = vault.mount_info(&mount).await.ok()?;
+        let fit = info.engine == "kv" && info.kv_version == Some(2);
+        (!fit).then(|| Objection::UnfitMount { mount: mount.to_string(), found: info.to_string() })
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }

@@ -7,6 +7,7 @@
 //! <sync path>origin/index        the checksums of the origin's buckets; what v0.3's destinations watch
 //! <sync path>origin/0 …          its buckets
 //! <sync path>destination/…       the same for a destination
+//! <sync path>vsync/destination   what a destination's sync info belongs to, where v0.3 never looks
 //! <sync path>vsync/cycles/…      reports of cycles, where v0.3 never looks
 //! ```
 

@@ -1,10 +1,11 @@
 //! What stops a cycle before its first write.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use super::inventory::Inventory;
-use super::plan::{DestinationPlan, Objection};
+use super::plan::{DestinationPlan, Objection, Operation};
 
 /// How many deletes are too many.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,16 +77,30 @@ impl MaxDelete {
 /// The objection against this plan's deletes, if there is one.
 pub(super) fn deletes(plan: &DestinationPlan, inventory: &Inventory, max_delete: MaxDelete) -> Option<Objection> {
     let deletes = plan.counts().delete;
-    let recorded = plan.recorded_len();
     if deletes == 0 || max_delete.allows_all() {
-        None
-    } else if inventory.secrets.is_empty() {
-        Some(Objection::EmptyOrigin { recorded })
-    } else if deletes > max_delete.limit(recorded) {
-        Some(Objection::MassDelete { deletes, recorded, limit: max_delete.to_string() })
-    } else {
-        None
+        return None;
     }
+    let recorded = plan.taking_part();
+    emptied_mount(plan, inventory).or_else(|| {
+        let limit = max_delete.limit(recorded);
+        (deletes > limit).then(|| Objection::MassDelete { deletes, recorded, limit: max_delete.to_string() })
+    })
+}
+
+/// A mount that lost its last secret since it was recorded.
+fn emptied_mount(plan: &DestinationPlan, inventory: &Inventory) -> Option<Objection> {
+    let mut losses: BTreeMap<&str, u64> = BTreeMap::new();
+    for task in plan.tasks.iter().filter(|task| task.operation == Operation::Delete) {
+        *losses.entry(task.origin.mount()).or_default() += 1;
+    }
+    for (path, _) in inventory.secrets.iter() {
+        if losses.is_empty() {
+            break;
+        }
+        losses.remove(path.mount());
+    }
+    let (mount, recorded) = losses.into_iter().next()?;
+    Some(Objection::EmptyOrigin { mount: mount.to_owned(), recorded })
 }
 
 #[cfg(test)]

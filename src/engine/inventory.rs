@@ -181,6 +181,10 @@ struct Findings {
 }
 
 impl Findings {
+    fn is_empty(&self) -> bool {
+        self.found.is_empty() && self.excluded.is_empty() && self.deleted == 0 && self.jobs.is_empty()
+    }
+
     fn add_to(self, inventory: &mut Inventory, updates: Option<&mpsc::UnboundedSender<InventoryUpdate>>) {
         if let Some(updates) = updates {
             // a receiver that has gone away has lost interest; the survey goes on
@@ -280,7 +284,7 @@ impl Job {
             };
             let Err(error) = outcome else {
                 walk.worked(rung);
-                return Ok(());
+                return if folder.is_empty() && findings.is_empty() { self.confirm_engine().await } else { Ok(()) };
             };
             reason = error.to_string();
             match error.kind() {
@@ -298,6 +302,15 @@ impl Job {
             }
         }
         Err(reason)
+    }
+
+    /// An engine of KV version 1 answers as an empty one of version 2 does. What lists as empty must be the right engine.
+    async fn confirm_engine(&self) -> Result<(), String> {
+        match self.walk.vault.mount_info(&self.walk.mount).await {
+            Ok(info) if info.engine == "kv" && info.kv_version == Some(2) => Ok(()),
+            Ok(info) => Err(format!("it is {info}, and vsync copies KV version 2")),
+            Err(error) => Err(format!("it lists as empty, and whether it is KV version 2 is not known: {error}")),
+        }
     }
 
     async fn scan(&self, folder: &str, findings: &mut Findings) -> Result<(), VaultError> {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub(super) use build::build;
+pub(super) use build::{Remembered, build};
 
+use super::binding::Binding;
 use super::inventory::Inventory;
 use crate::kv::SecretPath;
 use crate::sync_info::{Index, Insight, SyncInfo};
@@ -232,13 +233,35 @@ pub enum Objection {
         /// The limit as configured.
         limit: String,
     },
-    /// The origin holds nothing, but the destination does.
+    /// A mount of the origin holds nothing, but secrets of it are recorded at the destination.
     #[error(
-        "the origin holds no secret, but {recorded} are recorded here: a wiped or wrong origin looks like this; if it is meant to be empty, set max_delete = 100%"
+        "the origin's {mount} holds no secret, but {recorded} of it are recorded here: a wiped or wrong origin looks like this; if it is meant to be empty, set max_delete = 100%"
     )]
     EmptyOrigin {
-        /// Secrets recorded at the destination.
+        /// The mount.
+        mount: String,
+        /// Secrets of it that are recorded at the destination.
         recorded: u64,
+    },
+    /// The recorded state was made between other servers.
+    #[error(
+        "what is recorded here was copied {direction} {recorded}, and now that is {present}: another server, of which nothing recorded holds; if it was replaced on purpose, give this destination a new sync_path, and everything is copied anew"
+    )]
+    AnotherServer {
+        /// `from` for the origin, `to` for the destination.
+        direction: String,
+        /// The address it was recorded with.
+        recorded: String,
+        /// The address now.
+        present: String,
+    },
+    /// A mount that secrets are to be written to is no KV version 2 engine.
+    #[error("{mount} is {found} at the destination, not KV version 2: nothing can be written there as planned")]
+    UnfitMount {
+        /// The mount.
+        mount: String,
+        /// What it is.
+        found: String,
     },
     /// Several origin secrets would be written to one path.
     #[error("{destination} would be written from {} ({collisions} such paths in all); make the transforms tell them apart, or exclude all but one", list(.origins))]
@@ -318,8 +341,12 @@ pub struct DestinationPlan {
     pub excluded: Vec<SecretPath>,
     /// Secrets recorded here of which the origin could not say whether they still exist or are newer, in order.
     pub unknown: Vec<SecretPath>,
-    /// Secrets the origin no longer has whose destination path now belongs to another one: only their record goes.
-    pub superseded: Vec<SecretPath>,
+    /// Secrets the origin no longer has whose destination path, the second, now belongs to another one: their record goes
+    /// when that one is written.
+    pub superseded: Vec<(SecretPath, SecretPath)>,
+    /// How many recorded secrets go elsewhere since the transforms were changed: they are added at their new paths, and
+    /// what was written to the former ones stays there.
+    pub moved: u64,
     /// Why none of it may be done.
     pub objections: Vec<Objection>,
     /// The destination's sync info could not be read, so nothing can be planned. The reason.
@@ -328,6 +355,8 @@ pub struct DestinationPlan {
     pub(super) recorded: SyncInfo,
     /// The index it was stored under.
     pub(super) stored: Option<Index>,
+    /// What the sync info belongs to from the next cycle on.
+    pub(super) binding: Option<Binding>,
 }
 
 impl DestinationPlan {
@@ -341,10 +370,12 @@ impl DestinationPlan {
             excluded: Vec::new(),
             unknown: Vec::new(),
             superseded: Vec::new(),
+            moved: 0,
             objections: Vec::new(),
             unavailable: Some(reason),
             recorded: SyncInfo::new(1),
             stored: None,
+            binding: None,
         }
     }
 
@@ -358,6 +389,12 @@ impl DestinationPlan {
     #[must_use]
     pub fn counts(&self) -> OperationCounts {
         self.tasks.iter().map(|task| task.operation).collect()
+    }
+
+    /// The number of recorded secrets that take part: those a cycle could delete.
+    pub(super) fn taking_part(&self) -> u64 {
+        let counts = self.counts();
+        self.in_sync + counts.update + counts.delete + self.deletes_ignored
     }
 
     /// The number of secrets recorded at the destination before the cycle.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use regex::{Captures, Regex};
+use serde::{Deserialize, Serialize};
 
 use crate::kv::SecretPath;
 
@@ -10,7 +11,7 @@ use crate::kv::SecretPath;
 pub const IDENTITY: &str = "identity";
 
 /// A transform as configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// What it is called on screen and in reports.
     pub name: String,
@@ -48,6 +49,7 @@ pub struct Transforms {
 
 #[derive(Debug, Clone)]
 struct Compiled {
+    source: Rule,
     name: Arc<str>,
     from: Regex,
     to: Vec<Piece>,
@@ -69,6 +71,23 @@ impl Transforms {
     pub fn new(rules: &[Rule]) -> Result<Self, TransformError> {
         let rules = rules.iter().map(compile).collect::<Result<_, _>>()?;
         Ok(Self { rules })
+    }
+
+    /// Transforms that send every path to where nothing is.
+    pub(super) fn nowhere() -> Self {
+        let from = Regex::new("").map(|from| Compiled {
+            source: Rule { name: String::new(), from: String::new(), to: String::new() },
+            name: "".into(),
+            from,
+            to: Vec::new(),
+            needed: Vec::new(),
+        });
+        Self { rules: from.into_iter().collect() }
+    }
+
+    /// The rules as they were given.
+    pub(super) fn rules(&self) -> Vec<Rule> {
+        self.rules.iter().map(|rule| rule.source.clone()).collect()
     }
 
     /// Whether every path stays as it is.
@@ -144,7 +163,7 @@ fn compile(rule: &Rule) -> Result<Compiled, TransformError> {
     if collapse_slashes(&rule.to).is_empty() {
         return Err(refused("`to` is empty".to_owned()));
     }
-    Ok(Compiled { name: rule.name.as_str().into(), from, to, needed })
+    Ok(Compiled { source: rule.clone(), name: rule.name.as_str().into(), from, to, needed })
 }
 
 /// Reads `text${group}text`.

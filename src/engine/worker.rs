@@ -266,25 +266,28 @@ impl Worker {
     async fn make_sure_it_is_gone(&self, task: &Task) -> Result<(), Failed> {
         let answer = self.origin.metadata(&task.origin).await;
         match answer {
-            Ok(metadata) if metadata.key_info().live => {
-                self.origin_reach.answered();
-                let message = "the origin has it again, or its listing did not show it: not deleted".to_owned();
-                Err(Failed { cause: Cause::Moved, message })
-            }
-            Ok(_) => {
-                self.origin_reach.answered();
-                Ok(())
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.origin_reach.answered();
-                Ok(())
-            }
-            Err(error) => {
-                let Failed { cause, message } = self.origin_reach.failed(&error);
-                let message = format!("not deleted, because the origin did not confirm that it is gone: {message}");
-                Err(Failed { cause, message })
-            }
+            Ok(metadata) if metadata.key_info().live => Err(self.still_there()),
+            // Whether a deletion time has passed is for the origin's clock to say. What is deleted gives no data away.
+            Ok(metadata) if metadata.has_data() => match self.origin.read(&task.origin).await {
+                Ok(_) => Err(self.still_there()),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => Ok(()),
+                Err(error) => Err(self.unconfirmed(&error)),
+            },
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.unconfirmed(&error)),
         }
+    }
+
+    fn still_there(&self) -> Failed {
+        self.origin_reach.answered();
+        let message = "the origin has it again, or its listing did not show it: not deleted".to_owned();
+        Failed { cause: Cause::Moved, message }
+    }
+
+    fn unconfirmed(&self, error: &VaultError) -> Failed {
+        let Failed { cause, message } = self.origin_reach.failed(error);
+        Failed { cause, message: format!("not deleted, because the origin did not confirm that it is gone: {message}") }
     }
 
     /// A dry run's question: would both tokens be allowed to?

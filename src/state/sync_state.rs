@@ -71,6 +71,7 @@ pub struct Stored {
 pub struct State {
     store: Arc<dyn StateStore>,
     prefix: String,
+    note: String,
     mounts: Vec<Mount>,
 }
 
@@ -79,13 +80,31 @@ impl State {
     /// path ends.
     #[must_use]
     pub fn new(store: Arc<dyn StateStore>, sync_path: &str, side: StateSide, mounts: Vec<Mount>) -> Self {
-        Self { store, prefix: normalized(sync_path) + side.folder(), mounts }
+        let base = normalized(sync_path);
+        let note = format!("{base}vsync/{}", side.folder().trim_end_matches('/'));
+        Self { store, prefix: base + side.folder(), note, mounts }
     }
 
     /// The store, for messages.
     #[must_use]
     pub fn location(&self) -> String {
         self.store.location()
+    }
+
+    /// What is kept beside the sync info, where v0.3 never looks; `None` if nothing is.
+    ///
+    /// # Errors
+    /// [`StateError`] when the store does not answer.
+    pub async fn load_note(&self) -> Result<Option<Vec<u8>>, StateError> {
+        self.store.get(&self.note).await
+    }
+
+    /// Keeps something beside the sync info.
+    ///
+    /// # Errors
+    /// [`StateError`] when the store refuses.
+    pub async fn save_note(&self, note: Vec<u8>) -> Result<(), StateError> {
+        self.store.put(vec![(self.note.clone(), note)]).await
     }
 
     /// The stored index; `None` if nothing was ever saved.

@@ -79,6 +79,12 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Whether the current version's data still exists, be it soft-deleted.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        self.versions.get(&self.current_version).is_some_and(|version| !version.destroyed)
+    }
+
     /// The part an inventory needs.
     #[must_use]
     pub fn key_info(&self) -> KeyInfo {

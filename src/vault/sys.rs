@@ -1,6 +1,7 @@
 //! The server itself, the token, the mounts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -71,6 +72,17 @@ struct MountAnswer {
 #[derive(Deserialize)]
 struct MountOptions {
     version: Option<String>,
+}
+
+impl fmt::Display for MountInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.engine.as_str(), self.kv_version) {
+            ("kv", Some(version)) => write!(f, "KV version {version}"),
+            // an engine mounted without options
+            ("kv", None) => f.write_str("KV version 1"),
+            (engine, _) => write!(f, "a mount of type {engine}"),
+        }
+    }
 }
 
 impl VaultClient {

@@ -368,3 +368,139 @@ async fn loopback_is_stable_and_a_loop_that_feeds_itself_is_refused() {
     assert!(refused.unwrap_err().to_string().contains("loopback"));
     assert_eq!(server.client().read_all("secret").len(), 2);
 }
+
+#[tokio::test]
+async fn an_engine_of_version_1_is_not_an_empty_one_of_version_2() {
+    let (from, to) = (BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    from.client().enable_kv("more");
+    to.client().enable_kv("more");
+    from.client().write_all("more", (0..4).map(|n| (format!("app{n}"), json!({ "n": n }))));
+    let mut sides = Sides::new(&from, &to);
+    sides.origin.mounts.push(mount("more"));
+    sides.destination.mounts.push(mount("more"));
+    let engine = sides.engine();
+    sync(&engine).await;
+
+    from.client().disable_mount("more");
+    let v1 = json!({ "type": "kv", "options": { "version": "1" } });
+    assert_eq!(from.client().request("POST", "sys/mounts/more", Some(v1)).0, 204);
+    let unfit = plan(&engine).await;
+    assert_eq!(unfit.inventory.unknown.len(), 1);
+    assert!(unfit.inventory.unknown[0].reason.contains("KV version 1"), "{:?}", unfit.inventory.unknown);
+    assert_eq!(unfit.counts().delete, 0);
+
+    from.client().disable_mount("more");
+    from.client().enable_kv("more");
+    let emptied = plan(&engine).await;
+    let objections: Vec<_> = emptied.objections().map(|(_, objection)| objection.clone()).collect();
+    assert_eq!(objections, [Objection::EmptyOrigin { mount: "more/".to_owned(), recorded: 4 }]);
+    assert_eq!(to.client().read_all("more").len(), 4);
+}
+
+#[tokio::test]
+async fn a_destination_of_version_1_is_refused() {
+    let (from, to) = (BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    to.client().disable_mount("secret");
+    let v1 = json!({ "type": "kv", "options": { "version": "1" } });
+    assert_eq!(to.client().request("POST", "sys/mounts/secret", Some(v1)).0, 204);
+    let plan = plan(&Sides::new(&from, &to).engine()).await;
+    let refused: Vec<String> = plan.objections().map(|(_, objection)| objection.to_string()).collect();
+    assert!(refused[0].contains("secret/ is KV version 1"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_changed_transform_does_not_touch_what_others_wrote() {
+    let (from, to) = (BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    to.client().enable_kv("other");
+    let mut sides = Sides::new(&from, &to);
+    sync(&sides.engine()).await;
+
+    to.client().write("other", "team1/app1", &json!({ "written by": "somebody else" }));
+    from.client().remove("secret", "team1/app1");
+    let rule = Rule {
+        name: "elsewhere".to_owned(),
+        from: "^secret/data/(?P<rest>team1/.*)$".to_owned(),
+        to: "other/data/${rest}".to_owned(),
+    };
+    sides.destination.mounts.push(mount("other"));
+    sides.destination.transforms = Transforms::new(&[rule]).unwrap();
+    let moved = plan(&sides.engine()).await;
+    assert_eq!(moved.destinations[0].moved, NAMES as u64 / 4);
+    assert_eq!((moved.counts().add, moved.counts().delete), (NAMES as u64 / 4 - 1, 0));
+    let report = sides.engine().start(moved, CycleOptions::default()).unwrap().wait().await;
+    assert_eq!(report.failed(), 0);
+    assert_eq!(to.client().read_all("other").len(), NAMES / 4);
+    assert!(to.client().read("other", "team1/app1").is_some(), "not ours to delete");
+    assert!(plan(&sides.engine()).await.is_empty());
+}
+
+#[tokio::test]
+async fn another_server_does_not_pass_for_the_one_that_was_copied_to() {
+    let (from, to, another) = (BaoServer::start(), BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    let mut sides = Sides::new(&from, &to);
+    sync(&sides.engine()).await;
+    sides.destination.vault = vault(&another, BaoServer::ROOT_TOKEN);
+    let objections: Vec<String> = plan(&sides.engine()).await.objections().map(|(_, one)| one.to_string()).collect();
+    assert!(objections[0].contains(&another.address()), "{objections:?}");
+    sides.destination.sync_path = "vsync/anew/".to_owned();
+    assert_eq!(sync(&sides.engine()).await.failed(), 0);
+    assert_eq!(another.client().read_all("secret"), seeded());
+}
+
+#[tokio::test]
+async fn nothing_is_written_when_it_cannot_be_recorded() {
+    let (from, to) = (BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    let mut sides = Sides::new(&from, &to);
+    let file = "/proc/nowhere/state.redb".into();
+    sides.destination.store = state::open(&StoreSettings::Embedded { file }).unwrap();
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.done().total(), report.pending()), (0, NAMES as u64 + 1));
+    let reason = report.destinations[0].unsaved.clone().unwrap();
+    assert!(reason.contains("nothing was written"), "{reason}");
+    assert_eq!(to.client().read_all("secret").len(), 0);
+}
+
+#[tokio::test]
+async fn a_record_goes_only_when_its_successor_is_written() {
+    let (from, to) = (BaoServer::start(), BaoServer::start());
+    from.client().write("secret", "a/x", &json!({ "from": "a" }));
+    from.client().write("secret", "kept", &json!({}));
+    let mut sides = Sides::new(&from, &to);
+    let rule = Rule {
+        name: "flat".to_owned(),
+        from: "^secret/data/[ab]/(?P<name>.*)$".to_owned(),
+        to: "secret/data/${name}".to_owned(),
+    };
+    sides.destination.transforms = Transforms::new(&[rule]).unwrap();
+    sync(&sides.engine()).await;
+
+    from.client().remove("secret", "a/x");
+    from.client().write("secret", "b/x", &json!({ "from": "b" }));
+    let token = to.client().policy_token("none", r#"path "secret/data/y" { capabilities = ["create"] }"#);
+    let allowed = sides.destination.vault.clone();
+    sides.destination.vault = vault(&to, &token);
+    assert_eq!(sync(&sides.engine()).await.failed(), 1);
+    from.client().remove("secret", "b/x");
+    sides.destination.vault = allowed;
+    assert_eq!(sync(&sides.engine()).await.done().delete, 1, "what a/x left behind is still known");
+    assert!(to.client().read("secret", "x").is_none());
+}
+
+#[tokio::test]
+async fn a_revoked_token_stops_the_cycle_soon() {
+    let (from, to) = (BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    let token = to.client().policy_token("writer", r#"path "secret/data/*" { capabilities = ["create", "update"] }"#);
+    let mut sides = Sides::new(&from, &to);
+    sides.destination.vault = vault(&to, &token);
+    let ready = plan(&sides.engine()).await;
+    to.client().revoke(&token);
+    let report = sides.engine().start(ready, CycleOptions::default()).unwrap().wait().await;
+    assert!(report.failures().all(|(_, failure)| failure.cause == Cause::Token), "{:?}", report.failures().next());
+    assert!(report.failed() > 0 && report.done().total() == 0);
+}

@@ -1,13 +1,16 @@
 //! A destination's part of a cycle: its tasks, its workers, what has become of them, and its sync info.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::engine::Destination;
+use crate::engine::binding::Binding;
 use crate::engine::event::DestinationProgress;
 use crate::engine::plan::DestinationPlan;
-use crate::engine::report::{DestinationReport, Done, Outcome};
+use crate::engine::report::{CycleId, DestinationReport, Done, Outcome};
 use crate::engine::worker::{Queue, Reach, Slot};
-use crate::state::{StateError, SyncInfoWriter};
+use crate::kv::SecretPath;
+use crate::state::{State, StateError, SyncInfoWriter};
 use crate::sync_info::SyncInfo;
 
 #[derive(Debug)]
@@ -21,6 +24,11 @@ pub(super) struct Lane {
     pub(super) alive: Vec<bool>,
     pub(super) report: DestinationReport,
     recorded: SyncInfo,
+    /// What the sync info belongs to; it is kept before the first write.
+    binding: Option<Binding>,
+    state: State,
+    /// Records that go when the path they share is written: that path, and theirs.
+    superseded: HashMap<SecretPath, Vec<SecretPath>>,
     /// Whether something was recorded since the last save began, or that save failed.
     changed: bool,
     /// Away while a save is under way.
@@ -44,9 +52,21 @@ impl Save {
 }
 
 impl Lane {
-    pub(super) fn new(destination: Destination, plan: DestinationPlan, writer: SyncInfoWriter, dry_run: bool) -> Self {
+    pub(super) fn new(destination: Destination, plan: DestinationPlan, state: State, dry_run: bool) -> Self {
         let planned = plan.counts();
-        let mut lane = Self {
+        let mut recorded = plan.recorded;
+        let mut changed = plan.moved > 0;
+        let mut superseded: HashMap<SecretPath, Vec<SecretPath>> = HashMap::new();
+        let to_write: HashSet<&SecretPath> = plan.tasks.iter().map(|task| &task.destination).collect();
+        for (path, target) in plan.superseded {
+            if to_write.contains(&target) {
+                superseded.entry(target).or_default().push(path);
+            } else {
+                recorded.remove(&path);
+                changed = true;
+            }
+        }
+        Self {
             report: DestinationReport {
                 destination: plan.destination,
                 planned,
@@ -62,17 +82,39 @@ impl Lane {
             reach: Arc::new(Reach::new(destination.num_workers)),
             slots: Vec::new(),
             alive: Vec::new(),
-            recorded: plan.recorded,
-            changed: !dry_run && !plan.superseded.is_empty(),
-            writer: Some(writer),
+            recorded,
+            binding: plan.binding,
+            superseded,
+            changed: changed && !dry_run,
+            writer: Some(SyncInfoWriter::new(state.clone(), plan.stored.as_ref())),
+            state,
             destination,
-        };
-        if !dry_run {
-            for path in &plan.superseded {
-                lane.recorded.remove(path);
-            }
         }
-        lane
+    }
+
+    /// Keeps what must be kept before the first secret is written: that moved secrets are not where they now belong, and
+    /// what the sync info belongs to. It also shows that the store takes something at all.
+    pub(super) async fn prepare(&mut self, cycle: CycleId) -> Result<(), StateError> {
+        if self.queue.len() == 0 && !self.changed {
+            return Ok(());
+        }
+        if self.changed
+            && let Some(writer) = &mut self.writer
+        {
+            writer.save(&mut self.recorded).await?;
+            self.changed = false;
+        }
+        match &self.binding {
+            Some(binding) => self.state.save_note(binding.encode(cycle)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing can be recorded, so nothing may be written: all tasks stay pending.
+    pub(super) fn block(&mut self, reason: &StateError) {
+        self.queue = Arc::new(Queue::new(Vec::new()));
+        self.changed = false;
+        self.report.unsaved = Some(format!("nothing was written, because the state cannot be saved: {reason}"));
     }
 
     /// Takes in what became of a task.
@@ -81,6 +123,9 @@ impl Lane {
         match outcome.result {
             Ok(Done::Written(insight)) => {
                 self.recorded.insert(outcome.task.origin.clone(), insight);
+                for path in self.superseded.remove(&outcome.task.destination).into_iter().flatten() {
+                    self.recorded.remove(&path);
+                }
                 self.changed = true;
             }
             Ok(Done::Deleted) => {

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::lane::{Lane, Save};
 use super::rate::Rate;
@@ -22,6 +23,8 @@ use crate::state::SyncInfoWriter;
 
 /// Between two snapshots.
 const FRAME: Duration = Duration::from_millis(100);
+/// When state is first saved.
+const FIRST_SAVE: Duration = Duration::from_millis(500);
 /// How long writes that are under way may take when the cycle is stopped.
 const GRACE: Duration = Duration::from_secs(30);
 /// Failures that a snapshot shows.
@@ -41,8 +44,8 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
         .into_iter()
         .filter_map(|part| {
             let destination: Destination = engine.destination(&part.destination)?.clone();
-            let writer = SyncInfoWriter::new(engine.destination_state(&destination), part.stored.as_ref());
-            Some(Lane::new(destination, part, writer, options.dry_run))
+            let state = engine.destination_state(&destination);
+            Some(Lane::new(destination, part, state, options.dry_run))
         })
         .collect();
     let most = engine.destinations().iter().map(|destination| destination.num_workers).max().unwrap_or(1);
@@ -97,15 +100,17 @@ impl Run {
         snapshots: watch::Sender<Arc<CycleSnapshot>>,
         mut outcomes: mpsc::UnboundedReceiver<(usize, Outcome)>,
     ) -> Arc<Report> {
+        self.prepare().await;
         let origin_saved = self.save_origin();
         let mut gate = self.control.gate.subscribe();
         let at_start = *gate.borrow_and_update();
         self.obey(at_start);
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut save_times = interval(self.options.save_every);
+        // soon for the first time, so that even a cycle that is killed again and again gets ahead
+        let first_save = tokio::time::Instant::now() + FIRST_SAVE.min(self.options.save_every);
+        let mut save_times = interval_at(first_save, self.options.save_every);
         save_times.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        save_times.reset();
         let deadline = self.options.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         let mut grace_ends = None;
         while !self.workers.is_empty() {
@@ -145,6 +150,23 @@ impl Run {
         self.publish(&snapshots);
         let _ = self.events.send(Event::Ended(Arc::clone(&report)));
         report
+    }
+
+    /// Lanes whose state cannot be saved do not begin.
+    async fn prepare(&mut self) {
+        if self.options.dry_run {
+            return;
+        }
+        let id = self.id;
+        let prepared = join_all(self.lanes.iter_mut().map(|lane| lane.prepare(id))).await;
+        for (lane, result) in self.lanes.iter_mut().zip(prepared) {
+            if let Err(error) = result {
+                lane.block(&error);
+                let reason = lane.report.unsaved.clone().unwrap_or_default();
+                tracing::error!(destination = %lane.destination.name, "{reason}");
+                let _ = self.events.send(Event::Unsaved(lane.destination.name.clone(), reason));
+            }
+        }
     }
 
     /// Sees to it that each lane with tasks left has its workers.

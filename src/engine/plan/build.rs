@@ -7,22 +7,32 @@ use super::{DestinationPlan, Objection, Operation, Task};
 use crate::engine::guard;
 use crate::engine::inventory::Inventory;
 use crate::engine::transform::IDENTITY;
-use crate::engine::{Destination, Origin};
+use crate::engine::{Destination, Origin, Transforms};
 use crate::kv::SecretPath;
 use crate::sync_info::{Index, SyncInfo};
 
 /// How many origins of a collision are named.
 const NAMED: usize = 3;
 
+/// What is remembered of a destination.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct Remembered {
+    pub(in crate::engine) info: SyncInfo,
+    pub(in crate::engine) index: Option<Index>,
+    /// The transforms it was recorded with, if they were others than now.
+    pub(in crate::engine) former_transforms: Option<Transforms>,
+}
+
 /// Plans for one destination. `loops_back`: it is the same Vault as the origin.
 pub(in crate::engine) fn build(
     origin: &Origin,
     inventory: &Inventory,
     destination: &Destination,
-    recorded: SyncInfo,
-    stored: Option<Index>,
+    remembered: Remembered,
     loops_back: bool,
 ) -> DestinationPlan {
+    let Remembered { info: mut recorded, index: stored, former_transforms } = remembered;
+    let moved = former_transforms.map_or(0, |former| forget_moved(&mut recorded, &former, &destination.transforms));
     let mut builder = Builder {
         origin,
         inventory,
@@ -40,15 +50,32 @@ pub(in crate::engine) fn build(
             excluded: Vec::new(),
             unknown: Vec::new(),
             superseded: Vec::new(),
+            moved,
             objections: Vec::new(),
             unavailable: None,
             recorded: SyncInfo::new(1),
             stored,
+            binding: None,
         },
     };
     builder.present(&recorded);
     builder.absent(&recorded);
     builder.finish(recorded)
+}
+
+/// Takes secrets out of the record that the former transforms sent elsewhere than the present ones do. They are not where
+/// they now belong, and nothing may be deleted at paths that were never written.
+fn forget_moved(recorded: &mut SyncInfo, former: &Transforms, present: &Transforms) -> u64 {
+    let moved: Vec<SecretPath> = recorded
+        .iter()
+        .map(|(path, _)| path)
+        .filter(|path| former.apply(path).data_path != present.apply(path).data_path)
+        .cloned()
+        .collect();
+    for path in &moved {
+        recorded.remove(path);
+    }
+    moved.len() as u64
 }
 
 struct Builder<'a> {
@@ -127,7 +154,7 @@ impl Builder<'_> {
                 continue;
             };
             if self.claims.as_ref().is_some_and(|claims| claims.owners.contains_key(&target)) {
-                self.plan.superseded.push(path);
+                self.plan.superseded.push((path, target));
                 continue;
             }
             self.plan.tasks.push(Task {
@@ -290,7 +317,8 @@ mod tests {
         recorded: &SyncInfo,
         loops_back: bool,
     ) -> DestinationPlan {
-        build(&testing::origin(&mount()), inventory, destination, recorded.clone(), None, loops_back)
+        let remembered = Remembered { info: recorded.clone(), index: None, former_transforms: None };
+        build(&testing::origin(&mount()), inventory, destination, remembered, loops_back)
     }
 
     fn tasks(plan: &DestinationPlan) -> Vec<String> {
@@ -357,7 +385,7 @@ mod tests {
         let few = plan(&inventory(&[("a", 1)]), &there, &recorded, false);
         assert!(matches!(few.objections[..], [Objection::MassDelete { deletes: 2, recorded: 3, .. }]));
         let none = plan(&inventory(&[]), &there, &recorded, false);
-        assert!(matches!(none.objections[..], [Objection::EmptyOrigin { recorded: 3 }]));
+        assert!(matches!(none.objections[..], [Objection::EmptyOrigin { recorded: 3, .. }]));
     }
 
     #[test]
@@ -406,6 +434,21 @@ mod tests {
 
         let onto_itself = plan(&inventory(&[("a", 1)]), &destination(|_| {}), &info(&[]), true);
         assert!(onto_itself.objections[0].to_string().contains("onto itself"), "{}", onto_itself.objections[0]);
+    }
+
+    #[test]
+    fn a_changed_transform_adds_anew_and_deletes_nothing_it_did_not_write() {
+        let there =
+            destination(|there| there.transforms = rule("^secret/data/(?P<rest>a.*)$", "secret/data/new/${rest}"));
+        let remembered = Remembered {
+            info: info(&[("a1", 1), ("a-gone", 1), ("b", 1), ("b-gone", 1)]),
+            index: None,
+            former_transforms: Some(Transforms::default()),
+        };
+        let origin = inventory(&[("a1", 1), ("b", 1)]);
+        let plan = build(&testing::origin(&mount()), &origin, &there, remembered, false);
+        assert_eq!(tasks(&plan), ["+ a1", "- b-gone"]);
+        assert_eq!((plan.moved, plan.in_sync), (2, 1));
     }
 
     #[test]
