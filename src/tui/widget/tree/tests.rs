@@ -112,25 +112,3 @@ fn open_folders_and_the_selection_outlive_a_new_tree() {
     let now = smaller.adopt(&old, Some(selected)).expect("its folder is there");
     assert_eq!(smaller.path(now), "secret/b/");
 }
-
-#[test]
-#[ignore = "takes a while without optimization; shows how long big trees take"]
-fn three_hundred_thousand_secrets() {
-    use std::time::Instant;
-    let mut tree = Tree::new(5);
-    let time = Instant::now();
-    for at in 0..300_000 {
-        tree.extend(&found(&[&format!("team-{}/env-{}/app-{at}", at % 97, at % 7)]), &mounts());
-    }
-    eprintln!("filled in {:?}", time.elapsed());
-    let time = Instant::now();
-    tree.roll_up();
-    eprintln!("rolled up in {:?}", time.elapsed());
-    let time = Instant::now();
-    assert_eq!(tree.secrets(), 300_000);
-    let rows = tree.visible(&Needle::new("APP-29999".to_lowercase().as_str())).len();
-    eprintln!("{rows} rows found in {:?}", time.elapsed());
-    let time = Instant::now();
-    assert_eq!(tree.next_problem(None, true), None);
-    eprintln!("no problem found in {:?}", time.elapsed());
-}
