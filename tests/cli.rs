@@ -65,6 +65,15 @@ const INVALID: &[(&str, &[&str])] = &[
     ("bad_choice.toml", &["bad_choice.toml:4:11", "did you mean \"scan\"?"]),
     ("bad_max_delete.toml", &["bad_max_delete.toml:7:25", "\"150%\""]),
     ("bad_address.toml", &["bad_address.toml:3:21", "it must start with http:// or https://"]),
+    (
+        "password_in_an_address.toml",
+        &[
+            "\"http://***@127.0.0.1:1\" is no server's address: a user or password has no place in it",
+            "\"***@127.0.0.1:2\" is no server's address",
+            "\"http://***@127.0.0.1:3\" is no server's address",
+        ],
+    ),
+    ("password_beside_a_misspelt_key.toml", &["unknown key \"tls_skip_verfy\"", "********@127.0.0.1:1"]),
     ("bad_glob.toml", &["bad_glob.toml:4:12", "\"secret/{a\" is not a valid glob"]),
     ("bad_transform.toml", &["bad_transform.toml:9:8", "transform \"broken\""]),
     (

@@ -106,6 +106,14 @@ impl From<Problem> for ConfigError {
     }
 }
 
+impl ConfigError {
+    /// Whether flags alone are to blame: the command was used wrongly, the configuration is fine.
+    #[must_use]
+    pub fn is_wrong_usage(&self) -> bool {
+        self.problems.iter().all(|problem| matches!(problem.place, Some(Place::Flag(_))))
+    }
+}
+
 /// The span, but not beyond the end of its first line: a whole section would bury the message.
 fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = span.start.min(text.len());
@@ -113,12 +121,17 @@ fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
     start..span.end.clamp(start, end)
 }
 
-/// The text with stars for whatever may be a secret: the masked bytes, and what follows a key that sounds like one.
+/// The text with stars for whatever may be a secret: the masked bytes, what follows a key that sounds like one, and the
+/// user and password of an address.
 /// Byte offsets stay as they are.
 fn hide_secrets(text: &str, masked: &[Range<usize>]) -> String {
     #[expect(clippy::unwrap_used, reason = "a constant expression, compiled by every test that renders a problem")]
     static SECRET_KEY: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r#"(?i)([\w-]*(?:tok|secret|passw)[\w-]*)["']?\s*[:=]\s*([^\n]*)"#).unwrap());
+    #[expect(clippy::unwrap_used, reason = "a constant expression, compiled by every test that renders a problem")]
+    static USER_INFO: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"(?i)(?:://|\baddress["']?\s*[:=]\s*["']?)((?:\\.|[^\n"\\])*)@"#).unwrap()
+    });
     let mut bytes = text.as_bytes().to_vec();
     let mut hide = |range: Range<usize>| {
         for byte in bytes.get_mut(range).unwrap_or_default() {
@@ -133,6 +146,11 @@ fn hide_secrets(text: &str, masked: &[Range<usize>]) -> String {
         let names_a_place = [&b"file"[..], b"env"].iter().any(|end| key.as_bytes().to_ascii_lowercase().ends_with(end));
         if !names_a_place {
             hide(value.range());
+        }
+    }
+    for captures in USER_INFO.captures_iter(text.as_bytes()) {
+        if let Some(user_info) = captures.get(1) {
+            hide(user_info.range());
         }
     }
     String::from_utf8(bytes).unwrap_or_default()
@@ -162,6 +180,22 @@ mod tests {
         assert!(shown.contains("token = **********") && !shown.contains("canary"), "{shown}");
         let shown = Problem::new("wrong").at(&place("adress")).mask(&place("1")).render(false);
         assert!(shown.contains("adress = *"), "{shown}");
+    }
+
+    #[test]
+    fn the_user_and_password_of_an_address_are_hidden() {
+        for text in [
+            r#"vault = { address = "http://u:canary@x:8200", tkn = 1 }"#,
+            r#"{"address": "https://canary:p@w@x", "x": 1}"#,
+            r#"{"address": "http://u:\"canary@x"}"#,
+            "address: u:canary@x",
+            "address = 'u:canary@x'",
+        ] {
+            let hidden = hide_secrets(text, &[]);
+            assert!(!hidden.contains("canary") && hidden.contains("@x") && hidden.len() == text.len(), "{hidden}");
+        }
+        let plain = "address = \"http://x:8200\"\nname = \"me@home\"";
+        assert_eq!(hide_secrets(plain, &[]), plain);
     }
 
     #[test]

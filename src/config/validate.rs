@@ -1,5 +1,7 @@
 //! What can only be said of the configuration as a whole.
 
+use std::borrow::Cow;
+
 use super::document::{Node, Place, Step};
 use super::error::Problem;
 use super::model::{Config, Consul, Vault};
@@ -64,8 +66,9 @@ impl Found<'_> {
     }
 
     fn names(&mut self, config: &Config) {
-        if config.name.is_empty() || config.name.contains(['/', '\\']) || config.name.chars().any(char::is_control) {
-            let problem = Problem::new("name must not be empty or have slashes or control characters in it");
+        if config.name.is_empty() || config.name.contains(['/', '\\']) || !is_visible(&config.name) {
+            let problem =
+                Problem::new("name must not be empty or have slashes, control or invisible characters in it");
             self.add(problem.help("it names the file of the embedded store"), &[Step::Key("name")]);
         }
         if config.destinations.is_empty() {
@@ -75,9 +78,9 @@ impl Found<'_> {
         for (index, destination) in config.destinations.iter().enumerate() {
             let at = [Step::Key("destinations"), Step::Index(index), Step::Key("name")];
             let name = &destination.name;
-            if name.is_empty() || name.contains('/') || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            if name.is_empty() || name.contains('/') || name.contains(char::is_whitespace) || !is_visible(name) {
                 let problem = Problem::new(
-                    "a destination's name must not be empty or have spaces, slashes or control characters in it",
+                    "a destination's name must not be empty or have spaces, slashes, control or invisible characters in it",
                 );
                 self.add(problem, &at);
             } else if config.destinations[..index].iter().any(|other| other.name == *name) {
@@ -89,9 +92,7 @@ impl Found<'_> {
     fn vault(&mut self, vault: &Vault, side: &[Step<'_>]) {
         let section = [side, &[Step::Key("vault")]].concat();
         let at = |key| [&section[..], &[Step::Key(key)]].concat();
-        if let Some(reason) = wrong_address(&vault.address) {
-            self.add(Problem::new(format!("\"{}\" is no server's address: {reason}", vault.address)), &at("address"));
-        }
+        self.address(&vault.address, &at("address"));
         self.key_pair(vault.client_cert.is_some(), vault.client_key.is_some(), &section);
         if let Some(approle) = &vault.approle {
             let sources =
@@ -110,11 +111,18 @@ impl Found<'_> {
         if self.root.at(&section).is_none_or(|node| matches!(node.place, Place::Inherited(_))) {
             return;
         }
-        if let Some(reason) = wrong_address(&consul.address) {
-            let problem = Problem::new(format!("\"{}\" is no server's address: {reason}", consul.address));
-            self.add(problem, &[&section[..], &[Step::Key("address")]].concat());
-        }
+        self.address(&consul.address, &[&section[..], &[Step::Key("address")]].concat());
         self.key_pair(consul.client_cert.is_some(), consul.client_key.is_some(), &section);
+    }
+
+    fn address(&mut self, address: &str, at: &[Step<'_>]) {
+        let Some(reason) = wrong_address(address) else { return };
+        let problem = Problem::new(format!("\"{}\" is no server's address: {reason}", without_user_info(address)));
+        let problem = match self.root.at(at) {
+            Some(node) if address.contains('@') => problem.mask(&node.place),
+            _ => problem,
+        };
+        self.add(problem, at);
     }
 
     fn key_pair(&mut self, cert: bool, key: bool, section: &[Step<'_>]) {
@@ -200,6 +208,18 @@ impl Found<'_> {
     }
 }
 
+/// Whether a terminal shows all of a name as it is, in its order.
+fn is_visible(name: &str) -> bool {
+    matches!(crate::text::sanitize(name), Cow::Borrowed(_))
+}
+
+/// An address as it may be shown: the user and password people put into one are secret, however malformed it is.
+fn without_user_info(address: &str) -> Cow<'_, str> {
+    let Some((before, host)) = address.rsplit_once('@') else { return Cow::Borrowed(address) };
+    let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
+    Cow::Owned(format!("{scheme}***@{host}"))
+}
+
 /// Why a text is no address.
 fn wrong_address(text: &str) -> Option<String> {
     match reqwest::Url::parse(text) {
@@ -215,5 +235,28 @@ fn wrong_address(text: &str) -> Option<String> {
         }
         Ok(_) => None,
         Err(error) => Some(format!("{error} (https://vault.example:8200 is one)")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_user_and_password() {
+        for (address, shown) in [
+            ("http://u:canary@x:1", "http://***@x:1"),
+            ("http://u:p/canary@x", "http://***@x"),
+            ("u:can@ary@x", "***@x"),
+            ("ftp://x", "ftp://x"),
+        ] {
+            assert_eq!(without_user_info(address), shown);
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_terminal_would_not_show_as_it_is_is_none() {
+        assert!(is_visible("us-éast"));
+        assert!(!is_visible("us\u{202e}east") && !is_visible("us\u{7}") && !is_visible("us\u{200b}east"));
     }
 }
