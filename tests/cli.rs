@@ -196,12 +196,20 @@ fn wrong_usage_is_64() {
         &["transform"],
         &["transform", "elsewhere/x"],
         &["plan", "--output", "xml"],
+        &["plan", "--set", "x"],
+        &["plan", "--set", "origin.num_worker=1"],
+        &["plan", "--set", "origin.num_workers=many"],
+        &["config", "check", "--set", "destinations.nowhere.num_workers=1"],
+        &["config", "check", "--set", "origin.vault.address=nowhere"],
     ] {
         let run = vsync.run(arguments).expect(64);
         assert!(!run.stderr.is_empty() && run.stdout.is_empty(), "{arguments:?}: {}", run.text());
     }
     let run = vsync.run(&["plan", "--destination", "nowhere"]).expect(64);
     assert!(run.stderr.contains("us-east, mirror"), "{}", run.stderr);
+    // what is wrong with the file as well is not the flag's fault alone
+    vsync.configure(&CONFIG.replacen("mounts", "mount", 1));
+    let _ = vsync.run(&["plan", "--set", "x"]).expect(1);
 }
 
 #[test]

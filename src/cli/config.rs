@@ -27,11 +27,12 @@ pub(super) fn run(action: Action, common: &Common, out: &mut Output) -> Result<E
 
 fn check(common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     let loaded = match common.load() {
-        Err(CliError::Config(error)) => {
-            report(&error, common, out)?;
-            return Ok(Exit::Failed);
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let CliError::Config(problems) = &error else { return Err(error) };
+            report(problems, common, out)?;
+            return Ok(error.exit());
         }
-        other => other?,
     };
     let destinations = loaded.config.destinations.len();
     if out.is_json() {

@@ -59,6 +59,7 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
+            Self::Config(error) if error.is_wrong_usage() => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::Engine(EngineError::Objection { .. }) => Exit::Guarded,
             Self::Config(_)

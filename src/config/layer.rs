@@ -67,7 +67,8 @@ fn keys_without_single() -> &'static [Key] {
 pub(super) fn flags(root: &mut Node, settings: &[String], check: &mut Check) {
     for setting in settings {
         let Some((path, text)) = setting.split_once('=') else {
-            check.problems.push(Problem::new(format!("--set takes KEY=VALUE, and \"{setting}\" has no \"=\"")));
+            let problem = Problem::new("there is no \"=\" in it").at(&Place::Flag(setting.clone()));
+            check.problems.push(problem.help("--set takes KEY=VALUE"));
             continue;
         };
         flag(root, path.trim(), text, check);
