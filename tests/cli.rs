@@ -98,6 +98,13 @@ const INVALID: &[(&str, &[&str])] = &[
     ("key_in_both_spellings.toml", &["sets origin.num_workers a second time"]),
     ("approle_without_a_secret_id.toml", &["approle_without_a_secret_id.toml:3:", "exactly one of secret_id"]),
     ("client_key_alone.toml", &["client_key_alone.toml:3:", "client_key needs the certificate"]),
+    (
+        "list_of_a_section.yaml",
+        &["list_of_a_section.yaml:1:1", "the file must be one section (keys with values), but this is a list"],
+    ),
+    ("list.json", &["list.json:1:1", "the file must be one section (keys with values), but this is a list"]),
+    ("scalar.yaml", &["scalar.yaml:1:1", "the file must be one section (keys with values), but this is a text"]),
+    ("section_as_text.toml", &["section_as_text.toml:1:10", "origin must be one section (keys with values)"]),
     ("broken.toml", &["broken.toml:1:"]),
     ("broken.yaml", &["broken.yaml:"]),
     ("broken.json", &["broken.json:2:"]),

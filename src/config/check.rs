@@ -22,15 +22,16 @@ impl Check {
             Data::Table(entries) => entries,
             Data::Null => Vec::new(),
             // one HCL block is a section, but so is a list of one
-            Data::List(mut items) if items.len() == 1 && matches!(items[0].data, Data::Table(_)) => {
+            Data::List(mut items)
+                if !path.is_empty() && items.len() == 1 && matches!(items[0].data, Data::Table(_)) =>
+            {
                 return self.section(keys, items.swap_remove(0), path);
             }
             _ => {
-                self.problems.push(
-                    Problem::new(format!("{path} must be one section, but this is {}", node.type_name()))
-                        .at(&place)
-                        .mask(&place),
-                );
+                let subject = if path.is_empty() { "the file" } else { path };
+                let message =
+                    format!("{subject} must be one section (keys with values), but this is {}", node.type_name());
+                self.problems.push(Problem::new(message).at(&place).mask(&place));
                 return Node::table(place);
             }
         };
