@@ -129,9 +129,8 @@ fn hide_secrets(text: &str, masked: &[Range<usize>]) -> String {
     static SECRET_KEY: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r#"(?i)([\w-]*(?:tok|secret|passw)[\w-]*)["']?\s*[:=]\s*([^\n]*)"#).unwrap());
     #[expect(clippy::unwrap_used, reason = "a constant expression, compiled by every test that renders a problem")]
-    static USER_INFO: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"(?i)(?:://|\baddress["']?\s*[:=]\s*["']?)((?:\\.|[^\n"\\])*)@"#).unwrap()
-    });
+    static USER_INFO: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"(?i)(?:://|\baddress["']?\s*[:=]\s*["']?)((?:\\.|[^\n"\\])*)@"#).unwrap());
     let mut bytes = text.as_bytes().to_vec();
     let mut hide = |range: Range<usize>| {
         for byte in bytes.get_mut(range).unwrap_or_default() {

@@ -1,6 +1,7 @@
 //! Environment variables and flags, laid over the file.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use super::check::{Check, join};
 use super::document::{Data, Node, Place, Step};
@@ -9,33 +10,37 @@ use super::legacy::{self, SINGLE};
 use super::schema::{self, Key, Kind};
 
 const PREFIX: &str = "VSYNC_";
+const SINGLE_PREFIX: &str = "VSYNC_DESTINATION_";
+/// Variables with a meaning of their own.
+const NO_KEYS: [&str; 3] = ["VSYNC_CONFIG", "VSYNC_TEST_", "VSYNC_PLAYGROUND_"];
 
 /// Lays the environment over the tree. Returns notes on variables that look like keys and are none.
-pub(super) fn environment(root: &mut Node, variables: &BTreeMap<String, String>, check: &mut Check) -> Vec<String> {
-    let mut used = Vec::new();
+pub(super) fn environment(root: &mut Node, variables: &BTreeMap<String, OsString>, check: &mut Check) -> Vec<String> {
+    let mut names: Vec<String> = single_names().collect();
     let mut apply =
         |root: &mut Node, prefix: &str, steps: &[Step<'_>], path: &str, keys: &'static [Key], check: &mut Check| {
             for (above, key) in schema::leaves(keys) {
                 for variable in variable_names(prefix, &above, key) {
-                    let Some(text) = variables.get(&variable) else { continue };
-                    let node = from_text(key, text, Place::Environment(variable.clone()));
-                    used.push(variable);
-                    let names: Vec<&str> = above.iter().chain([&key]).map(|key| key.name).collect();
-                    put(root, steps, path, &names, key, node, check);
+                    if let Some(value) = variables.get(&variable) {
+                        let place = Place::Environment(variable.clone());
+                        let parts: Vec<&str> = above.iter().chain([&key]).map(|key| key.name).collect();
+                        match value.to_str() {
+                            Some(text) => put(root, steps, path, &parts, key, from_text(key, text, place), check),
+                            None => check.problems.push(Problem::new("its value is not UTF-8").at(&place)),
+                        }
+                    }
+                    names.push(variable);
                 }
             }
         };
-    let set_single = schema::leaves(schema::DESTINATION)
-        .iter()
-        .flat_map(|(above, key)| variable_names("VSYNC_DESTINATION_", above, key))
-        .find(|variable| variables.contains_key(variable));
+    let set_single = single_names().find(|variable| variables.contains_key(variable));
     apply(root, PREFIX, &[], "", keys_without_single(), check);
     if let Some(variable) = set_single
         && let Some(index) = single_index(root, &Place::Environment(variable), check)
     {
         apply(
             root,
-            "VSYNC_DESTINATION_",
+            SINGLE_PREFIX,
             &[Step::Key("destinations"), Step::Index(index)],
             SINGLE,
             schema::DESTINATION,
@@ -49,10 +54,31 @@ pub(super) fn environment(root: &mut Node, variables: &BTreeMap<String, String>,
     }
     variables
         .keys()
-        .filter(|name| name.starts_with("VSYNC_ORIGIN_") || name.starts_with("VSYNC_DESTINATION"))
-        .filter(|name| !used.contains(name))
-        .map(|name| format!("environment {name} is no key of the configuration and has no effect"))
+        .filter(|variable| !names.contains(variable))
+        .filter_map(|variable| note(variable, &names))
         .collect()
+}
+
+/// What is to be said of a variable that sets no key, if it looks as if it should.
+fn note(variable: &str, names: &[String]) -> Option<String> {
+    let rest = variable.strip_prefix(PREFIX)?;
+    if NO_KEYS.iter().any(|other| variable.starts_with(other)) {
+        return None;
+    }
+    // the prefix they all have must not make them alike; v0.3's spelling stands before today's, which is to be named
+    let nearest = schema::nearest(names.iter().rev().filter_map(|name| name.strip_prefix(PREFIX)), rest);
+    let is_of_a_side = rest.starts_with("ORIGIN_") || rest.starts_with("DESTINATION");
+    let note = format!("environment {variable} is no key of the configuration and has no effect");
+    match nearest {
+        Some(name) => Some(format!("{note}; did you mean {PREFIX}{name}?")),
+        None => is_of_a_side.then_some(note),
+    }
+}
+
+/// The variables that set a key of the only destination.
+fn single_names() -> impl Iterator<Item = String> {
+    let leaves = schema::leaves(schema::DESTINATION).into_iter();
+    leaves.flat_map(|(above, key)| variable_names(SINGLE_PREFIX, &above, key))
 }
 
 fn keys_without_single() -> &'static [Key] {

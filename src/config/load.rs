@@ -1,6 +1,7 @@
 //! From a file, the environment and flags to one configuration.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,15 +22,15 @@ pub struct Sources {
     /// `KEY=VALUE` flags, over everything.
     pub settings: Vec<String>,
     /// Environment variables, over the file; those that do not start with `VSYNC_` have no effect.
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, OsString>,
 }
 
 impl Sources {
     /// The file and flags given, and this process's environment.
     #[must_use]
     pub fn new(file: Option<PathBuf>, settings: Vec<String>) -> Self {
-        let text = |text: std::ffi::OsString| text.into_string().ok();
-        let environment = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
         Self { file, settings, environment }
     }
 }
@@ -150,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join(name);
         std::fs::write(&file, text).expect("a file");
-        let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.into());
         load(&Sources {
             file: Some(file),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
@@ -242,6 +243,42 @@ mod tests {
         assert!(error.contains("no keys of its own") && !error.contains("canary"), "{error}");
         let notes = loaded(&[("VSYNC_ORIGIN_VAULT_TOKN", "x")], &[]).notes;
         assert!(notes[0].contains("VSYNC_ORIGIN_VAULT_TOKN"), "{notes:?}");
+        assert!(notes[0].ends_with("did you mean VSYNC_ORIGIN_VAULT_TOKEN?"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_variable_that_looks_like_a_key_is_noted() {
+        let notes = |name| loaded(&[(name, "1")], &[]).notes;
+        for (variable, meant) in [
+            ("VSYNC_NUM_BUCKET", "VSYNC_NUM_BUCKETS"),
+            ("VSYNC_LOG_LEVL", "VSYNC_LOG_LEVEL"),
+            ("VSYNC_DESTINATIONS_US_EAST_NUM_WORKER", "VSYNC_DESTINATIONS_US_EAST_NUM_WORKERS"),
+            ("VSYNC_DESTINATION_VAULT_ADRESS", "VSYNC_DESTINATION_VAULT_ADDRESS"),
+        ] {
+            let notes = notes(variable);
+            assert!(notes.len() == 1 && notes[0].contains(variable) && notes[0].contains(meant), "{notes:?}");
+        }
+        for other in ["VSYNC_CONFIG", "VSYNC_TEST_NAME", "VSYNC_PLAYGROUND_NAME", "VSYNC_FOO", "NUM_BUCKETS"] {
+            assert!(notes(other).is_empty(), "{other}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_no_text_is_an_error() {
+        use std::os::unix::ffi::OsStringExt;
+        let load = |name: &str| {
+            let environment = [(name.to_owned(), OsString::from_vec(b"canary\xff".to_vec()))].into();
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("vsync.toml");
+            std::fs::write(&file, SMALL).expect("a file");
+            load(&Sources { file: Some(file), settings: Vec::new(), environment })
+        };
+        for name in ["VSYNC_ORIGIN_VAULT_TOKEN", "VSYNC_DESTINATIONS_US_EAST_SYNCPATH"] {
+            let Err(error) = load(name) else { panic!("{name} was accepted") };
+            assert_eq!(error.to_string(), format!("environment {name}: its value is not UTF-8"));
+        }
+        assert!(load("VSYNC_OTHER").is_ok());
     }
 
     #[test]

@@ -67,8 +67,7 @@ impl Found<'_> {
 
     fn names(&mut self, config: &Config) {
         if config.name.is_empty() || config.name.contains(['/', '\\']) || !is_visible(&config.name) {
-            let problem =
-                Problem::new("name must not be empty or have slashes, control or invisible characters in it");
+            let problem = Problem::new("name must not be empty or have slashes, control or invisible characters in it");
             self.add(problem.help("it names the file of the embedded store"), &[Step::Key("name")]);
         }
         if config.destinations.is_empty() {
