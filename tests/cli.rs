@@ -80,6 +80,18 @@ const INVALID: &[(&str, &[&str])] = &[
         "transform_with_an_unknown_group.toml",
         &["transform_with_an_unknown_group.toml:10:6", "transform \"typo\"", "ap"],
     ),
+    (
+        "mount_segments.toml",
+        &[
+            "mount_segments.toml:2:11",
+            "mount_segments.toml:2:19",
+            "mount_segments.toml:2:27",
+            "a mount must not have empty, \".\" or \"..\" segments in it, as \"../x\" has",
+        ],
+    ),
+    ("empty_glob.toml", &["empty_glob.toml:3:12", "it is empty"]),
+    ("too_many_buckets.toml", &["too_many_buckets.toml:1:15", "from 1 to 65536, but this is 65537"]),
+    ("destination_name_with_bidi.toml", &["destination_name_with_bidi.toml:5:8", "control or invisible characters"]),
     ("overlapping_mounts.toml", &["overlapping_mounts.toml:2:22", "overlap"]),
     ("no_mounts.toml", &["origin.mounts is not set"]),
     ("no_address.toml", &["origin.vault.address is not set"]),

@@ -80,12 +80,12 @@ impl Check {
             }
             (Kind::Text | Kind::Secret, Data::Text(text)) => Data::Text(text),
             (Kind::Bool, Data::Bool(flag)) => Data::Bool(flag),
-            (Kind::Count(least), Data::Number(number)) => match number.as_u64() {
-                Some(count) if (least..=1_000_000).contains(&count) => Data::Number(count.into()),
+            (Kind::Count(least, most), Data::Number(number)) => match number.as_u64() {
+                Some(count) if (least..=most).contains(&count) => Data::Number(count.into()),
                 _ => {
                     return refuse(
                         self,
-                        format!("{path} must be a whole number from {least} to 1000000, but this is {number}"),
+                        format!("{path} must be a whole number from {least} to {most}, but this is {number}"),
                     );
                 }
             },
@@ -192,7 +192,7 @@ fn expected(kind: Kind) -> &'static str {
     match kind {
         Kind::Text | Kind::Secret => "a text",
         Kind::Bool => "true or false",
-        Kind::Count(_) => "a whole number",
+        Kind::Count(..) => "a whole number",
         Kind::Duration => "a duration such as \"10s\" or \"1m30s\"",
         Kind::Choice(_) => "one of its words",
         Kind::MaxDelete => "a count (25) or a percentage (\"5%\")",

@@ -183,7 +183,7 @@ fn put(root: &mut Node, steps: &[Step<'_>], path: &str, names: &[&str], key: &Ke
 pub(super) fn from_text(key: &Key, text: &str, place: Place) -> Node {
     let json = || serde_json::from_str(text).map(|value| Node::from_json(value, &place)).ok();
     let parsed = match key.kind {
-        Kind::Bool | Kind::Count(_) | Kind::Table(_) | Kind::Tables(_) => json(),
+        Kind::Bool | Kind::Count(..) | Kind::Table(_) | Kind::Tables(_) => json(),
         Kind::Texts if text.trim_start().starts_with('[') => json(),
         Kind::Texts => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());

@@ -9,8 +9,8 @@ pub(super) enum Kind {
     Secret,
     /// `true` or `false`.
     Bool,
-    /// A whole number, at least this.
-    Count(u64),
+    /// A whole number, at least and at most this.
+    Count(u64, u64),
     /// `10s`, `1m30s`.
     Duration,
     /// One of these words.
@@ -24,6 +24,9 @@ pub(super) enum Kind {
     /// A list of sections with these keys.
     Tables(&'static [Key]),
 }
+
+/// More than anybody means.
+const MANY: u64 = 1_000_000;
 
 /// A key of a section.
 #[derive(Debug)]
@@ -63,7 +66,8 @@ impl Key {
 /// The whole file.
 pub(super) const ROOT: &[Key] = &[
     Key::new("name", Kind::Text).default("vsync"),
-    Key::new("num_buckets", Kind::Count(1)).legacy("numBuckets"),
+    // two bytes of a checksum tell the bucket: further ones would stay empty
+    Key::new("num_buckets", Kind::Count(1, 65_536)).legacy("numBuckets"),
     Key::new("ignore_deletes", Kind::Bool).legacy("ignoreDeletes").default("false"),
     Key::new("log", Kind::Table(LOG)).default("{}"),
     Key::new("state", Kind::Table(STATE)).default("{}"),
@@ -88,7 +92,7 @@ const ORIGIN: &[Key] = &[
     Key::new("consul", Kind::Table(CONSUL)),
     Key::new("mounts", Kind::Texts).required(),
     Key::new("sync_path", Kind::Text).legacy("syncPath").default("vsync/"),
-    Key::new("num_workers", Kind::Count(1)).legacy("numWorkers").default("16"),
+    Key::new("num_workers", Kind::Count(1, MANY)).legacy("numWorkers").default("16"),
     Key::new("tick", Kind::Duration),
     Key::new("timeout", Kind::Duration),
     Key::new("renew_token", Kind::Bool).legacy("renewToken"),
@@ -104,7 +108,7 @@ pub(super) const DESTINATION: &[Key] = &[
     Key::new("consul", Kind::Table(CONSUL)),
     Key::new("mounts", Kind::Texts),
     Key::new("sync_path", Kind::Text).legacy("syncPath"),
-    Key::new("num_workers", Kind::Count(1)).legacy("numWorkers").default("16"),
+    Key::new("num_workers", Kind::Count(1, MANY)).legacy("numWorkers").default("16"),
     Key::new("tick", Kind::Duration),
     Key::new("timeout", Kind::Duration),
     Key::new("renew_token", Kind::Bool).legacy("renewToken"),
@@ -136,8 +140,8 @@ const VAULT: &[Key] = &[
     Key::new("tls_skip_verify", Kind::Bool).default("false"),
     Key::new("timeout", Kind::Duration).default("60s"),
     Key::new("connect_timeout", Kind::Duration).default("5s"),
-    Key::new("max_retries", Kind::Count(0)).default("6"),
-    Key::new("requests_per_second", Kind::Count(1)),
+    Key::new("max_retries", Kind::Count(0, MANY)).default("6"),
+    Key::new("requests_per_second", Kind::Count(1, MANY)),
 ];
 
 const APPROLE: &[Key] = &[
@@ -160,8 +164,8 @@ const CONSUL: &[Key] = &[
     Key::new("tls_skip_verify", Kind::Bool).default("false"),
     Key::new("timeout", Kind::Duration).default("60s"),
     Key::new("connect_timeout", Kind::Duration).default("5s"),
-    Key::new("max_retries", Kind::Count(0)).default("6"),
-    Key::new("requests_per_second", Kind::Count(1)),
+    Key::new("max_retries", Kind::Count(0, MANY)).default("6"),
+    Key::new("requests_per_second", Kind::Count(1, MANY)),
 ];
 
 /// The key of this name, in either spelling.

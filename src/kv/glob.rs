@@ -93,6 +93,9 @@ fn compile<'a>(globs: impl Iterator<Item = &'a str>) -> Result<GlobSet, GlobErro
     let refused =
         |glob: &str, error: &globset::Error| GlobError { glob: glob.to_owned(), reason: error.kind().to_string() };
     for glob in globs {
+        if glob.is_empty() {
+            return Err(GlobError { glob: String::new(), reason: "it is empty and matches nothing".to_owned() });
+        }
         let compiled = GlobBuilder::new(glob)
             .literal_separator(true)
             .backslash_escape(true)
@@ -152,5 +155,9 @@ mod tests {
     fn a_bad_glob_is_named() {
         let error = PathFilter::new(&["secret/[".to_owned()], &[], &[]).expect_err("an unclosed class");
         assert!(error.to_string().contains("secret/["), "{error}");
+        for empty in ["", "/"] {
+            let error = PathFilter::new(&[], &[empty.to_owned()], &[]).expect_err("an empty glob");
+            assert_eq!(error.to_string(), "\"\" is not a valid glob: it is empty and matches nothing");
+        }
     }
 }

@@ -14,6 +14,9 @@ pub enum PathError {
     /// Nothing is left when the slashes around it are taken away.
     #[error("a mount must not be empty")]
     EmptyMount,
+    /// A segment that no mount can have, because servers and clients rewrite such paths.
+    #[error("a mount must not have empty, \".\" or \"..\" segments in it, as \"{0}\" has")]
+    MountSegment(String),
     /// The path names a mount or a folder, not a secret.
     #[error("\"{0}\" names no secret: a path is MOUNT/PATH or MOUNT/data/PATH")]
     NoSecret(String),
@@ -35,11 +38,15 @@ impl Mount {
     /// Reads a mount with or without slashes around it.
     ///
     /// # Errors
-    /// [`PathError::EmptyMount`] when it consists of slashes only.
+    /// [`PathError::EmptyMount`] when it consists of slashes only, [`PathError::MountSegment`] when a path cannot
+    /// begin with it.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let bare = text.trim_matches('/');
         if bare.is_empty() {
             return Err(PathError::EmptyMount);
+        }
+        if bare.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+            return Err(PathError::MountSegment(text.to_owned()));
         }
         Ok(Self(format!("{bare}/").into()))
     }
@@ -233,6 +240,10 @@ mod tests {
     fn a_mount_ends_in_one_slash() {
         assert_eq!(mount("/teams/kv//").as_str(), "teams/kv/");
         assert_eq!(Mount::parse("//"), Err(PathError::EmptyMount));
+        assert_eq!(mount("a.b/.c").as_str(), "a.b/.c/");
+        for text in ["../x", "a//b", "a/./b", "a/..", "."] {
+            assert_eq!(Mount::parse(text), Err(PathError::MountSegment(text.to_owned())));
+        }
     }
 
     #[test]
