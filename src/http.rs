@@ -29,8 +29,6 @@ pub use request::{Repeat, Request};
 pub use response::{Incoming, Reading, Response};
 pub use settings::{HttpSettings, TlsSettings};
 
-use crate::text::sanitize;
-
 /// How often the request under way has been sent; read by whoever watches, while it runs.
 #[derive(Debug, Clone, Default)]
 pub struct Attempts(Arc<AtomicU32>);
@@ -163,15 +161,7 @@ impl HttpClient {
             .retry(retry::backoff(self.shared.max_retries))
             .when(|failure| failure.may_repeat(request.repeat))
             .adjust(retry::honour_retry_after)
-            .notify(|failure, pause| {
-                tracing::debug!(
-                    server = self.address(),
-                    method = %request.method,
-                    path = %sanitize(&request.path),
-                    pause_ms = pause.as_millis(),
-                    "trying again: {failure}"
-                );
-            })
+            .notify(|failure, pause| retry::note_pause(self.address(), request, failure, pause))
             .await
     }
 
@@ -204,5 +194,7 @@ impl HttpClient {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,15 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use super::{HttpError, HttpErrorKind, Repeat, Response};
+use super::{HttpError, HttpErrorKind, Repeat, Request, Response};
+use crate::text::sanitize;
 
-/// A server that asks for more patience than this gets another attempt after it all the same.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
+/// A server that asks for more patience than this gets another attempt after it all the same: whoever watches must not
+/// take vsync for hung.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// A pause from which on whoever watches wants to know why nothing moves.
+const NOTICEABLE: Duration = Duration::from_secs(1);
 
 pub(super) fn backoff(max_retries: u32) -> ExponentialBuilder {
     ExponentialBuilder::new()
@@ -86,8 +91,30 @@ pub(super) fn honour_retry_after(failure: &Failure, planned: Option<Duration>) -
     let planned = planned?;
     let Failure::Answer(answer) = failure else { return Some(planned) };
     let asked = retry_after(&answer.headers, Timestamp::now()).filter(|asked| !asked.is_zero());
-    // Part of the planned pause goes on top: its jitter keeps all workers from coming back in the same instant.
-    Some(asked.map_or(planned, |asked| asked + planned.min(asked / 4)))
+    Some(asked.map_or(planned, |asked| {
+        // Its jitter keeps all workers from coming back in the same instant.
+        let spread = planned.min(asked / 4);
+        if asked + spread > LONGEST_WAIT { LONGEST_WAIT.saturating_sub(spread) } else { asked + spread }
+    }))
+}
+
+/// Tells the log that, and why, the next attempt comes after `pause`.
+pub(super) fn note_pause(server: &str, request: &Request, failure: &Failure, pause: Duration) {
+    let (method, path, seconds) = (&request.method, sanitize(&request.path), pause.as_secs_f64());
+    if pause < NOTICEABLE {
+        tracing::debug!(server, %method, %path, seconds, "trying again: {failure}");
+        return;
+    }
+    match failure {
+        Failure::Answer(answer) => {
+            let status = answer.status.as_u16();
+            let asked = if answer.headers.contains_key(RETRY_AFTER) { ", as the server asks" } else { "" };
+            tracing::info!(server, status, seconds, %method, %path, "waiting {seconds:.0} s before trying again{asked}");
+        }
+        Failure::Error(error) => {
+            tracing::info!(server, seconds, %method, %path, "waiting {seconds:.0} s before trying again: {error}");
+        }
+    }
 }
 
 /// `Retry-After` in either of its forms, seconds or a date.
@@ -99,7 +126,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
         Duration::try_from(date.duration_since(now)).unwrap_or_default()
     };
-    Some(asked.min(LONGEST_RETRY_AFTER))
+    Some(asked.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -119,8 +146,24 @@ mod tests {
         assert_eq!(asked("7"), Some(Duration::from_secs(7)));
         assert_eq!(asked("Fri, 06 Nov 2026 08:49:47 GMT"), Some(Duration::from_secs(10)));
         assert_eq!(asked("Fri, 06 Nov 2026 08:00:00 GMT"), Some(Duration::ZERO), "a date that has passed");
-        assert_eq!(asked("86400"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(asked("86400"), Some(LONGEST_WAIT));
         assert_eq!(asked("soon"), None);
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_longest() {
+        let wait = |asked: &str, planned| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(asked).expect("a header"));
+            let (status, body) = (StatusCode::TOO_MANY_REQUESTS, zeroize::Zeroizing::default());
+            let failure = Failure::Answer(Box::new(Response { status, headers, body }));
+            honour_retry_after(&failure, Some(Duration::from_secs(planned))).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("20", 2), Some(22));
+        assert_eq!(wait("300", 0), Some(60));
+        assert_eq!(wait("300", 9), Some(51), "spread all the same");
+        assert_eq!(wait("58", 5), Some(55));
+        assert_eq!(wait("0", 3), Some(3));
     }
 
     #[test]

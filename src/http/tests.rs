@@ -3,87 +3,19 @@
 use std::num::NonZeroU32;
 use std::sync::Mutex;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use super::scripted::Server;
 use super::*;
 
-/// Answers requests one after another from a list, the last one forever; keeps what it was sent.
-struct Server {
-    address: String,
-    requests: Arc<Mutex<Vec<String>>>,
-    connections: Arc<AtomicU32>,
-}
-
 impl Server {
-    /// An empty answer closes the connection instead. An answer that names no length ends with the connection.
-    async fn start(answers: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("an address"));
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let connections = Arc::new(AtomicU32::new(0));
-        let answers: Vec<String> = answers.iter().map(|&answer| answer.to_owned()).collect();
-        let server = Self { address, requests: Arc::clone(&requests), connections: Arc::clone(&connections) };
-        tokio::spawn(async move {
-            let count = Arc::new(Mutex::new(0));
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(serve(stream, answers.clone(), Arc::clone(&count), Arc::clone(&requests)));
-            }
-        });
-        server
-    }
-
     fn client(&self) -> HttpClient {
         self.client_with(HttpSettings { max_retries: 3, ..HttpSettings::default() })
     }
 
     fn client_with(&self, settings: HttpSettings) -> HttpClient {
         HttpClient::new(&HttpSettings { address: self.address.clone(), ..settings }).expect("a client")
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().expect("the requests").clone()
-    }
-}
-
-async fn serve(
-    mut stream: TcpStream,
-    answers: Vec<String>,
-    served: Arc<Mutex<usize>>,
-    requests: Arc<Mutex<Vec<String>>>,
-) {
-    let mut received = Vec::new();
-    loop {
-        let mut part = [0; 4096];
-        let Ok(count @ 1..) = stream.read(&mut part).await else { return };
-        received.extend_from_slice(&part[..count]);
-        let text = String::from_utf8_lossy(&received).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let expected = head
-            .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned))
-            .map_or(0, |length| length.parse().expect("a length"));
-        if body.len() < expected {
-            continue;
-        }
-        requests.lock().expect("the requests").push(text);
-        received.clear();
-        let answer = {
-            let mut served = served.lock().expect("the count");
-            *served += 1;
-            answers[(*served - 1).min(answers.len() - 1)].clone()
-        };
-        if answer.is_empty() || stream.write_all(answer.as_bytes()).await.is_err() {
-            return;
-        }
-        if answer.contains("x-then: hang") {
-            tokio::time::sleep(Duration::from_mins(1)).await;
-        }
-        if answer.contains("x-then: close") {
-            return;
-        }
     }
 }
 
@@ -171,9 +103,38 @@ async fn a_body_is_read_while_it_comes_in() {
 async fn retry_after_is_honoured() {
     let busy = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
     let server = Server::start(&[busy, OK]).await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let logging = tracing::subscriber::set_default(subscriber);
     let start = Instant::now();
     assert_eq!(server.client().send(get(Repeat::IfUnprocessed)).await.expect("an answer").status, 200);
     assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
+    drop(logging);
+    let line = log.text();
+    for part in ["INFO", "trying again, as the server asks", &server.address, "status=429", "seconds=1."] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+}
+
+/// What has been logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("the log")).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("the log").write(part)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test]
@@ -238,7 +199,7 @@ async fn connections_are_reused() {
         worker.await.expect("a worker");
     }
     assert_eq!(server.requests().len(), 64 * 20);
-    assert!(server.connections.load(Ordering::Relaxed) <= 64, "{:?}", server.connections);
+    assert!(server.connections() <= 64, "{}", server.connections());
 }
 
 #[tokio::test]
