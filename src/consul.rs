@@ -130,6 +130,18 @@ impl Call<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::scripted::Server;
+
+    #[tokio::test]
+    async fn a_value_that_was_not_saved_is_an_error() {
+        let server = Server::start(&["true", "false", "saved"].map(|body| Server::json(200, body))).await;
+        let http = HttpSettings { address: server.address.clone(), ..HttpSettings::default() };
+        let consul = ConsulClient::new(&ConsulSettings { http, datacenter: None, token: None }).unwrap();
+        let put = async || consul.put("a", b"1".to_vec()).await.map_err(|error| error.kind());
+        assert_eq!(put().await, Ok(()));
+        assert_eq!(put().await, Err(ConsulErrorKind::Server));
+        assert_eq!(put().await, Err(ConsulErrorKind::Protocol));
+    }
 
     #[test]
     fn debug_shows_no_token() {

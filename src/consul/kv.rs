@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{Call, ConsulClient, ConsulError, Session};
+use super::{Call, ConsulClient, ConsulError, ConsulErrorKind, Session};
 use crate::http::{Repeat, Request};
 
 /// The largest value Consul takes unless it is configured otherwise.
@@ -129,8 +129,13 @@ impl ConsulClient {
 
     /// Writes a value.
     pub async fn put(&self, key: &str, value: Vec<u8>) -> Result<(), ConsulError> {
+        let call = Call { operation: "put", target: key };
         let request = self.kv(Method::PUT, key, Repeat::Safe).body(value);
-        self.send(Call { operation: "put", target: key }, request, &[]).await.map(drop)
+        if call.parse(&self.send(call, request, &[]).await?)? {
+            return Ok(());
+        }
+        let message = "Consul answered 200 and false: it did not save the value; see its server's log";
+        Err(ConsulError::new(call.operation, key, ConsulErrorKind::Server, message))
     }
 
     /// Writes a value if the entry's modify index is still `modify_index`; 0: if there is no such key. Returns whether
