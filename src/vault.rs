@@ -7,6 +7,7 @@
 mod answer;
 mod auth;
 mod detailed;
+mod echo;
 mod error;
 mod kv2;
 mod sys;

@@ -116,7 +116,7 @@ pub(super) async fn log_in<T>(
     // Logging in twice makes one token too many, which expires by itself.
     let request = request(Method::POST, &path, Repeat::Safe).body(Bytes::from_owner(login_body(role_id, &secret_id)));
     let answer = client.unobserved().send_bare(target, request).await?;
-    let login = Login::read(target, &answer)?;
+    let login = Login::read(target, &answer, |said| said.contains(secret_id.as_str()))?;
     tracing::debug!(server = client.address(), mount, lease = login.lease_duration, "logged in");
     let lease = (login.lease_duration > 0).then(|| Duration::from_secs(login.lease_duration));
     make(&login.client_token.0, lease)
@@ -138,9 +138,14 @@ pub(super) struct Login<'a> {
 }
 
 impl<'a> Login<'a> {
-    pub(super) fn read(target: Target<'_>, answer: &'a Response) -> Result<Self, VaultError> {
+    /// What a server says of a request is withheld if it `repeats` the secret in that.
+    pub(super) fn read(
+        target: Target<'_>,
+        answer: &'a Response,
+        repeats: impl FnOnce(&str) -> bool,
+    ) -> Result<Self, VaultError> {
         if !answer.status.is_success() {
-            let refusal = target.refusal(answer);
+            let refusal = target.refusal_to(answer, repeats);
             return Err(match refusal.kind() {
                 // Role or secret id are wrong, or there is no such auth method.
                 ErrorKind::BadRequest | ErrorKind::PermissionDenied | ErrorKind::NotFound => {
@@ -157,6 +162,9 @@ impl<'a> Login<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::HttpSettings;
+    use crate::http::scripted::Server;
+    use crate::vault::VaultSettings;
 
     #[test]
     fn debug_shows_no_secret() {
@@ -169,6 +177,19 @@ mod tests {
         for auth in [Auth::Token(secret()), auth] {
             assert!(!format!("{auth:?}").contains("hunter2"));
         }
+    }
+
+    #[tokio::test]
+    async fn an_echo_of_the_secret_id_is_withheld() {
+        let refusal = Server::json(400, r#"{"errors":["cannot parse {\"secret_id\":\"hunter2\"}"]}"#);
+        let server = Server::start(&[refusal]).await;
+        let http = HttpSettings { address: server.address.clone(), ..HttpSettings::default() };
+        let secret_id = SecretIdSource::Value(Zeroizing::new("hunter2".to_owned()));
+        let auth = Auth::AppRole { mount: "approle".to_owned(), role_id: "me".to_owned(), secret_id };
+        let vault = VaultClient::new(VaultSettings { http, namespace: None, auth }).expect("a client");
+        let error = vault.token_info().await.expect_err("a refusal");
+        assert_eq!(error.kind(), ErrorKind::NoToken);
+        assert!(error.message().ends_with("its words repeat the secret and are withheld"), "{error}");
     }
 
     #[test]

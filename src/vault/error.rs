@@ -2,9 +2,11 @@
 
 use reqwest::StatusCode;
 use serde::Deserialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::Target;
-use super::answer::Text;
+use super::echo::unescape;
 use crate::http::{HttpError, HttpErrorKind, Response};
 use crate::text::{sanitize, truncate_end};
 
@@ -98,11 +100,21 @@ impl Target<'_> {
 
     /// The answer's status is not a success.
     pub(super) fn refusal(self, answer: &Response) -> VaultError {
-        let body = serde_json::from_slice::<Refusal>(&answer.body).ok();
+        self.refusal_to(answer, |_| false)
+    }
+
+    /// As [`Self::refusal`], to a request that held a secret. What the server says is withheld if it `repeats` that.
+    pub(super) fn refusal_to(self, answer: &Response, repeats: impl FnOnce(&str) -> bool) -> VaultError {
+        let body = Refusal::read(answer);
         let said = body.as_ref().map(Refusal::text).unwrap_or_default();
         let kind = kind_of(answer.status, body.as_ref(), &said);
+        if repeats(&said) {
+            let message =
+                format!("the server answered {}; its words repeat the secret and are withheld", answer.status);
+            return self.error(kind, message);
+        }
         let message = match kind {
-            _ if !said.is_empty() => said,
+            _ if !said.is_empty() => return self.error(kind, &*said),
             ErrorKind::NotFound => "there is nothing at this path".to_owned(),
             ErrorKind::Deleted => "the current version is deleted".to_owned(),
             _ if answer.body.starts_with(b"Client sent an HTTP request to an HTTPS server") => {
@@ -127,13 +139,13 @@ impl Target<'_> {
     }
 }
 
-/// The body of an answer that is no success.
+/// The body of an answer that is no success. Texts are left where they are: they may quote a secret.
 #[derive(Deserialize)]
 struct Refusal<'a> {
     #[serde(borrow)]
-    errors: Option<Vec<Text<'a>>>,
+    errors: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
-    warnings: Option<Vec<Text<'a>>>,
+    warnings: Option<Vec<&'a RawValue>>,
     data: Option<RefusalData>,
 }
 
@@ -142,13 +154,14 @@ struct RefusalData {
     metadata: Option<serde::de::IgnoredAny>,
 }
 
-impl Refusal<'_> {
-    fn text(&self) -> String {
-        let said = |texts: &Option<Vec<Text<'_>>>| {
-            texts.iter().flatten().map(|text| text.0.trim()).collect::<Vec<_>>().join("; ")
-        };
-        let errors = said(&self.errors);
-        if errors.is_empty() { said(&self.warnings) } else { errors }
+impl<'a> Refusal<'a> {
+    fn read(answer: &'a Response) -> Option<Self> {
+        serde_json::from_slice(&answer.body).ok()
+    }
+
+    fn text(&self) -> Zeroizing<String> {
+        let errors = joined(self.errors.as_deref().unwrap_or_default());
+        if errors.is_empty() { joined(self.warnings.as_deref().unwrap_or_default()) } else { errors }
     }
 
     fn says_nothing(&self) -> bool {
@@ -158,6 +171,20 @@ impl Refusal<'_> {
     fn names_a_version(&self) -> bool {
         self.data.as_ref().is_some_and(|data| data.metadata.is_some())
     }
+}
+
+fn joined(texts: &[&RawValue]) -> Zeroizing<String> {
+    // Enough for all, because a buffer that grows leaves its content behind.
+    let mut all = Zeroizing::new(String::with_capacity(texts.iter().map(|text| text.get().len() + 2).sum()));
+    for text in texts {
+        let text = text.get();
+        let said = unescape(text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text));
+        if !all.is_empty() {
+            all.push_str("; ");
+        }
+        all.push_str(said.trim());
+    }
+    all
 }
 
 fn kind_of(status: StatusCode, body: Option<&Refusal<'_>>, said: &str) -> ErrorKind {
@@ -197,7 +224,6 @@ fn plain(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use reqwest::header::HeaderMap;
-    use zeroize::Zeroizing;
 
     use super::*;
 
@@ -261,6 +287,7 @@ mod tests {
             "permission denied"
         );
         assert_eq!(refusal(500, r#"{"errors":["a\u001b[2Jb", "c"]}"#).1, "a\u{241b}[2Jb; c");
+        assert_eq!(refusal(400, r#"{"errors":["not \"a\"", 7]}"#).1, r#"not "a"; 7"#);
         assert_eq!(refusal(500, "").1, "the server answered 500 Internal Server Error");
         assert!(refusal(500, &format!(r#"{{"errors":["{}"]}}"#, "x".repeat(5_000))).1.len() < 310);
         assert!(refusal(400, "Client sent an HTTP request to an HTTPS server.\n").1.contains("https://"));

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::answer::{KeysAnswer, MetadataAnswer, SecretAnswer, SubkeysAnswer, VersionAnswer, is_live};
 use super::detailed::{DetailedAnswer, Keep};
+use super::echo::repeats;
 use super::sys::data;
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::{Reading, Repeat, Request, Response};
@@ -164,6 +165,9 @@ impl VaultClient {
         let request = request(Method::POST, path.data_path(), Repeat::IfUnprocessed)
             .body(Bytes::from_owner(write_body(data.expose_json(), cas)));
         let answer = self.send(target, request).await?;
+        if !answer.status.is_success() {
+            return Err(target.refusal_to(&answer, |said| repeats(said, data.expose_json())));
+        }
         let VersionAnswer { version, created_time } = self::data(target, &answer)?;
         Ok(WrittenVersion { version, created_time })
     }
@@ -311,6 +315,39 @@ fn write_body(json: &str, cas: Option<u64>) -> Zeroizing<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::HttpSettings;
+    use crate::http::scripted::Server;
+    use crate::vault::{Auth, VaultSettings};
+
+    fn secret(json: &str) -> SecretData {
+        SecretData::from_json(Zeroizing::new(json.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn an_echo_of_the_secret_is_withheld() {
+        let answers = [
+            Server::json(400, r#"{"errors":["cannot parse {\"data\":{\"k\":\"CANARY\"}}"]}"#),
+            Server::json(400, r#"{"errors":["check-and-set parameter did not match CANARY"]}"#),
+            Server::json(500, r#"{"errors":[],"warnings":["CANARY"]}"#),
+            Server::json(400, "CANARY"),
+            Server::json(400, r#"{"errors":["not today"]}"#),
+        ];
+        let server = Server::start(&answers).await;
+        let http = HttpSettings { address: server.address.clone(), max_retries: 0, ..HttpSettings::default() };
+        let auth = Auth::Token(Zeroizing::new("token".to_owned()));
+        let vault = VaultClient::new(VaultSettings { http, namespace: None, auth }).expect("a client");
+        let path = SecretPath::new(&Mount::parse("secret").expect("a mount"), "a");
+        let mut said = Vec::new();
+        for kind in [ErrorKind::BadRequest, ErrorKind::CheckAndSet, ErrorKind::Server, ErrorKind::BadRequest] {
+            let error = vault.write(&path, &secret(r#"{"k":"CANARY"}"#), None).await.expect_err("a refusal");
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(!format!("{error} {error:?}").contains("CANARY"), "{error}");
+            said.push(error.message().to_owned());
+        }
+        assert_eq!(said[0], "the server answered 400 Bad Request; its words repeat the secret and are withheld");
+        let error = vault.write(&path, &secret(r#"{"k":"CANARY"}"#), None).await.expect_err("a refusal");
+        assert_eq!(error.message(), "not today");
+    }
 
     #[test]
     fn a_write_carries_the_data_unchanged() {
