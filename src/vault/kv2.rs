@@ -168,6 +168,13 @@ impl VaultClient {
         if !answer.status.is_success() {
             return Err(target.refusal_to(&answer, |said| repeats(said, data.expose_json())));
         }
+        if answer.status == StatusCode::NO_CONTENT {
+            let message = format!(
+                "the mount is KV version 1, and vsync needs version 2; the server took \"data/{}\" for a name and wrote there",
+                path.name()
+            );
+            return Err(target.error(ErrorKind::Protocol, message));
+        }
         let VersionAnswer { version, created_time } = self::data(target, &answer)?;
         Ok(WrittenVersion { version, created_time })
     }

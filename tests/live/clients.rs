@@ -206,6 +206,18 @@ async fn versions_that_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn a_mount_of_version_1_is_named() {
+    let server = BaoServer::start();
+    let version_1 = json!({ "type": "kv", "options": { "version": "1" } });
+    assert_eq!(server.client().request("POST", "sys/mounts/old", Some(version_1)).0, 204);
+    let old = SecretPath::new(&Mount::parse("old").unwrap(), "app");
+    let error = client(&server).write(&old, &secret(r#"{"x":1}"#), Some(0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(error.message().contains("the mount is KV version 1"), "{error}");
+    assert!(error.message().contains("data/app"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_too_large_is_said_without_its_content() {
     let server = BaoServer::start();
     let vault = client(&server);
