@@ -22,7 +22,7 @@ pub use auth::{Auth, SecretIdSource};
 pub use error::{ErrorKind, VaultError};
 pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, WrittenVersion};
 pub use sys::{Health, MountInfo, TokenInfo};
-use token::{Token, TokenSource};
+use token::{Denied, Token, TokenSource};
 
 use crate::http::{Attempts, HttpClient, HttpSettings, Incoming, Reading, Repeat, Request, Response};
 
@@ -108,8 +108,9 @@ impl VaultClient {
             return Ok(answer);
         }
         match self.shared.tokens.replace(self, &token).await? {
-            Some(newer) => self.send_as(target, request, &newer).await,
-            None => Ok(answer),
+            Denied::Outdated(newer) => self.send_as(target, request, &newer).await,
+            Denied::Valid => Ok(answer),
+            Denied::Dead => Err(target.token_is_dead()),
         }
     }
 
@@ -128,8 +129,9 @@ impl VaultClient {
         match send(&token).await? {
             Reading::Refused(answer) if answer.status == StatusCode::FORBIDDEN => {
                 match self.shared.tokens.replace(self, &token).await? {
-                    Some(newer) => send(&newer).await,
-                    None => Ok(Reading::Refused(answer)),
+                    Denied::Outdated(newer) => send(&newer).await,
+                    Denied::Valid => Ok(Reading::Refused(answer)),
+                    Denied::Dead => Err(target.token_is_dead()),
                 }
             }
             reading => Ok(reading),

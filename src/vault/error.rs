@@ -33,7 +33,7 @@ pub enum ErrorKind {
     Network,
     /// The TLS handshake failed, or the certificates set for it cannot be used.
     Tls,
-    /// There is no token, or none could be got.
+    /// There is no token, none could be got, or the one there is no longer is one.
     NoToken,
     /// 405 or "unsupported": this server has no such operation.
     Unsupported,
@@ -126,6 +126,12 @@ impl Target<'_> {
         self.error(kind, message)
     }
 
+    /// The token that was used for this request is dead, and there is no other.
+    pub(super) fn token_is_dead(self) -> VaultError {
+        let message = "the token is no longer valid: it was revoked, has run out, or does not hold here; set a new one";
+        self.error(ErrorKind::NoToken, message)
+    }
+
     /// A success whose body is not what the API describes. `error` is used for its place only: its text may quote the body.
     pub(super) fn protocol(self, error: &serde_json::Error) -> VaultError {
         let message = match error.classify() {
@@ -137,6 +143,15 @@ impl Target<'_> {
             format!("the answer {message} (line {} column {})", error.line(), error.column()),
         )
     }
+}
+
+/// Whether a 403 speaks of the token itself rather than of what it may do.
+///
+/// To an unknown token OpenBao and older Vaults answer a bare "permission denied", newer ones add "invalid token" or say
+/// "bad token"; what a policy refuses is a list of errors, even of one: "1 error occurred: * permission denied".
+pub(super) fn blames_token(answer: &Response) -> bool {
+    let Some(said) = Refusal::read(answer).map(|body| body.text()) else { return false };
+    said.as_str() == "permission denied" || said.contains("invalid token") || said.contains("bad token")
 }
 
 /// The body of an answer that is no success. Texts are left where they are: they may quote a secret.
@@ -278,6 +293,20 @@ mod tests {
         ] {
             assert_eq!(refusal(status, body).0, kind, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_dead_token_is_told_from_one_that_may_not() {
+        let blames = |body: &str| {
+            let body = Zeroizing::new(body.as_bytes().to_vec());
+            blames_token(&Response { status: StatusCode::FORBIDDEN, headers: HeaderMap::new(), body })
+        };
+        assert!(blames(r#"{"errors":["permission denied"]}"#));
+        assert!(blames(r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#));
+        assert!(blames(r#"{"errors":["bad token"]}"#));
+        assert!(!blames(r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#));
+        assert!(!blames(r#"{"errors":[]}"#));
+        assert!(!blames("permission denied"), "a proxy's own");
     }
 
     #[test]

@@ -103,7 +103,8 @@ impl VaultClient {
     /// `GET auth/token/lookup-self`; logs in first where that is the way to a token.
     ///
     /// # Errors
-    /// [`ErrorKind::NoToken`] when there is none, [`ErrorKind::PermissionDenied`] when it is not valid.
+    /// [`ErrorKind::NoToken`] when there is none or it is not valid, [`ErrorKind::PermissionDenied`] when it may not
+    /// look itself up.
     pub async fn token_info(&self) -> Result<TokenInfo, VaultError> {
         let target = Target { operation: "look up", path: "the token" };
         let answer = self.send(target, request(Method::GET, LOOKUP, Repeat::Safe)).await?;

@@ -14,6 +14,7 @@ use reqwest::{Method, StatusCode};
 use zeroize::Zeroizing;
 
 use super::auth::{Auth, Login, log_in, read_token};
+use super::error::blames_token;
 use super::sys::{TokenAnswer, data};
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::Repeat;
@@ -38,10 +39,31 @@ impl Token {
     }
 }
 
+/// What became of a token that was answered 403.
+pub(super) enum Denied {
+    /// There is another one to try with.
+    Outdated(Token),
+    /// It is valid, or may well be: it is not allowed to do what was asked.
+    Valid,
+    /// It is not valid, and no other is to be had.
+    Dead,
+}
+
+/// What a lookup says of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Valid,
+    Dead,
+    /// It may not look itself up. Some servers say the same of a dead one.
+    Mute,
+    /// There was no answer to this question.
+    Unknown,
+}
+
 /// How often a token file is looked at.
 const FILE_CHECK: Duration = Duration::from_secs(1);
 
-/// For how long "the token is valid" and "there is no token to be had" are believed.
+/// For how long what a lookup said of a token, and "there is no token to be had", are believed.
 const BELIEF: Duration = Duration::from_secs(2);
 
 /// How long before its end a token is replaced, if that is not more than a tenth of its life.
@@ -66,8 +88,8 @@ struct State {
     /// The file as it was when the token was read from it.
     file_stamp: Option<FileStamp>,
     file_checked: Option<Instant>,
-    /// The last lookup that found the token valid.
-    confirmed: Option<Instant>,
+    /// What the last lookup said, of which generation and when.
+    standing: Option<(Standing, u64, Instant)>,
     /// A token just got could not look itself up, so a failing lookup proves nothing.
     lookup_proves_nothing: bool,
     failed: Option<(Instant, VaultError)>,
@@ -129,36 +151,34 @@ impl TokenSource {
         self.refresh(client, asked).await
     }
 
-    /// Called with the token that was answered 403: another one to try with, or `None` if the token is not to blame.
-    pub(super) async fn replace(&self, client: &VaultClient, denied: &Token) -> Result<Option<Token>, VaultError> {
-        if matches!(self.auth, Auth::Token(_)) {
-            return Ok(None);
-        }
+    /// Called with the token that was answered 403: finds out whether it is to blame, and gets another if so.
+    pub(super) async fn replace(&self, client: &VaultClient, denied: &Token) -> Result<Denied, VaultError> {
         let asked = Instant::now();
         let _refreshing = self.refresh.lock().await;
         let held = self.state().token.clone();
         if let Some(newer) = held.filter(|held| held.generation != denied.generation) {
-            return Ok(Some(newer));
+            return Ok(Denied::Outdated(newer));
         }
-        match &self.auth {
-            Auth::Token(_) => Ok(None),
-            Auth::TokenFile(file) => {
-                let fresh = self.read_file(file).ok();
-                Ok(fresh.filter(|fresh| fresh.generation != denied.generation))
-            }
-            Auth::AppRole { .. } => {
-                if self.is_still_valid(client, denied).await {
-                    return Ok(None);
-                }
-                let fresh = self.refresh(client, asked).await?;
-                // Only a token that was just made, and is valid without doubt, tells what a failing lookup means.
-                let looked_up = look_up(client, &fresh).await;
-                let mut state = self.state();
-                state.lookup_proves_nothing = looked_up == Some(false);
-                state.confirmed = (looked_up == Some(true)).then(Instant::now);
-                Ok(Some(fresh))
-            }
+        if let Auth::TokenFile(file) = &self.auth
+            && let Ok(fresh) = self.read_file(file)
+            && fresh.generation != denied.generation
+        {
+            return Ok(Denied::Outdated(fresh));
         }
+        let standing = self.standing(client, denied).await;
+        if !matches!(self.auth, Auth::AppRole { .. }) {
+            return Ok(if standing == Standing::Dead { Denied::Dead } else { Denied::Valid });
+        }
+        // When in doubt it is valid: a login for every denied path would be a storm.
+        let young = || self.state().lookup_proves_nothing && denied.since.elapsed() < UNSURE_AGE;
+        if matches!(standing, Standing::Valid | Standing::Unknown) || standing == Standing::Mute && young() {
+            return Ok(Denied::Valid);
+        }
+        let fresh = self.refresh(client, asked).await?;
+        // Only a token that was just made, and is valid without doubt, tells what a failing lookup means.
+        let mute = self.standing(client, &fresh).await == Standing::Mute;
+        self.state().lookup_proves_nothing = mute;
+        Ok(Denied::Outdated(fresh))
     }
 
     /// The token held, if nothing speaks against it.
@@ -281,39 +301,31 @@ impl TokenSource {
             renew_at: lease.and_then(|lease| since.checked_add(lease.saturating_sub((lease / 10).min(EARLY)))),
         };
         state.token = Some(token.clone());
-        state.confirmed = None;
         Ok(token)
     }
 
-    /// Whether a token that was denied something is valid all the same. When in doubt, yes: a login for every denied
-    /// path would be a storm.
-    async fn is_still_valid(&self, client: &VaultClient, denied: &Token) -> bool {
-        let (confirmed, lookup_proves_nothing) = {
-            let state = self.state();
-            (state.confirmed, state.lookup_proves_nothing)
-        };
-        if lookup_proves_nothing {
-            return denied.since.elapsed() < UNSURE_AGE;
+    /// What a lookup says of the token, or has just said. The caller holds the `refresh` lock.
+    async fn standing(&self, client: &VaultClient, token: &Token) -> Standing {
+        if let Some((standing, generation, when)) = self.state().standing
+            && generation == token.generation
+            && when.elapsed() < BELIEF
+        {
+            return standing;
         }
-        if confirmed.is_some_and(|confirmed| confirmed.elapsed() < BELIEF) {
-            return true;
-        }
-        let valid = look_up(client, denied).await != Some(false);
-        if valid {
-            self.state().confirmed = Some(Instant::now());
-        }
-        valid
+        let standing = look_up(client, token).await;
+        self.state().standing = Some((standing, token.generation, Instant::now()));
+        standing
     }
 }
 
-/// Whether the token may look itself up; `None` if that could not be found out.
-async fn look_up(client: &VaultClient, token: &Token) -> Option<bool> {
+async fn look_up(client: &VaultClient, token: &Token) -> Standing {
     let target = Target { operation: "look up", path: "the token" };
     let request = request(Method::GET, LOOKUP, Repeat::Safe);
     match client.unobserved().send_as(target, request, token).await {
-        Ok(answer) if answer.status.is_success() => Some(true),
-        Ok(answer) if answer.status == StatusCode::FORBIDDEN => Some(false),
-        _ => None,
+        Ok(answer) if answer.status.is_success() => Standing::Valid,
+        Ok(answer) if answer.status == StatusCode::FORBIDDEN && blames_token(&answer) => Standing::Dead,
+        Ok(answer) if answer.status == StatusCode::FORBIDDEN => Standing::Mute,
+        _ => Standing::Unknown,
     }
 }
 

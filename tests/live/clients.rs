@@ -257,7 +257,7 @@ async fn the_server_and_the_token() {
 
     let error = client_as(&server, token("")).read(&path("a")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoToken);
-    assert_eq!(kind(client_as(&server, token("nonsense")).token_info().await), ErrorKind::PermissionDenied);
+    assert_eq!(kind(client_as(&server, token("nonsense")).token_info().await), ErrorKind::NoToken);
 
     let elsewhere = VaultSettings { namespace: Some("team".to_owned()), ..settings(&server, token("root")) };
     let elsewhere = VaultClient::new(elsewhere).unwrap();
@@ -399,12 +399,51 @@ async fn a_token_file_is_read_again_when_it_changes() {
     vault.read(&path("a")).await.unwrap();
 
     api.revoke(&first);
-    assert_eq!(kind(vault.read(&path("a")).await), ErrorKind::PermissionDenied);
+    assert_eq!(kind(vault.read(&path("a")).await), ErrorKind::NoToken);
     fs::write(&file, api.token("reader")).unwrap();
     vault.read(&path("a")).await.unwrap();
     fs::remove_file(&file).unwrap();
     wait(Duration::from_millis(1_100)).await;
     vault.read(&path("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dead_token_is_told_from_one_that_may_not() {
+    let server = BaoServer::with_audit();
+    let api = server.client();
+    api.write("secret", "a", &json!({ "x": 1 }));
+    api.policy("reader", READ_ALL);
+    let mut audit = server.audit();
+    // Without the policy "default" a token may not look itself up.
+    for no_default_policy in [false, true] {
+        let create = json!({ "policies": ["reader"], "no_default_policy": no_default_policy });
+        let (_, answer) = api.request("POST", "auth/token/create", Some(create));
+        let text = answer["auth"]["client_token"].as_str().unwrap();
+        let vault = client_as(&server, token(text));
+        vault.read(&path("a")).await.unwrap();
+        let mut lookups = || {
+            let paths = audit.requests().into_iter().map(|entry| entry.path);
+            let count = paths.filter(|path| path.ends_with("lookup-self")).count();
+            audit.restart();
+            count
+        };
+        lookups();
+        let write = async || kind(vault.clone().write(&path("a"), &secret("{}"), None).await);
+        let kinds = futures_util::future::join_all((0..20).map(|_| write())).await;
+        assert_eq!(kinds, [ErrorKind::PermissionDenied; 20]);
+        assert_eq!(write().await, ErrorKind::PermissionDenied);
+        assert_eq!(lookups(), 1, "one lookup for all");
+
+        api.revoke(text);
+        wait(Duration::from_millis(2_100)).await;
+        let kinds = futures_util::future::join_all((0..20).map(|_| write())).await;
+        assert_eq!(kinds, [ErrorKind::NoToken; 20]);
+        assert_eq!(lookups(), 1, "one lookup for all");
+        for error in [vault.read(&path("a")).await.unwrap_err(), vault.scan(&mount(), "").await.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::NoToken);
+            assert!(error.message().contains("no longer valid"), "{error}");
+        }
+    }
 }
 
 #[tokio::test]
