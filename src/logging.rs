@@ -1,9 +1,15 @@
 //! The log: a file that starts anew each day; never the terminal, unless somebody asks for a level there.
+//!
+//! It names secrets, so nobody else may read it.
 
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
+use jiff::Timestamp;
+use tracing_appender::rolling::{InitError, RollingFileAppender, RollingWriter, Rotation};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -38,19 +44,7 @@ pub enum LoggingError {
 /// # Errors
 /// [`LoggingError`]; the program can go on without a log.
 pub fn start(log: &Log, on_stderr: Option<&str>) -> Result<(), LoggingError> {
-    let folder = log.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
-    let part =
-        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut builder = RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .max_log_files(KEPT)
-        .filename_prefix(part(log.file.file_stem()));
-    if log.file.extension().is_some() {
-        builder = builder.filename_suffix(part(log.file.extension()));
-    }
-    // if this fails, so does building, which says why
-    let _ = std::fs::create_dir_all(folder);
-    let file = builder.build(folder).map_err(|source| LoggingError::File { file: log.file.clone(), source });
+    let file = PrivateFile::open(&log.file).map_err(|source| LoggingError::File { file: log.file.clone(), source });
     // without a file, what was asked for on stderr still appears there
     let mut layers: Vec<_> = on_stderr.map(|level| layer(log.format, level, io::stderr)).into_iter().collect();
     let started = match file {
@@ -64,6 +58,62 @@ pub fn start(log: &Log, on_stderr: Option<&str>) -> Result<(), LoggingError> {
     started
 }
 
+/// The file of each day, made for its owner alone.
+struct PrivateFile {
+    appender: RollingFileAppender,
+    folder: PathBuf,
+    stem: String,
+    extension: Option<String>,
+    /// The last day, since 1970, whose file was looked after.
+    day: AtomicI64,
+}
+
+impl PrivateFile {
+    fn open(file: &Path) -> Result<Self, InitError> {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
+        let part = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
+        let stem = file.file_stem().map(part).unwrap_or_default();
+        let extension = file.extension().map(part);
+        // if this fails, so does building, which says why
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        let now = Timestamp::now();
+        make_private(folder, &stem, extension.as_deref(), now);
+        let mut builder =
+            RollingFileAppender::builder().rotation(Rotation::DAILY).max_log_files(KEPT).filename_prefix(&stem);
+        if let Some(extension) = &extension {
+            builder = builder.filename_suffix(extension);
+        }
+        let appender = builder.build(folder)?;
+        Ok(Self { appender, folder: folder.to_owned(), stem, extension, day: AtomicI64::new(day(now)) })
+    }
+}
+
+impl<'a> fmt::MakeWriter<'a> for PrivateFile {
+    type Writer = RollingWriter<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        let now = Timestamp::now();
+        if self.day.swap(day(now), Ordering::Relaxed) != day(now) {
+            make_private(&self.folder, &self.stem, self.extension.as_deref(), now);
+        }
+        self.appender.make_writer()
+    }
+}
+
+fn day(time: Timestamp) -> i64 {
+    time.as_second().div_euclid(24 * 60 * 60)
+}
+
+/// Makes a day's file before the appender does, which would let everybody read it, and mends one made before.
+fn make_private(folder: &Path, stem: &str, extension: Option<&str>, time: Timestamp) {
+    let extension = extension.map(|extension| format!(".{extension}")).unwrap_or_default();
+    let file = folder.join(format!("{stem}.{}{extension}", time.strftime("%Y-%m-%d")));
+    // if this fails, the appender says why, or the file belongs to somebody who has decided who may read it
+    if let Ok(file) = OpenOptions::new().append(true).create(true).mode(0o600).open(file) {
+        let _ = file.set_permissions(Permissions::from_mode(0o600));
+    }
+}
+
 fn layer<W>(format: LogFormat, level: &str, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
 where
     W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
@@ -73,5 +123,53 @@ where
     match format {
         LogFormat::Console => layer.with_filter(level).boxed(),
         LogFormat::Json => layer.json().with_filter(level).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use fmt::MakeWriter;
+
+    use super::*;
+
+    fn modes(folder: &Path) -> Vec<(String, u32)> {
+        let files = std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry"));
+        let mode = |entry: &std::fs::DirEntry| entry.metadata().expect("its mode").permissions().mode() & 0o777;
+        files.map(|entry| (entry.file_name().to_string_lossy().into_owned(), mode(&entry))).collect()
+    }
+
+    #[test]
+    fn the_file_of_each_day_is_private() {
+        let root = tempfile::tempdir().expect("a folder");
+        for name in ["a/logs/vsync.log", "b/vsync"] {
+            let path = root.path().join(name);
+            let folder = path.parent().expect("a folder");
+            let file = PrivateFile::open(&path).map_err(|error| error.to_string()).expect("a log");
+            file.make_writer().write_all(b"one\n").expect("a line");
+            // as on the day after: the file is looked after again
+            let found = modes(folder);
+            assert!(matches!(found.as_slice(), [(_, 0o600)]), "one file, which the appender found: {found:?}");
+            std::fs::set_permissions(folder.join(&found[0].0), Permissions::from_mode(0o644)).expect("its mode");
+            file.make_writer().write_all(b"two\n").expect("a line");
+            assert_eq!(modes(folder)[0].1, 0o644);
+            file.day.store(0, Ordering::Relaxed);
+            file.make_writer().write_all(b"three\n").expect("a line");
+            assert_eq!(modes(folder), found);
+            assert_eq!(std::fs::read_to_string(folder.join(&found[0].0)).expect("the log"), "one\ntwo\nthree\n");
+        }
+        assert!(modes(root.path()).iter().all(|(_, mode)| *mode == 0o700));
+    }
+
+    #[test]
+    fn a_folder_that_was_there_stays_as_it_is() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("shared");
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("its mode");
+        let file = PrivateFile::open(&folder.join("vsync.log")).map_err(|error| error.to_string()).expect("a log");
+        drop(file);
+        assert_eq!(modes(root.path()), [("shared".to_owned(), 0o755)]);
     }
 }

@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -330,6 +331,8 @@ fn the_log_is_a_file_and_says_no_secret() {
     assert_eq!(logs.len(), 1);
     let run = vsync.run(&["plan", "--log-level", "trace"]).expect(1);
     let log = logs[0].as_ref().expect("a file");
+    let mode = |path: &Path| fs::metadata(path).expect("the log").permissions().mode() & 0o777;
+    assert_eq!((mode(log.path().parent().expect("a folder")), mode(&log.path())), (0o700, 0o600));
     let text = fs::read_to_string(log.path()).expect("the log");
     assert!(!text.contains("canary") && !run.text().contains("canary"), "{text}\n{}", run.text());
 }
