@@ -14,6 +14,9 @@ use crate::engine::{Cause, CycleOptions, DestinationName, Ending, EngineError, F
 use crate::exit::Exit;
 use crate::text::sanitize;
 
+/// How many failures are shown at the end of a cycle: what went wrong has to fit on a screen or two.
+const SHOWN: usize = 50;
+
 /// How a plan is to be executed.
 pub(super) struct Manner {
     pub(super) dry_run: bool,
@@ -30,7 +33,6 @@ pub(super) async fn run(
 ) -> Result<Exit, CliError> {
     show_unknown(&plan, out)?;
     show_counts(&plan, out)?;
-    let incomplete = !plan.inventory.unknown.is_empty();
     if plan.objections().next().is_some() {
         show_objections(&plan, out)?;
         if !out.is_json() {
@@ -44,9 +46,9 @@ pub(super) async fn run(
     }
     if plan.is_empty() {
         if !out.is_json() {
-            out.line("There is nothing to do.")?;
+            out.line(nothing_done(&plan))?;
         }
-        return Ok(if incomplete { Exit::Failed } else { Exit::Done });
+        return Ok(if plan.inventory.is_complete() { Exit::Done } else { Exit::Failed });
     }
     out.flush()?;
     if !manner.yes && !manner.dry_run && io::stdin().is_terminal() && io::stderr().is_terminal() {
@@ -60,8 +62,20 @@ pub(super) async fn run(
         }
     }
     let report = execute(context, plan, manner, interrupts).await?;
-    show_report(&report, out)?;
+    show_report(&report, Some(SHOWN), out)?;
     Ok(judge(&report))
+}
+
+/// Why a plan without tasks has none. What could not be read may well hold some.
+fn nothing_done(plan: &Plan) -> &'static str {
+    let inventory = &plan.inventory;
+    if inventory.is_complete() {
+        "There is nothing to do."
+    } else if inventory.secrets.is_empty() && inventory.excluded.is_empty() && inventory.deleted == 0 {
+        "Nothing was done, because all of the origin could not be read."
+    } else {
+        "Nothing was done, because part of the origin could not be read; in the rest there is nothing to do."
+    }
 }
 
 /// Asks on the terminal. The answer is waited for on a thread of its own, so that signals are heard meanwhile.
@@ -143,7 +157,7 @@ pub(super) fn timeout(context: &Context) -> Option<Duration> {
 
 /// The exit code for a report.
 fn judge(report: &Report) -> Exit {
-    let unsaved = report.destinations.iter().any(|part| part.unsaved.is_some());
+    let unsaved = report.origin_unsaved.is_some() || report.destinations.iter().any(|part| part.unsaved.is_some());
     match report.ending {
         Ending::Cancelled => Exit::Interrupted,
         // what a timeout left pending is part of the work that was not done
@@ -154,8 +168,8 @@ fn judge(report: &Report) -> Exit {
     }
 }
 
-/// Shows what a cycle did.
-pub(super) fn show_report(report: &Report, out: &mut Output) -> Result<(), CliError> {
+/// Shows what a cycle did, with at most `most` of its failures; programs get them all.
+pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output) -> Result<(), CliError> {
     if out.is_json() {
         for (destination, failure) in report.failures() {
             out.object(&Object::failure(destination.as_str(), failure))?;
@@ -187,7 +201,16 @@ pub(super) fn show_report(report: &Report, out: &mut Output) -> Result<(), CliEr
     for (number, line) in output::table(&headings, &rows, &[]).iter().enumerate() {
         out.line(if number == 0 { out.paint(Paint::Strong, line) } else { line.clone() })?;
     }
-    show_failures(report.failures(), out)?;
+    let left_out = show_failures(report.failures(), most, out)?;
+    if left_out > 0 {
+        // a dry run is not kept
+        let all = if report.dry_run {
+            "\"--output json\" lists all of them".to_owned()
+        } else {
+            format!("\"vsync history {}\" lists all of them", report.cycle)
+        };
+        out.line(format!("… and {left_out} more; {all}"))?;
+    }
     for part in &report.destinations {
         if let Some(reason) = &part.unsaved {
             let name = sanitize(part.destination.as_str());
@@ -197,6 +220,10 @@ pub(super) fn show_report(report: &Report, out: &mut Output) -> Result<(), CliEr
             );
             out.line(out.paint(Paint::Bad, &message))?;
         }
+    }
+    if let Some(reason) = &report.origin_unsaved {
+        let message = format!("What the origin holds could not be saved: {}", sanitize(reason));
+        out.line(out.paint(Paint::Bad, &message))?;
     }
     if !report.origin_unknown.is_empty() {
         let message = format!(
@@ -214,19 +241,22 @@ pub(super) fn show_report(report: &Report, out: &mut Output) -> Result<(), CliEr
     Ok(out.flush()?)
 }
 
-/// Failures by cause, each cause with what to do.
-pub(super) fn show_failures<'a>(
+/// Failures by cause, each cause with its count and what to do. Tells how many are left out.
+fn show_failures<'a>(
     failures: impl Iterator<Item = (&'a DestinationName, &'a Failure)>,
+    most: Option<usize>,
     out: &mut Output,
-) -> Result<(), CliError> {
+) -> Result<usize, CliError> {
     let mut by_cause: BTreeMap<Cause, Vec<(&DestinationName, &Failure)>> = BTreeMap::new();
     for (destination, failure) in failures {
         by_cause.entry(failure.cause).or_default().push((destination, failure));
     }
-    for (cause, failures) in by_cause {
+    let counts: Vec<usize> = by_cause.values().map(Vec::len).collect();
+    let shown = most.map_or_else(|| counts.clone(), |most| shares(&counts, most));
+    for ((cause, failures), shown) in by_cause.into_iter().zip(&shown) {
         let heading = format!("! {}: {}", cause.as_str(), failures.len());
         out.line(format!("{}. {}", out.paint(Paint::Bad, &heading), cause.remedy()))?;
-        for (destination, failure) in failures {
+        for (destination, failure) in failures.into_iter().take(*shown) {
             let (origin, path) = (failure.origin.to_string(), failure.destination.to_string());
             let path = if origin == path { String::new() } else { format!(" → {}", sanitize(&path)) };
             let attempts =
@@ -240,5 +270,32 @@ pub(super) fn show_failures<'a>(
             ))?;
         }
     }
-    Ok(())
+    Ok(counts.iter().sum::<usize>() - shown.iter().sum::<usize>())
+}
+
+/// How many of each count are taken when at most `most` are taken in all: no cause hides another one.
+fn shares(counts: &[usize], most: usize) -> Vec<usize> {
+    let mut shares = vec![0; counts.len()];
+    let mut order: Vec<usize> = (0..counts.len()).collect();
+    order.sort_by_key(|&at| counts[at]);
+    let mut left = most;
+    for (done, at) in order.into_iter().enumerate() {
+        shares[at] = counts[at].min(left / (counts.len() - done));
+        left -= shares[at];
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_its_share_of_the_lines() {
+        assert_eq!(shares(&[3, 4], 50), [3, 4]);
+        assert_eq!(shares(&[7000], 50), [50]);
+        assert_eq!(shares(&[7000, 1, 90], 50), [25, 1, 24]);
+        assert_eq!(shares(&[], 50), [0; 0]);
+        assert_eq!(shares(&[9; 60], 50).iter().sum::<usize>(), 50);
+    }
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         Err(_) => by_beginning(&context, id).await?,
     };
     match report {
-        Some(report) => show_report(&report, out)?,
+        Some(report) => show_report(&report, None, out)?,
         None => {
             return Err(CliError::NotFound(format!(
                 "there is no cycle {}; \"vsync history\" lists them",

@@ -216,6 +216,8 @@ pub struct ReportObject<'a> {
     pending: u64,
     /// Parts of the origin that could not be read.
     origin_unknown: usize,
+    /// Why the origin's sync info could not be saved.
+    origin_unsaved: Option<&'a str>,
     destinations: Vec<DestinationObject<'a>>,
 }
 
@@ -247,6 +249,7 @@ impl<'a> From<&'a Report> for ReportObject<'a> {
             failed: report.failed(),
             pending: report.pending(),
             origin_unknown: report.origin_unknown.len(),
+            origin_unsaved: report.origin_unsaved.as_deref(),
             destinations: report
                 .destinations
                 .iter()
