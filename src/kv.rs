@@ -4,6 +4,6 @@ mod glob;
 mod path;
 mod secret;
 
-pub use glob::{GlobError, PathFilter};
+pub use glob::{GlobError, PathFilter, Scope};
 pub use path::{Mount, PathError, SecretPath};
 pub use secret::SecretData;

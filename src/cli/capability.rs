@@ -1,7 +1,9 @@
 //! Which capabilities a side needs, and which of them its token has.
 
+use std::collections::BTreeSet;
+
 use crate::engine::Listing;
-use crate::kv::Mount;
+use crate::kv::{Mount, Scope};
 
 /// What is done at a side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,24 +23,64 @@ pub(super) struct Wanted {
     pub(super) useful: &'static [&'static str],
 }
 
-/// What is wanted at a mount.
-pub(super) fn wanted(mount: &Mount, need: Need) -> Vec<Wanted> {
-    let on = |part: &str, needed, useful| Wanted { path: format!("{mount}{part}/*"), needed, useful };
+/// The paths of a mount that secrets can be at, as policies write them; all of it without `scopes`.
+pub(super) fn places(mount: &Mount, scopes: Option<&[Scope]>) -> Vec<String> {
+    let Some(scopes) = scopes else { return vec!["*".to_owned()] };
+    let all: Vec<String> = scopes.iter().filter_map(|scope| scope.within(mount)).collect();
+    let covered = |(at, place): (usize, &String)| {
+        all.iter().enumerate().any(|(other_at, other)| {
+            (other != place || other_at < at)
+                && other.strip_suffix('*').map_or(other == place, |prefix| place.starts_with(prefix))
+        })
+    };
+    all.iter().enumerate().filter(|&entry| !covered(entry)).map(|(_, place)| place.clone()).collect()
+}
+
+/// The folders that have to be listed to find these places, beside what lies in the places themselves.
+fn folders_above(places: &[String]) -> BTreeSet<String> {
+    let above = |place: &String| {
+        let ends = std::iter::once(0).chain(place.match_indices('/').map(|(slash, _)| slash + 1));
+        let folders: Vec<String> = ends.map(|end| place[..end].to_owned()).collect();
+        let own = place.strip_suffix('*').map(str::to_owned);
+        folders.into_iter().filter(move |folder| Some(folder) != own.as_ref())
+    };
+    places.iter().flat_map(above).collect()
+}
+
+/// What is wanted at these places of a mount.
+pub(super) fn wanted(mount: &Mount, places: &[String], need: Need) -> Vec<Wanted> {
+    let on =
+        |part: &str, place: &str, needed, useful| Wanted { path: format!("{mount}{part}/{place}"), needed, useful };
+    let at_places = |part: &'static str, needed, useful| {
+        places.iter().map(move |place| on(part, place, needed, useful)).collect::<Vec<_>>()
+    };
+    let listed = |part: &'static str| {
+        folders_above(places).into_iter().map(|folder| on(part, &folder, &["list"], &[])).collect::<Vec<_>>()
+    };
     match need {
-        Need::Write => vec![on("data", &["create", "update", "delete"], &[])],
-        Need::Read(listing) => {
-            // before anything is deleted, the secret's own metadata is asked whether it is really gone
-            let mut wanted = match listing {
-                Listing::Scan => vec![on("detailed-metadata", &["scan"], &[]), on("metadata", &["read"], &[])],
-                Listing::Detailed => vec![on("detailed-metadata", &["list"], &[]), on("metadata", &["read"], &[])],
-                Listing::Plain => vec![on("metadata", &["list", "read"], &[])],
-                Listing::Auto => {
-                    vec![on("metadata", &["list", "read"], &[]), on("detailed-metadata", &[], &["scan", "list"])]
-                }
-            };
-            wanted.push(on("data", &["read"], &[]));
-            wanted
+        Need::Write => at_places("data", &["create", "update", "delete"], &[]),
+        // before anything is deleted, the secret's own metadata is asked whether it is really gone
+        Need::Read(listing) => match listing {
+            // the mount is scanned as a whole
+            Listing::Scan => {
+                vec![vec![on("detailed-metadata", "*", &["scan"], &[])], at_places("metadata", &["read"], &[])]
+            }
+            Listing::Detailed => vec![
+                listed("detailed-metadata"),
+                at_places("detailed-metadata", &["list"], &[]),
+                at_places("metadata", &["read"], &[]),
+            ],
+            Listing::Plain => vec![listed("metadata"), at_places("metadata", &["list", "read"], &[])],
+            Listing::Auto => vec![
+                listed("metadata"),
+                at_places("metadata", &["list", "read"], &[]),
+                at_places("detailed-metadata", &[], &["scan", "list"]),
+            ],
         }
+        .into_iter()
+        .flatten()
+        .chain(at_places("data", &["read"], &[]))
+        .collect(),
     }
 }
 
@@ -85,6 +127,7 @@ pub(super) fn policy(wanted: &[Wanted]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kv::PathFilter;
 
     fn owned(capabilities: &[&[&str]]) -> Vec<Vec<String>> {
         capabilities.iter().map(|list| list.iter().map(|&capability| capability.to_owned()).collect()).collect()
@@ -93,7 +136,7 @@ mod tests {
     #[test]
     fn root_may_do_everything_and_what_is_missing_is_named() {
         let mount = Mount::parse("secret").expect("a mount");
-        let wanted = wanted(&mount, Need::Read(Listing::Auto));
+        let wanted = wanted(&mount, &places(&mount, None), Need::Read(Listing::Auto));
         assert!(missing(&wanted, &owned(&[&["root"], &["root"], &["root"]])).is_empty());
         let some = owned(&[&["list"], &["deny"], &["read"]]);
         assert_eq!(missing(&wanted, &some), ["read on secret/metadata/*"]);
@@ -103,8 +146,23 @@ mod tests {
     #[test]
     fn a_destination_needs_no_reading() {
         let mount = Mount::parse("kv").expect("a mount");
-        let wanted = wanted(&mount, Need::Write);
+        let wanted = wanted(&mount, &places(&mount, None), Need::Write);
         assert!(missing(&wanted, &owned(&[&["create", "delete", "update"]])).is_empty());
         assert_eq!(missing(&wanted, &[]).len(), 3);
+    }
+
+    #[test]
+    fn include_globs_ask_for_less() {
+        let mount = Mount::parse("secret").expect("a mount");
+        let include = ["secret/a/b/**", "secret/a/b/c/*", "secret/a/b/**", "secret/x/app", "kv/**"].map(str::to_owned);
+        let filter = PathFilter::new(&include, &[], &[]).expect("globs");
+        let places = places(&mount, filter.scopes());
+        assert_eq!(places, ["a/b/*", "x/app"]);
+        let paths = |need| wanted(&mount, &places, need).into_iter().map(|wanted| wanted.path).collect::<Vec<_>>();
+        assert_eq!(paths(Need::Write), ["secret/data/a/b/*", "secret/data/x/app"]);
+        let listed = ["secret/metadata/", "secret/metadata/a/", "secret/metadata/x/", "secret/metadata/a/b/*"];
+        assert_eq!(paths(Need::Read(Listing::Plain))[..4], listed);
+        let elsewhere = Mount::parse("other").expect("a mount");
+        assert!(super::places(&elsewhere, filter.scopes()).is_empty());
     }
 }

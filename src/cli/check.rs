@@ -1,12 +1,17 @@
 //! `vsync check`: reach every server; look at tokens, mounts, capabilities and state.
 
+use std::fs;
+use std::io;
+use std::path::Path;
+
 use super::capability::{self, Need};
 use super::output::{Object, Paint, duration};
 use super::{CliError, Common, Output, start_log};
 use crate::config::{Config, Consul, Vault};
-use crate::connect::{self, SideName, Stores};
+use crate::connect::{self, ConnectError, SideName, Stores};
 use crate::exit::Exit;
-use crate::kv::Mount;
+use crate::kv::{Mount, PathFilter, Scope};
+use crate::state::StateStore;
 use crate::text::sanitize;
 use crate::vault::{ErrorKind, VaultClient, VaultError};
 
@@ -41,6 +46,8 @@ struct Side<'a> {
     consul: Option<&'a Consul>,
     mounts: &'a [String],
     sync_path: &'a str,
+    /// What include globs confine its secrets to; `None`: nothing.
+    scopes: Option<Vec<Scope>>,
     need: Need,
 }
 
@@ -51,12 +58,12 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     let only = common.destinations(config)?;
     let mut stores = Stores::new(config);
     let mut all_good = true;
-    for side in sides(config) {
+    for side in sides(config)? {
         if side.need == Need::Write && !only.is_empty() && !only.iter().any(|name| name.as_str() == side.label) {
             continue;
         }
         let mut findings = vault(&side).await;
-        findings.push(state(&side, &mut stores).await);
+        findings.push(state(&side, &mut stores, &config.state.file, common.read_only).await);
         for finding in &findings {
             all_good &= finding.ok;
             show(side.label, finding, out)?;
@@ -66,8 +73,13 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     Ok(if all_good { Exit::Done } else { Exit::Failed })
 }
 
-fn sides(config: &Config) -> Vec<Side<'_>> {
+fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
     let origin = &config.origin;
+    let mounts = connect::mounts(&origin.mounts)?;
+    let scopes = |include: &[String]| -> Result<_, ConnectError> {
+        Ok(PathFilter::new(include, &[], &mounts)?.scopes().map(<[Scope]>::to_vec))
+    };
+    let of_origin = scopes(&origin.include)?;
     let mut sides = vec![Side {
         label: "origin",
         name: SideName::origin(),
@@ -75,18 +87,38 @@ fn sides(config: &Config) -> Vec<Side<'_>> {
         consul: origin.consul.as_ref(),
         mounts: &origin.mounts,
         sync_path: &origin.sync_path,
+        scopes: of_origin.clone(),
         need: Need::Read(origin.listing),
     }];
-    sides.extend(config.destinations.iter().map(|destination| Side {
-        label: &destination.name,
-        name: SideName::destination(&destination.name),
-        vault: &destination.vault,
-        consul: destination.consul.as_ref(),
-        mounts: &destination.mounts,
-        sync_path: &destination.sync_path,
-        need: Need::Write,
-    }));
-    sides
+    for destination in &config.destinations {
+        // globs match the origin's paths: where transforms lead from there is not known before there is a path
+        let scopes = if destination.transforms.is_empty() {
+            meet(of_origin.as_deref(), scopes(&destination.include)?)
+        } else {
+            None
+        };
+        sides.push(Side {
+            label: &destination.name,
+            name: SideName::destination(&destination.name),
+            vault: &destination.vault,
+            consul: destination.consul.as_ref(),
+            mounts: &destination.mounts,
+            sync_path: &destination.sync_path,
+            scopes,
+            need: Need::Write,
+        });
+    }
+    Ok(sides)
+}
+
+/// What both confine to.
+fn meet(one: Option<&[Scope]>, other: Option<Vec<Scope>>) -> Option<Vec<Scope>> {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            Some(one.iter().flat_map(|scope| other.iter().filter_map(|other| scope.meet(other))).collect())
+        }
+        (one, other) => one.map(<[Scope]>::to_vec).or(other),
+    }
 }
 
 fn show(side: &str, finding: &Finding, out: &mut Output) -> Result<(), CliError> {
@@ -121,7 +153,7 @@ async fn vault(side: &Side<'_>) -> Vec<Finding> {
         let exists = found.ok;
         findings.push(found);
         if exists {
-            findings.push(capabilities(&client, &mount, side.need).await);
+            findings.push(capabilities(&client, &mount, side).await);
         }
     }
     findings
@@ -189,8 +221,11 @@ fn reason(error: &VaultError) -> String {
     }
 }
 
-async fn capabilities(client: &VaultClient, mount: &Mount, need: Need) -> Finding {
-    let wanted = capability::wanted(mount, need);
+async fn capabilities(client: &VaultClient, mount: &Mount, side: &Side<'_>) -> Finding {
+    let wanted = capability::wanted(mount, &capability::places(mount, side.scopes.as_deref()), side.need);
+    if wanted.is_empty() {
+        return Finding::good("capabilities", format!("{mount}: no include glob leads here, so none are needed"));
+    }
     let paths: Vec<String> = wanted.iter().map(|wanted| wanted.path.clone()).collect();
     match client.capabilities(&paths).await {
         Ok(granted) => match capability::missing(&wanted, &granted) {
@@ -209,24 +244,59 @@ async fn capabilities(client: &VaultClient, mount: &Mount, need: Need) -> Findin
     }
 }
 
-async fn state(side: &Side<'_>, stores: &mut Stores) -> Finding {
+async fn state(side: &Side<'_>, stores: &mut Stores, file: &Path, read_only: bool) -> Finding {
     let store = match stores.open(side.consul, &side.name) {
         Ok(store) => store,
         Err(error) => return Finding::bad("state", error.to_string(), "mend its section of the configuration"),
     };
     let folder = if side.need == Need::Write { "destination" } else { "origin" };
-    let key = format!("{}/{folder}/index", side.sync_path.trim_matches('/'));
-    match store.get(&key).await {
-        Ok(index) => {
-            let kept = if index.is_some() { "has state" } else { "no state yet" };
-            Finding::good("state", format!("{}, {kept} under {}", store.location(), side.sync_path))
-        }
+    let sync_path = side.sync_path.trim_matches('/');
+    let kept = match store.get(&format!("{sync_path}/{folder}/index")).await {
+        Ok(Some(_)) => "has state",
+        Ok(None) => "no state yet",
         Err(error) => {
             let step = match side.consul {
                 Some(_) => "see that Consul runs, and that consul.address and its token are right",
-                None => "see that the file can be written and that no other vsync has it open",
+                None => "see that the file can be read and written, and that no other vsync has it open",
             };
-            Finding::bad("state", error.to_string(), step)
+            return Finding::bad("state", error.to_string(), step);
         }
+    };
+    let kept = format!("{}, {kept} under {}", store.location(), side.sync_path);
+    if read_only {
+        return Finding::good("state", format!("{kept}; not tried to write, because of --read-only"));
     }
+    let written = match side.consul {
+        None if !file.exists() => {
+            can_be_made(file).map_err(|error| format!("{} cannot be made: {error}", file.display()))
+        }
+        _ => can_be_written(store.as_ref(), sync_path).await,
+    };
+    match (written, side.consul) {
+        (Ok(()), _) => Finding::good("state", format!("{kept}, can be written")),
+        (Err(reason), Some(_)) => {
+            let rule = format!("key_prefix \"{sync_path}/\" {{ policy = \"write\" }}");
+            Finding::bad("state", reason, format!("give the token of its Consul the rule {rule}"))
+        }
+        (Err(reason), None) => Finding::bad(
+            "state",
+            reason,
+            "let this user write the file and its folder, or set state.file to another place",
+        ),
+    }
+}
+
+/// Writes a key where neither v0.3 nor anything else looks, and deletes it.
+async fn can_be_written(store: &dyn StateStore, sync_path: &str) -> Result<(), String> {
+    let key = format!("{sync_path}/vsync/check");
+    store.put(vec![(key.clone(), Vec::new())]).await.map_err(|error| error.to_string())?;
+    store.delete(&[key]).await.map_err(|error| error.to_string())
+}
+
+/// Whether a file that is not there could be: tried in the nearest folder there is, which stays as it was.
+fn can_be_made(file: &Path) -> io::Result<()> {
+    let folder = file.ancestors().skip(1).find(|folder| folder.as_os_str().is_empty() || folder.exists());
+    let probe = folder.unwrap_or(Path::new("")).join(format!(".vsync-check-{}", std::process::id()));
+    fs::File::create_new(&probe)?;
+    fs::remove_file(probe)
 }

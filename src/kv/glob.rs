@@ -14,6 +14,39 @@ pub struct GlobError {
     pub reason: String,
 }
 
+/// What a glob confines secrets to, as far as its beginning tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    root: String,
+    exact: bool,
+}
+
+impl Scope {
+    fn of(glob: &str) -> Self {
+        let root = literal_root(glob);
+        Self { exact: root == glob, root }
+    }
+
+    /// What lies in both.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Option<Self> {
+        let (wide, narrow) = if self.root.len() < other.root.len() { (self, other) } else { (other, self) };
+        let fits = if wide.exact { wide.root == narrow.root } else { narrow.root.starts_with(&wide.root) };
+        fits.then(|| Self { root: narrow.root.clone(), exact: narrow.exact || wide.exact })
+    }
+
+    /// The paths inside of a mount, as policies write them: `team/*`, `team/app`, and `*` for all. `None`: no path in
+    /// it is meant.
+    #[must_use]
+    pub fn within(&self, mount: &Mount) -> Option<String> {
+        match self.root.strip_prefix(mount.as_str()) {
+            Some(name) if self.exact => Some(name.to_owned()),
+            Some(name) => Some(format!("{name}*")),
+            None => (!self.exact && mount.as_str().starts_with(&self.root)).then(|| "*".to_owned()),
+        }
+    }
+}
+
 /// Which secrets take part: those an include glob matches (all, if there is none) and no exclude glob does.
 ///
 /// Globs match the form people use (`secret/team/app`; a `data/` right behind one of the mounts is dropped).
@@ -21,7 +54,7 @@ pub struct GlobError {
 #[derive(Debug, Clone)]
 pub struct PathFilter {
     include: Option<GlobSet>,
-    include_roots: Vec<String>,
+    scopes: Vec<Scope>,
     exclude: GlobSet,
     excluded_folders: GlobSet,
 }
@@ -29,7 +62,7 @@ pub struct PathFilter {
 impl Default for PathFilter {
     /// Admits everything.
     fn default() -> Self {
-        Self { include: None, include_roots: Vec::new(), exclude: GlobSet::empty(), excluded_folders: GlobSet::empty() }
+        Self { include: None, scopes: Vec::new(), exclude: GlobSet::empty(), excluded_folders: GlobSet::empty() }
     }
 }
 
@@ -44,7 +77,7 @@ impl PathFilter {
         let folders = exclude.iter().filter_map(|glob| glob.strip_suffix("/**"));
         Ok(Self {
             include: if include.is_empty() { None } else { Some(compile(include.iter().map(String::as_str))?) },
-            include_roots: include.iter().map(|glob| literal_root(glob)).collect(),
+            scopes: include.iter().map(|glob| Scope::of(glob)).collect(),
             exclude: compile(exclude.iter().map(String::as_str))?,
             excluded_folders: compile(folders)?,
         })
@@ -68,7 +101,13 @@ impl PathFilter {
             return false;
         }
         self.include.is_none()
-            || self.include_roots.iter().any(|root| root.starts_with(folder) || folder.starts_with(root.as_str()))
+            || self.scopes.iter().any(|scope| scope.root.starts_with(folder) || folder.starts_with(&scope.root))
+    }
+
+    /// What the include globs confine secrets to; `None`: nothing, because there are none.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&[Scope]> {
+        self.include.as_ref().map(|_| self.scopes.as_slice())
     }
 }
 
@@ -149,6 +188,42 @@ mod tests {
         assert!(including.may_admit_below("secret/"));
         assert!(including.may_admit_below("secret/team/x/"));
         assert!(!including.may_admit_below("secret/other/"));
+    }
+
+    #[test]
+    fn scopes_are_what_policies_can_name() {
+        let mount = Mount::parse("secret").expect("a mount");
+        let within = |glob: &str| filter(&[glob], &[]).scopes().expect("a glob")[0].within(&mount);
+        for (glob, path) in [
+            ("secret/team/**", Some("team/*")),
+            ("secret/data/team/*/db", Some("team/*")),
+            ("secret/te?m", Some("te*")),
+            ("secret/team/app", Some("team/app")),
+            ("secret/", Some("*")),
+            ("**/db", Some("*")),
+            ("other/**", None),
+            ("secret", None),
+        ] {
+            assert_eq!(within(glob).as_deref(), path, "{glob}");
+        }
+        assert!(filter(&[], &["secret/x"]).scopes().is_none());
+    }
+
+    #[test]
+    fn two_scopes_meet_in_the_narrower_one() {
+        let meet = |a: &str, b: &str| Scope::of(a).meet(&Scope::of(b));
+        for (a, b, both) in [
+            ("s/**", "s/team/**", Some("s/team/**")),
+            ("s/team/*", "s/team/app", Some("s/team/app")),
+            ("s/team/app", "s/team/app", Some("s/team/app")),
+            // a wildcard may stand for nothing
+            ("s/team/app", "s/team/app*", Some("s/team/app")),
+            ("s/team/app", "s/team/apps", None),
+            ("s/team/**", "s/other/**", None),
+        ] {
+            assert_eq!(meet(a, b), both.map(Scope::of), "{a} {b}");
+            assert_eq!(meet(b, a), meet(a, b));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod support;
 
 mod clients;
+mod commands;
 mod consul;
 mod engine;
 mod servers;
