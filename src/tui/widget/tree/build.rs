@@ -25,12 +25,6 @@ impl Tree {
             tree.insert_unknown(unknown, mounts);
         }
         for (at, part) in plan.destinations.iter().enumerate() {
-            if part.unavailable.is_some() {
-                for id in 0..tree.nodes.len() {
-                    tree.set(to_id(id), at, Standing::Unknown);
-                }
-                continue;
-            }
             for path in &part.excluded {
                 let id = tree.insert(path);
                 tree.set(id, at, Standing::Excluded);
@@ -42,6 +36,12 @@ impl Tree {
             for task in &part.tasks {
                 let id = tree.insert(&task.origin);
                 tree.set(id, at, task.operation.state().into());
+            }
+        }
+        // Only now that every destination has brought what it alone knows of.
+        for (at, _) in plan.destinations.iter().enumerate().filter(|(_, part)| part.unavailable.is_some()) {
+            for id in 0..tree.nodes.len() {
+                tree.set(to_id(id), at, Standing::Unknown);
             }
         }
         for (destination, failure) in failures {

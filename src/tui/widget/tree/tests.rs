@@ -77,6 +77,18 @@ fn a_plan_gives_every_secret_its_state() {
 }
 
 #[test]
+fn nothing_is_known_of_a_destination_without_a_plan() {
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations[0] = crate::engine::DestinationPlan::empty(sample::names()[0].clone());
+    plan.destinations[0].unavailable = Some("no answer".into());
+    let tree = Tree::of_plan(&plan, &[], &mounts());
+    let stands = |name: &str| tree.standing(tree.find(&sample::path(name)).expect(name), 0);
+    assert_eq!(stands("payments/prod/api"), Standing::Unknown);
+    assert_eq!(stands("legacy/api"), Standing::Unknown, "only a destination after it knows of this one");
+    assert_eq!(tree.count(0, Standing::Unknown), u64::from(tree.secrets()));
+}
+
+#[test]
 fn the_next_problem_goes_round() {
     let tree = Tree::of_plan(&sample::plan(), &sample::failures(), &mounts());
     let first = tree.next_problem(None, true).expect("a problem");
