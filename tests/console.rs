@@ -17,6 +17,9 @@ const CTRL_Z: &str = "\x1a";
 /// What shows when every server has answered and the plan is made.
 const READY: &[&str] = &["as of ", "origin", "31d"];
 
+/// Named at the foot of a question as soon as it takes an answer.
+const ANSWERS: &str = " y yes ";
+
 /// All that the demo's destinations lack.
 const TASKS: &str = "Tasks 1,940";
 
@@ -77,7 +80,7 @@ fn main_path(columns: u16, rows: u16) {
 
     // Enter on the question says no: that is what is chosen at first.
     console.keys("x");
-    let screen = console.wait_for_texts(&["Execute", "Yes, start", " add", " delete"]);
+    let screen = console.wait_for_texts(&["Execute", "Yes, start", ANSWERS, " add", " delete"]);
     for destination in ["eu-west", "us-east", "ap-south"] {
         assert!(asked(&screen, destination).is_some_and(|count| count > 0), "{}", screen.contents());
     }
@@ -88,7 +91,7 @@ fn main_path(columns: u16, rows: u16) {
     assert!(!screen.contents().contains("cycle"));
 
     console.keys("x");
-    console.wait_for_texts(&["Yes, start"]);
+    console.wait_for_texts(&["Yes, start", ANSWERS]);
     console.keys(TAB);
     console.keys(ENTER);
     let screen = console.wait_for_texts(&["Workers ", " busy", "writing", "running"]);
@@ -112,7 +115,7 @@ fn main_path(columns: u16, rows: u16) {
 
     // ap-south goes on refusing, and the screen says so.
     console.keys("X");
-    let screen = console.wait_for_texts(&["Retry", "Yes, start"]);
+    let screen = console.wait_for_texts(&["Retry", "Yes, start", ANSWERS]);
     assert_eq!((asked(&screen, "ap-south"), asked(&screen, "eu-west")), (Some(33), None));
     console.keys("y");
     let screen = console.wait_for_texts(&["Report", "Cycle completed: 0 done, 33 failed, 0 pending."]);
@@ -306,7 +309,7 @@ fn start_everything(console: &mut Console) {
     console.keys("3");
     console.wait_for_texts(&[TASKS]);
     console.keys("X");
-    console.wait_for_texts(&["Execute", "Yes, start"]);
+    console.wait_for_texts(&["Execute", "Yes, start", ANSWERS]);
     console.keys("y");
     console.wait_for_texts(&["running", "Workers ", "writing"]);
 }
@@ -325,7 +328,7 @@ fn every_screen(console: &mut Console) -> Vec<Screen> {
     show("5", &["permission 33"]);
     show("?", &["Everywhere"]);
     show(ESC, &["retry marked"]);
-    show("X", &["Yes, start"]);
+    show("X", &["Yes, start", ANSWERS]);
     show("n", &["retry marked"]);
     screens
 }

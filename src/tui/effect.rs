@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 
 use super::Exit;
-use super::message::{Message, Purpose, Refreshed, Selected, SideStatus};
+use super::message::{Asked, Message, Refreshed, Selected, SideStatus};
 use super::widget::tree::Tree;
 use crate::engine::{
     CycleControl, CycleHandle, CycleOptions, DestinationName, Engine, Event, Failure, InventoryUpdate, Plan, Report,
@@ -18,6 +18,9 @@ use crate::kv::{Mount, SecretPath};
 
 /// Marked tasks: destination and origin path.
 pub(super) type Marked = BTreeSet<(DestinationName, SecretPath)>;
+
+/// For so long a question that comes up by itself takes no answer: what is pressed then was meant for something else.
+const READING: Duration = Duration::from_millis(400);
 
 /// Work that `update` asks for.
 #[derive(Debug)]
@@ -31,9 +34,11 @@ pub(super) enum Effect {
     /// Find out about one secret; a newer request replaces an older one.
     Describe(SecretPath),
     /// Cut a part out of a plan, to be confirmed.
-    Select { plan: Arc<Plan>, keep: Keep, purpose: Purpose },
-    /// Refresh, then select these.
-    Retry(Marked),
+    Select { plan: Arc<Plan>, asked: Asked },
+    /// Refresh, then select.
+    Retry(Asked),
+    /// Say when the question has been there for long enough to be read.
+    Arm,
     /// Execute a plan.
     Start { plan: Box<Plan>, dry_run: bool },
     /// Steer the running cycle.
@@ -142,7 +147,7 @@ impl Worker {
         }
     }
 
-    fn refresh(&mut self, retry: Option<Marked>) {
+    fn refresh(&mut self, retry: Option<Asked>) {
         if let Some(before) = self.refresh.take() {
             before.abort();
         }
@@ -151,8 +156,8 @@ impl Worker {
             let refreshed = look_again(&engine, &only, &messages).await;
             let plan = refreshed.plan.clone();
             let _ = messages.send(Message::Refreshed(Box::new(refreshed)));
-            if let Some(marked) = retry {
-                select(&engine, &plan, &Keep::Marked(marked), Purpose::Retry, &messages);
+            if let Some(asked) = retry {
+                select(&engine, &plan, asked, &messages);
             }
         }));
     }
@@ -213,12 +218,19 @@ impl Perform for Worker {
         match effect {
             Effect::Probe => self.probe(),
             Effect::Refresh => self.refresh(None),
-            Effect::Retry(marked) => self.refresh(Some(marked)),
+            Effect::Retry(asked) => self.refresh(Some(asked)),
             Effect::History => self.history(),
             Effect::Describe(path) => self.describe(path),
-            Effect::Select { plan, keep, purpose } => {
+            Effect::Select { plan, asked } => {
                 let (engine, messages) = (self.engine.clone(), self.messages.clone());
-                tokio::task::spawn_blocking(move || select(&engine, &plan, &keep, purpose, &messages));
+                tokio::task::spawn_blocking(move || select(&engine, &plan, asked, &messages));
+            }
+            Effect::Arm => {
+                let messages = self.messages.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(READING).await;
+                    let _ = messages.send(Message::Armed);
+                });
             }
             Effect::Start { plan, dry_run } => self.start(*plan, dry_run),
             Effect::Control(control) => self.control(control),
@@ -228,11 +240,12 @@ impl Perform for Worker {
     }
 }
 
-fn select(engine: &Engine, plan: &Plan, keep: &Keep, purpose: Purpose, messages: &UnboundedSender<Message>) {
+fn select(engine: &Engine, plan: &Plan, asked: Asked, messages: &UnboundedSender<Message>) {
+    let keep = &asked.keep;
     let mut plan = engine.select(plan, |destination, task| keep.keeps(destination, &task.origin));
     // What stands against one destination must not stand against the others when they alone are chosen.
     plan.destinations.retain(|part| keep.concerns(&part.destination));
-    let _ = messages.send(Message::Selected(Box::new(Selected { plan, purpose })));
+    let _ = messages.send(Message::Selected(Box::new(Selected { plan, asked })));
 }
 
 async fn look_again(engine: &Engine, only: &[DestinationName], messages: &UnboundedSender<Message>) -> Refreshed {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::effect::Keep;
 use super::input::Input;
+use super::screen::Screen;
 use super::widget::tree::Tree;
 use crate::engine::{
     CycleSnapshot, DestinationName, Failure, InventoryUpdate, Mapping, Plan, Report, SecretDetail, Side,
@@ -30,6 +32,8 @@ pub(super) enum Message {
     Described(SecretPath, Result<Box<SecretDetail>, String>),
     /// A part of a plan, with the guards checked anew, to be confirmed.
     Selected(Box<Selected>),
+    /// The question has been there for long enough to be read.
+    Armed,
     /// The engine refused to start.
     Refused(String),
     /// The picture of the running cycle.
@@ -63,7 +67,15 @@ pub(super) struct Refreshed {
 #[derive(Debug)]
 pub(super) struct Selected {
     pub(super) plan: Plan,
+    pub(super) asked: Asked,
+}
+
+/// What was asked for, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
     pub(super) purpose: Purpose,
+    pub(super) keep: Keep,
+    pub(super) screen: Screen,
 }
 
 /// What a plan is executed for.

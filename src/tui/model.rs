@@ -33,6 +33,8 @@ pub(super) struct Model {
     /// Whether keys go into the screen's filter.
     pub(super) filtering: bool,
     pub(super) dialog: Option<Dialog>,
+    /// A retry that was planned while the operator was busy elsewhere: asked about when its key is pressed again.
+    pub(super) held: Option<Box<Selected>>,
     /// Shown in place of the footer until the next key.
     pub(super) notice: Option<Notice>,
     /// Quit as soon as the cycle has ended.
@@ -107,6 +109,8 @@ pub(super) struct Dialog {
     pub(super) ask: Ask,
     /// Whether yes is chosen; no is at first.
     pub(super) chosen: bool,
+    /// Whether it takes an answer.
+    pub(super) armed: bool,
 }
 
 /// What is asked.
@@ -118,8 +122,14 @@ pub(super) enum Ask {
 }
 
 impl Dialog {
+    /// A question that the operator has just called for.
     pub(super) fn new(ask: Ask) -> Self {
-        Self { ask, chosen: false }
+        Self { ask, chosen: false, armed: true }
+    }
+
+    /// A question that comes up by itself, while keys are pressed that may be meant for something else.
+    pub(super) fn unasked(ask: Ask) -> Self {
+        Self { armed: false, ..Self::new(ask) }
     }
 
     /// Whether one can say yes: not to a plan against which a guard stands.
@@ -198,6 +208,7 @@ impl Model {
             help: None,
             filtering: false,
             dialog: None,
+            held: None,
             notice: None,
             quitting: false,
             mounts: setup.mounts,

@@ -6,11 +6,12 @@ mod screens;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::effect::Effect;
+use super::effect::{Effect, Keep};
 use super::input::Input;
-use super::message::Message;
+use super::message::{Asked, Message, Purpose, Selected};
 use super::model::Model;
 use super::update::update;
+use crate::engine::Plan;
 
 /// A key as it is written in help: `x`, `ctrl-c`, `enter`.
 fn key(text: &str) -> Input {
@@ -33,6 +34,15 @@ fn key(text: &str) -> Input {
         c => KeyCode::Char(c.chars().next().expect("a character")),
     };
     Input::Key(KeyEvent::new(code, modifiers))
+}
+
+/// What comes of `asked` when its plan is there, on the screen that shows; the question is there for long enough to be
+/// answered.
+fn select(model: &mut Model, plan: Plan, purpose: Purpose) -> Vec<Effect> {
+    let asked = Asked { purpose, keep: Keep::All, screen: model.screen };
+    let effects = update(model, Message::Selected(Box::new(Selected { plan, asked })));
+    update(model, Message::Armed);
+    effects
 }
 
 /// Presses keys, written with spaces between them; returns what the last one asks for.

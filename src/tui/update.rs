@@ -10,11 +10,13 @@ use tui_input::backend::crossterm::EventHandler;
 use super::Exit;
 use dialog::{interrupt, on_dialog, on_selected};
 
+pub(super) use dialog::ask_held;
+
 use super::effect::{Effect, Keep, Marked};
 use super::filter::Filter;
 use super::input::Input;
 use super::keymap::{self, Action, Place};
-use super::message::{Message, Purpose, Refreshed};
+use super::message::{Asked, Message, Purpose, Refreshed};
 use super::model::{Ask, Dialog, Model, Notice};
 use super::screen::{Screen, browse, cycle, failures, overview, plan};
 use super::widget::scroll::Move;
@@ -60,6 +62,12 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Selected(selected) => on_selected(model, selected),
+        Message::Armed => {
+            if let Some(dialog) = &mut model.dialog {
+                dialog.armed = true;
+            }
+            Vec::new()
+        }
         Message::Refused(reason) => {
             model.cycle.running = false;
             model.warn(format!("Not started: {reason}"));
@@ -220,6 +228,8 @@ fn on_help(model: &mut Model, action: Action) -> Vec<Effect> {
 fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
     let (task, failure) = (plan::cursor(model), failures::cursor(model));
     model.listing = None;
+    // It was cut out of the plan that is replaced now.
+    model.held = None;
     model.unknown.clone_from(&refreshed.plan.inventory.unknown);
     model.plan = Some(refreshed.plan);
     match refreshed.failures {
@@ -319,7 +329,7 @@ pub(super) fn select(model: &mut Model, keep: Keep, purpose: Purpose) -> Vec<Eff
         model.say("There is no plan yet.");
         return Vec::new();
     };
-    vec![Effect::Select { plan, keep, purpose }]
+    vec![Effect::Select { plan, asked: Asked { purpose, keep, screen: model.screen } }]
 }
 
 /// What is marked, for an action on marked tasks; says so if nothing is.

@@ -81,7 +81,14 @@ fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
 fn status(model: &Model) -> Vec<Span<'static>> {
     let theme = &model.theme;
     let Some(snapshot) = model.cycle.snapshot.as_ref().filter(|_| model.cycle.running) else {
-        return if model.cycle.running { vec![Span::styled(" cycle starting ", theme.accent())] } else { Vec::new() };
+        return match &model.held {
+            _ if model.cycle.running => vec![Span::styled(" cycle starting ", theme.accent())],
+            Some(held) => {
+                let tasks = format::plural(held.plan.counts().total(), "task");
+                vec![Span::styled(format!("  retry planned: {tasks}; X on Failures (5) "), theme.warning())]
+            }
+            None => Vec::new(),
+        };
     };
     let (ended, planned, failed) = (snapshot.ended(), snapshot.planned(), snapshot.failed());
     let word = match snapshot.phase {
@@ -144,6 +151,9 @@ fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
     let mut room = usize::from(area.width);
     let closing = model.dialog.as_ref().is_some_and(|dialog| !dialog.can_agree());
     for binding in keymap::bindings(model.place(), model.read_only).filter(|binding| !binding.hint.is_empty()) {
+        if !model.dialog.as_ref().is_none_or(|dialog| dialog.armed) {
+            break;
+        }
         if closing && matches!(binding.action, Action::Yes | Action::OtherButton) {
             continue;
         }
@@ -195,7 +205,7 @@ fn question(model: &Model, dialog: &Dialog, area: Rect) -> Question<'static> {
             let mut lines = tasks(model, &selected.plan, rows);
             lines.push(Line::default());
             lines.extend(consequence);
-            (purpose_title(selected.purpose), lines, Some("Yes, start"), "No")
+            (purpose_title(selected.asked.purpose), lines, Some("Yes, start"), "No")
         }
         Ask::Start(selected) => {
             let mut lines = vec![Line::styled("Execution is disabled, nothing has been written:", theme.bad())];
@@ -203,7 +213,7 @@ fn question(model: &Model, dialog: &Dialog, area: Rect) -> Question<'static> {
                 lines.push(Line::default());
                 lines.extend(text(&format!("{destination}: {obstacle}")));
             }
-            (purpose_title(selected.purpose), lines, None, "Close")
+            (purpose_title(selected.asked.purpose), lines, None, "Close")
         }
         Ask::Cancel => {
             let lines = text(

@@ -8,12 +8,13 @@ use ratatui::text::{Line, Span};
 
 use crate::engine::{Cause, DestinationName, Failure};
 use crate::kv::SecretPath;
-use crate::tui::effect::{Effect, Marked};
+use crate::tui::effect::{Effect, Keep, Marked};
 use crate::tui::filter::Filter;
 use crate::tui::format;
 use crate::tui::keymap::Action;
+use crate::tui::message::{Asked, Purpose};
 use crate::tui::model::Model;
-use crate::tui::update::movement;
+use crate::tui::update::{ask_held, movement};
 use crate::tui::widget::scroll::{Move, Scroll};
 use crate::tui::widget::{cell, panel};
 
@@ -166,9 +167,15 @@ fn retry(model: &mut Model, marked: Marked) -> Vec<Effect> {
         model.warn("A cycle is running: wait for its end, or cancel it first.");
         return Vec::new();
     }
-    model.say(format!("Planning the retry of {}…", format::plural(marked.len() as u64, "secret")));
+    let count = marked.len() as u64;
+    let asked = Asked { purpose: Purpose::Retry, keep: Keep::Marked(marked), screen: model.screen };
+    if let Some(effects) = ask_held(model, &asked) {
+        return effects;
+    }
+    model.held = None;
+    model.say(format!("Planning the retry of {}…", format::plural(count, "secret")));
     model.listing = Some(0);
-    vec![Effect::Retry(marked)]
+    vec![Effect::Retry(asked)]
 }
 
 fn key(model: &Model, row: Row) -> Option<(DestinationName, SecretPath)> {

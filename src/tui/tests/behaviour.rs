@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use super::press;
+use super::{press, select};
 use crate::engine::{Cause, InventoryUpdate, Phase};
 use crate::tui::effect::{Control, Effect, Keep};
 use crate::tui::input::Input;
-use crate::tui::message::{Message, Purpose, Selected};
+use crate::tui::message::{Asked, Message, Purpose, Selected};
 use crate::tui::model::{Ask, Model};
 use crate::tui::screen::{Screen, browse};
 use crate::tui::update::{begin, update};
@@ -15,7 +15,7 @@ fn asked(purpose: Purpose) -> Model {
     let mut model = sample::full(80, 24);
     let mut plan = (*sample::plan()).clone();
     plan.destinations.truncate(2);
-    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose })));
+    select(&mut model, plan, purpose);
     model
 }
 
@@ -38,7 +38,10 @@ fn quits(effects: &[Effect]) -> Option<Exit> {
 fn nothing_is_executed_without_a_yes() {
     let mut model = sample::full(80, 24);
     let effects = press(&mut model, "3 X");
-    assert!(matches!(effects.as_slice(), [Effect::Select { keep: Keep::All, purpose: Purpose::Execute, .. }]));
+    assert!(matches!(
+        effects.as_slice(),
+        [Effect::Select { asked: Asked { keep: Keep::All, purpose: Purpose::Execute, .. }, .. }]
+    ));
     for keys in ["enter", "n", "esc"] {
         let mut model = asked(Purpose::Execute);
         assert!(matches!(model.dialog.as_ref().map(|dialog| &dialog.ask), Some(Ask::Start(_))));
@@ -54,11 +57,11 @@ fn nothing_is_executed_without_a_yes() {
 fn a_guard_leaves_no_way_to_say_yes() {
     let mut model = sample::full(80, 24);
     let plan = (*sample::plan()).clone();
-    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+    select(&mut model, plan, Purpose::Execute);
     assert!(press(&mut model, "tab enter").is_empty());
     assert!(!model.cycle.running);
     let plan = (*sample::plan()).clone();
-    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+    select(&mut model, plan, Purpose::Execute);
     assert!(press(&mut model, "y").is_empty());
 }
 
@@ -67,7 +70,7 @@ fn a_dry_run_needs_no_yes_and_says_that_it_is_one() {
     let mut model = sample::full(80, 24);
     let mut plan = (*sample::plan()).clone();
     plan.destinations.truncate(2);
-    let effects = update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::DryRun })));
+    let effects = select(&mut model, plan, Purpose::DryRun);
     assert!(matches!(effects.as_slice(), [Effect::Start { dry_run: true, .. }]));
 }
 
@@ -197,7 +200,9 @@ fn marks_name_tasks() {
     press(&mut model, "2 / s e a r c h / s t a g e enter g down down space");
     assert_eq!(model.marked(), 1 + 4);
     let effects = press(&mut model, "x");
-    assert!(matches!(effects.as_slice(), [Effect::Select { keep: Keep::Marked(marked), .. }] if marked.len() == 5));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Select { asked: Asked { keep: Keep::Marked(marked), .. }, .. }] if marked.len() == 5)
+    );
     press(&mut model, "space");
     assert_eq!(model.marked(), 0);
 }
@@ -241,15 +246,112 @@ fn a_plan_is_filtered_by_text_state_and_destination() {
 fn a_retry_plans_anew() {
     let mut model = sample::full(80, 24);
     let effects = press(&mut model, "5 X");
-    assert!(matches!(effects.as_slice(), [Effect::Retry(marked)] if marked.len() == 3));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Retry(Asked { keep: Keep::Marked(marked), .. })] if marked.len() == 3)
+    );
     let mut model = sample::full(80, 24);
     assert!(press(&mut model, "5 R").is_empty(), "nothing is marked");
     let effects = press(&mut model, "g space R");
-    assert!(matches!(effects.as_slice(), [Effect::Retry(marked)] if marked.len() == 2), "the group of a cause");
+    assert!(
+        matches!(effects.as_slice(), [Effect::Retry(Asked { keep: Keep::Marked(marked), .. })] if marked.len() == 2),
+        "the group of a cause"
+    );
     let plan = crate::engine::Plan { destinations: Vec::new(), ..(*sample::plan()).clone() };
-    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Retry })));
+    select(&mut model, plan, Purpose::Retry);
     assert!(model.dialog.is_none());
     assert!(model.notice.as_ref().is_some_and(|notice| notice.text.contains("Nothing is left to retry")));
+}
+
+/// A retry of everything that was asked for on Failures, and its plan.
+fn retry(model: &mut Model) -> (Asked, crate::engine::Plan) {
+    let effects = press(model, "5 X");
+    let [Effect::Retry(asked)] = effects.as_slice() else { panic!("{effects:?}") };
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations.truncate(2);
+    (asked.clone(), plan)
+}
+
+fn arrive(model: &mut Model, (asked, plan): (Asked, crate::engine::Plan)) -> Vec<Effect> {
+    update(model, sample::refreshed());
+    update(model, Message::Selected(Box::new(Selected { plan, asked })))
+}
+
+#[test]
+fn a_question_that_comes_up_by_itself_takes_no_answer_at_once() {
+    let mut model = sample::full(80, 24);
+    let planned = retry(&mut model);
+    assert!(matches!(arrive(&mut model, planned).as_slice(), [Effect::Arm]));
+    assert!(press(&mut model, "p a y m e n t s tab enter y enter n esc").is_empty());
+    let dialog = model.dialog.as_ref().expect("it is still asked");
+    assert!(!dialog.chosen && !model.cycle.running);
+    assert!(!sample::dump(&model).contains(" y yes"), "keys are named when they do something");
+    update(&mut model, Message::Armed);
+    assert!(sample::dump(&model).contains(" y yes"));
+    assert!(matches!(press(&mut model, "y").as_slice(), [Effect::Start { .. }]));
+}
+
+#[test]
+fn a_planned_retry_waits_for_whoever_has_gone_on() {
+    for busy in ["2 /", "5 ?", "1", "5 /"] {
+        let mut model = sample::full(80, 24);
+        let planned = retry(&mut model);
+        press(&mut model, busy);
+        assert!(arrive(&mut model, planned).is_empty());
+        assert!(model.dialog.is_none(), "{busy}");
+        assert!(press(&mut model, "y").is_empty() && !model.cycle.running);
+        let screen = sample::dump(&model);
+        assert!(screen.contains("retry planned: 27 tasks; X on Failures"), "{screen}");
+        press(&mut model, "esc esc");
+        assert!(matches!(press(&mut model, "5 X").as_slice(), [Effect::Arm]), "{busy}: it is planned already");
+        update(&mut model, Message::Armed);
+        assert!(matches!(press(&mut model, "y").as_slice(), [Effect::Start { .. }]));
+        assert!(model.held.is_none());
+    }
+}
+
+#[test]
+fn a_planned_retry_is_not_kept_beside_a_newer_plan_or_another_choice() {
+    let mut model = sample::full(80, 24);
+    let planned = retry(&mut model);
+    press(&mut model, "1");
+    arrive(&mut model, planned.clone());
+    assert!(model.held.is_some());
+    update(&mut model, sample::refreshed());
+    assert!(model.held.is_none());
+    arrive(&mut model, planned);
+    assert!(matches!(press(&mut model, "5 g space R").as_slice(), [Effect::Retry(_)]), "others are marked");
+    assert!(model.held.is_none());
+}
+
+#[test]
+fn a_question_replaces_no_other() {
+    let mut model = sample::full(80, 24);
+    let planned = retry(&mut model);
+    press(&mut model, "3");
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations.truncate(1);
+    select(&mut model, plan, Purpose::Execute);
+    arrive(&mut model, planned.clone());
+    assert!(
+        matches!(&model.dialog.as_ref().expect("a question").ask, Ask::Start(one) if one.asked.screen == Screen::Plan)
+    );
+    press(&mut model, "y");
+    assert!(model.cycle.running && model.held.is_none());
+    arrive(&mut model, planned);
+    assert!(model.dialog.is_none() && model.held.is_none());
+    assert!(model.notice.as_ref().is_some_and(|notice| notice.text.contains("a cycle is running")));
+}
+
+#[test]
+fn a_dry_run_does_not_pull_anybody_away() {
+    let mut model = sample::full(80, 24);
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations.truncate(2);
+    let asked = Asked { purpose: Purpose::DryRun, keep: Keep::All, screen: Screen::Plan };
+    press(&mut model, "2 /");
+    assert!(update(&mut model, Message::Selected(Box::new(Selected { plan, asked }))).is_empty());
+    assert_eq!((model.screen, model.filtering), (Screen::Browse, true));
+    assert!(model.notice.as_ref().is_some_and(|notice| notice.text.contains("on Plan")));
 }
 
 #[test]
@@ -353,7 +455,7 @@ fn a_question_about_many_destinations_keeps_its_sum() {
         part.destination = crate::engine::DestinationName::new(&format!("site-{number}"));
         plan.destinations.push(part);
     }
-    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+    select(&mut model, plan, Purpose::Execute);
     let screen = sample::dump(&model);
     for text in ["site-1 ", " destinations  ", "all ", "Start?", "Yes, start"] {
         assert!(screen.contains(text), "{text}\n{screen}");

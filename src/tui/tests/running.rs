@@ -35,11 +35,12 @@ impl Perform for Answers {
     fn perform(&mut self, effect: Effect) {
         let (word, answers) = match effect {
             Effect::Refresh => ("refresh", vec![sample::refreshed()]),
-            Effect::Select { plan, purpose, .. } => {
+            Effect::Select { plan, asked } => {
                 let mut plan = (*plan).clone();
                 plan.destinations.truncate(2);
-                ("select", vec![Message::Selected(Box::new(Selected { plan, purpose }))])
+                ("select", vec![Message::Selected(Box::new(Selected { plan, asked }))])
             }
+            Effect::Arm => ("arm", vec![Message::Armed]),
             Effect::Start { .. } => {
                 let report = sample::report("0192f0c1-2345-7abc-8def-0123456789ab", true);
                 (
@@ -97,7 +98,7 @@ async fn from_the_first_frame_to_the_report() {
     for text in ["3", "X"] {
         run.keys.send(key(text)).expect("the loop listens");
     }
-    until(&mut run, "select").await;
+    until(&mut run, "arm").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     run.keys.send(key("y")).expect("the loop listens");
     until(&mut run, "start").await;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::press;
+use super::{press, select};
 use crate::engine::Phase;
-use crate::tui::message::{Message, Purpose, Selected};
+use crate::tui::message::{Message, Purpose};
 use crate::tui::model::Model;
 use crate::tui::sample::{self, dump};
 use crate::tui::theme::{Depth, Theme};
@@ -28,7 +28,7 @@ fn running(width: u16, height: u16) -> Model {
     let mut model = sample::full(width, height);
     let mut plan = (*sample::plan()).clone();
     plan.destinations.truncate(2);
-    update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+    select(&mut model, plan, Purpose::Execute);
     press(&mut model, "y");
     update(&mut model, Message::Snapshot(sample::snapshot(Phase::Running)));
     model
@@ -98,13 +98,13 @@ fn questions() {
         let mut model = with_keys(width, height, "3");
         let mut plan = (*sample::plan()).clone();
         plan.destinations.truncate(2);
-        update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+        select(&mut model, plan, Purpose::Execute);
         model
     });
     snapshot("question_guard", |width, height| {
         let mut model = with_keys(width, height, "3");
         let plan = (*sample::plan()).clone();
-        update(&mut model, Message::Selected(Box::new(Selected { plan, purpose: Purpose::Execute })));
+        select(&mut model, plan, Purpose::Execute);
         model
     });
     snapshot("question_quit", |width, height| {

@@ -3,13 +3,14 @@
 use super::show;
 use crate::tui::Exit;
 use crate::tui::effect::{Control, Effect};
+use crate::tui::format;
 use crate::tui::keymap::Action;
-use crate::tui::message::{Purpose, Selected};
-use crate::tui::model::{Ask, Cycle, Dialog, Model};
+use crate::tui::message::{Asked, Purpose, Selected};
+use crate::tui::model::{Ask, Cycle, Dialog, Model, obstacles, purpose_title};
 use crate::tui::screen::Screen;
 
 pub(super) fn on_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
-    let Some(mut dialog) = model.dialog.take() else { return Vec::new() };
+    let Some(mut dialog) = model.dialog.take_if(|dialog| dialog.armed) else { return Vec::new() };
     let can_agree = dialog.can_agree();
     let agreed = match action {
         Action::Yes => true,
@@ -63,7 +64,7 @@ pub(super) fn interrupt(model: &mut Model) -> Vec<Effect> {
 }
 
 fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
-    let dry_run = selected.purpose == Purpose::DryRun;
+    let dry_run = selected.asked.purpose == Purpose::DryRun;
     if !dry_run && model.read_only {
         model.warn("This console is read-only.");
         return Vec::new();
@@ -72,6 +73,7 @@ fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
         model.warn("A cycle is running: wait for its end, or cancel it first.");
         return Vec::new();
     }
+    model.held = None;
     model.cycle = Cycle { running: true, ..Cycle::default() };
     show(model, Screen::Cycle);
     vec![Effect::Start { plan: Box::new(selected.plan), dry_run }]
@@ -79,21 +81,50 @@ fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
 
 pub(super) fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Effect> {
     model.notice = None;
-    let dialog = Dialog::new(Ask::Start(selected));
-    let Ask::Start(selected) = &dialog.ask else { return Vec::new() };
-    if selected.plan.is_empty() && dialog.can_agree() {
-        model.say(match selected.purpose {
+    let purpose = selected.asked.purpose;
+    if selected.plan.is_empty() && obstacles(&selected.plan).next().is_none() {
+        model.say(match purpose {
             Purpose::Retry => "Nothing is left to retry: a later cycle has done it, or it is gone from the plan.",
             Purpose::Execute | Purpose::DryRun => "There is nothing to do.",
         });
         return Vec::new();
     }
-    if selected.purpose == Purpose::DryRun && dialog.can_agree() {
+    if model.cycle.running {
+        model.warn(format!("{}: not started, for a cycle is running by now.", purpose_title(purpose)));
+        return Vec::new();
+    }
+    // Who is doing something else by now presses keys that are meant for that.
+    let elsewhere =
+        model.screen != selected.asked.screen || model.filtering || model.help.is_some() || model.dialog.is_some();
+    if !elsewhere {
+        return ask(model, selected);
+    }
+    if purpose == Purpose::Retry {
+        let tasks = format::plural(selected.plan.counts().total(), "task");
+        model.say(format!("The retry is planned: {tasks}. X on Failures asks whether to start it."));
+        model.held = Some(selected);
+    } else {
+        let screen = selected.asked.screen.title();
+        model.say(format!(
+            "{}: not started, for you had gone on. Ask for it again on {screen}.",
+            purpose_title(purpose)
+        ));
+    }
+    Vec::new()
+}
+
+fn ask(model: &mut Model, selected: Box<Selected>) -> Vec<Effect> {
+    let dry_run = selected.asked.purpose == Purpose::DryRun;
+    let dialog = Dialog::unasked(Ask::Start(selected));
+    if dry_run && dialog.can_agree() {
         return agree(model, dialog.ask);
     }
-    // What was being typed or read must not answer the question.
-    model.help = None;
-    model.filtering = false;
     model.dialog = Some(dialog);
-    Vec::new()
+    vec![Effect::Arm]
+}
+
+/// Asks about the retry that has been planned already, if it is the one that is asked for.
+pub(in crate::tui) fn ask_held(model: &mut Model, asked: &Asked) -> Option<Vec<Effect>> {
+    let held = model.held.take_if(|held| held.asked == *asked)?;
+    Some(ask(model, held))
 }
