@@ -113,7 +113,7 @@ pub enum TuiError {
     /// A signal ended the console, or the operator did not wait for the end of a cycle.
     #[error("interrupted")]
     Interrupted,
-    /// A part of the program panicked; what it said stands above.
+    /// The console panicked; what it said stands above.
     #[error("vsync has a bug and had to stop; please report the panic message above")]
     Panicked,
 }
@@ -135,6 +135,10 @@ enum Exit {
 /// # Errors
 /// [`TuiError`] if there is no terminal to work with, or when the console did not end by the operator's wish.
 pub async fn run(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
+    terminal::as_console(open(engine, options)).await
+}
+
+async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     if !terminal::is_there() {
         return Err(TuiError::NoTerminal);
     }

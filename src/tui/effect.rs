@@ -1,14 +1,16 @@
 //! The one place that starts work on the engine and turns its end into a message.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 
 use super::Exit;
-use super::message::{Asked, Message, Refreshed, Selected, SideStatus};
+use super::message::{Asked, Message, Refreshed, Selected, SideStatus, Work};
 use super::widget::tree::Tree;
 use crate::engine::{
     CycleControl, CycleHandle, CycleOptions, DestinationName, Engine, Event, Failure, InventoryUpdate, Plan, Report,
@@ -124,7 +126,7 @@ impl Worker {
             if !task.is_finished() {
                 control.cancel();
             }
-            // An error would be a panic of the task, which has been reported where it happened.
+            // No error is left to tell: a panic is caught in there.
             let _ = task.await;
         }
     }
@@ -153,7 +155,11 @@ impl Worker {
         }
         let (engine, only, messages) = (self.engine.clone(), self.only.clone(), self.messages.clone());
         self.refresh = Some(tokio::spawn(async move {
-            let refreshed = look_again(&engine, &only, &messages).await;
+            let looked = AssertUnwindSafe(look_again(&engine, &only, &messages)).catch_unwind().await;
+            let Ok(refreshed) = looked else {
+                let _ = messages.send(Message::Lost(Work::Refresh));
+                return;
+            };
             let plan = refreshed.plan.clone();
             let _ = messages.send(Message::Refreshed(Box::new(refreshed)));
             if let Some(asked) = retry {
@@ -192,7 +198,13 @@ impl Worker {
         match self.engine.start(plan, options) {
             Ok(handle) => {
                 let control = handle.control();
-                let task = tokio::spawn(follow(handle, self.messages.clone()));
+                let messages = self.messages.clone();
+                let task = tokio::spawn(async move {
+                    let followed = AssertUnwindSafe(follow(handle, messages.clone())).catch_unwind().await;
+                    if followed.is_err() {
+                        let _ = messages.send(Message::Lost(Work::Cycle));
+                    }
+                });
                 self.cycle = Some((control, task));
             }
             Err(error) => {

@@ -42,8 +42,17 @@ pub(super) enum Message {
     Unsaved(DestinationName, String),
     /// The cycle is over.
     Ended(Arc<Report>),
-    /// Something panicked; the terminal has been restored already.
-    Panicked,
+    /// Something panicked outside of the console; what it said.
+    Bug(String),
+    /// The work panicked, so that it has no other end.
+    Lost(Work),
+}
+
+/// Work that the console waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    Refresh,
+    Cycle,
 }
 
 /// How a server answered.

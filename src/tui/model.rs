@@ -37,6 +37,8 @@ pub(super) struct Model {
     pub(super) held: Option<Box<Selected>>,
     /// Shown in place of the footer until the next key.
     pub(super) notice: Option<Notice>,
+    /// What a panic outside of the console said last.
+    pub(super) bug: Option<String>,
     /// Quit as soon as the cycle has ended.
     pub(super) quitting: bool,
 
@@ -210,6 +212,7 @@ impl Model {
             dialog: None,
             held: None,
             notice: None,
+            bug: None,
             quitting: false,
             mounts: setup.mounts,
             sides: std::iter::once(origin).chain(others).collect(),

@@ -51,16 +51,33 @@ pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// From now on a panic, in whatever thread, gives the terminal back before it is reported, and ends the console.
+tokio::task_local! {
+    /// There while the console's own task runs, whatever thread runs it.
+    static CONSOLE: ();
+}
+
+/// Runs `work` as the console: its panic is the console's end.
+pub(super) async fn as_console<F: Future>(work: F) -> F::Output {
+    CONSOLE.scope((), work).await
+}
+
+fn is_console() -> bool {
+    CONSOLE.try_with(|()| ()).is_ok()
+}
+
+/// From now on a panic of the console gives the terminal back before it is reported. Panics elsewhere are survived by
+/// whoever waits for that work, so they are only told and logged: printed, they would be drawn over the screen.
 pub(super) fn restore_on_panic(messages: UnboundedSender<Message>) {
     static HOOK: Once = Once::new();
     HOOK.call_once(move || {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if OURS.load(Ordering::SeqCst) {
-                restore();
-                let _ = messages.send(Message::Panicked);
+            if OURS.load(Ordering::SeqCst) && !is_console() {
+                tracing::error!(%panic, "a part of vsync failed by a bug");
+                let _ = messages.send(Message::Bug(panic.to_string().replace('\n', " ")));
+                return;
             }
+            restore();
             report(panic);
         }));
     });
@@ -116,5 +133,24 @@ impl Write for Frames {
             self.frame.clear();
         }
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_consoles_own_task_is_the_console() {
+        assert!(!is_console());
+        as_console(async {
+            assert!(is_console());
+            tokio::task::yield_now().await;
+            assert!(is_console());
+            assert!(!tokio::spawn(async { is_console() }).await.expect("no panic"));
+            assert!(!tokio::task::spawn_blocking(is_console).await.expect("no panic"));
+        })
+        .await;
+        assert!(!is_console());
     }
 }

@@ -16,7 +16,7 @@ use super::effect::{Effect, Keep, Marked};
 use super::filter::Filter;
 use super::input::Input;
 use super::keymap::{self, Action, Place};
-use super::message::{Asked, Message, Purpose, Refreshed};
+use super::message::{Asked, Message, Purpose, Refreshed, Work};
 use super::model::{Ask, Dialog, Model, Notice};
 use super::screen::{Screen, browse, cycle, failures, overview, plan};
 use super::widget::scroll::Move;
@@ -83,7 +83,20 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Ended(report) => on_ended(model, report),
-        Message::Panicked => vec![Effect::Quit(Exit::Panicked)],
+        Message::Bug(words) => {
+            model.warn(format!("A part of vsync failed by a bug, please report it: {words}"));
+            model.bug = Some(words);
+            Vec::new()
+        }
+        Message::Lost(Work::Refresh) => {
+            model.listing = None;
+            Vec::new()
+        }
+        Message::Lost(Work::Cycle) => {
+            model.cycle.running = false;
+            model.cycle.cancelling = false;
+            if model.quitting { vec![Effect::Quit(Exit::Quit)] } else { begin(model) }
+        }
     };
     settle(model);
     effects.extend(browse::wants(model).map(Effect::Describe));

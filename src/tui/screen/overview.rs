@@ -293,6 +293,9 @@ fn attention(model: &Model, width: usize) -> Vec<Line<'static>> {
 fn concerns(model: &Model) -> Vec<(char, ratatui::style::Style, String)> {
     let theme = &model.theme;
     let mut found = Vec::new();
+    if let Some(words) = &model.bug {
+        found.push(('!', theme.bad(), format!("A part of vsync failed by a bug, please report it: {words}")));
+    }
     for side in &model.sides {
         if let Some(status) = &side.status {
             found.extend(side_concerns(side, status).into_iter().map(|text| ('!', theme.bad(), text)));

@@ -4,7 +4,7 @@ use super::{press, select};
 use crate::engine::{Cause, InventoryUpdate, Phase};
 use crate::tui::effect::{Control, Effect, Keep};
 use crate::tui::input::Input;
-use crate::tui::message::{Asked, Message, Purpose, Selected};
+use crate::tui::message::{Asked, Message, Purpose, Selected, Work};
 use crate::tui::model::{Ask, Model};
 use crate::tui::screen::{Screen, browse};
 use crate::tui::update::{begin, update};
@@ -130,6 +130,14 @@ fn the_end_of_a_cycle_leads_to_a_new_plan() {
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Refresh)), "{effects:?}");
     assert!(effects.iter().any(|effect| matches!(effect, Effect::History)));
     assert!(model.notice.as_ref().is_some_and(|notice| notice.bad && notice.text.contains("3 failed")));
+}
+
+#[test]
+fn a_cycle_that_breaks_off_is_over() {
+    let mut model = running();
+    let effects = update(&mut model, Message::Lost(Work::Cycle));
+    assert!(!model.cycle.running);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Refresh)), "{effects:?}");
 }
 
 #[test]

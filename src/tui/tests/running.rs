@@ -11,7 +11,7 @@ use super::key;
 use crate::engine::Phase;
 use crate::tui::effect::{Effect, Perform};
 use crate::tui::input::{Input, InputSource};
-use crate::tui::message::{Message, Selected};
+use crate::tui::message::{Message, Selected, Work};
 use crate::tui::model::Model;
 use crate::tui::{Exit, drive, sample};
 
@@ -131,9 +131,14 @@ async fn a_terminal_that_goes_away_ends_the_loop() {
 }
 
 #[tokio::test]
-async fn a_panic_elsewhere_ends_the_loop() {
+async fn a_panic_elsewhere_is_told_and_survived() {
     let run = run();
-    run.messages.send(Message::Panicked).expect("the loop listens");
-    let (exit, ..) = run.done.await.expect("no panic");
-    assert_eq!(exit, Exit::Panicked);
+    run.messages.send(Message::Bug("panicked at store.rs:1".into())).expect("the loop listens");
+    run.messages.send(Message::Lost(Work::Refresh)).expect("the loop listens");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    run.keys.send(key("q")).expect("the loop listens");
+    let (exit, model, screen) = run.done.await.expect("no panic");
+    assert_eq!(exit, Exit::Quit);
+    assert!(screen.contains("please report it: panicked at store.rs:1"), "{screen}");
+    assert!(model.listing.is_none());
 }
