@@ -254,6 +254,11 @@ fn verdicts(model: &Model, width: usize) -> Vec<(Choice, Line<'static>)> {
                 lines.push((None, Line::styled(format!("     {line}"), theme.bad())));
             }
         }
+        if let Some(moved) = moved(part) {
+            for line in cell::wrap(&moved, width.saturating_sub(9)) {
+                lines.push((None, Line::styled(format!("     {line}"), theme.warning())));
+            }
+        }
         if let Some(remark) = remark(part) {
             for line in cell::wrap(&remark, width.saturating_sub(9)) {
                 lines.push((None, Line::styled(format!("     {line}"), theme.muted())));
@@ -269,6 +274,17 @@ fn obstacles_of(part: &DestinationPlan) -> impl Iterator<Item = Obstacle<'_>> {
         .map(Obstacle::Unavailable)
         .into_iter()
         .chain(part.objections.iter().map(Obstacle::Objection))
+}
+
+/// What stays behind at former paths, which no later cycle looks at.
+fn moved(part: &DestinationPlan) -> Option<String> {
+    let count = format::count(part.moved);
+    let go = match part.moved {
+        0 => return None,
+        1 => "goes to a new path since the transforms changed; what was written to the former one stays there",
+        _ => "go to new paths since the transforms changed; what was written to the former ones stays there",
+    };
+    Some(format!("{count} {go}"))
 }
 
 /// What is left alone there, and why.

@@ -251,6 +251,20 @@ fn a_plan_is_filtered_by_text_state_and_destination() {
 }
 
 #[test]
+fn a_plan_says_what_stays_at_former_paths() {
+    let mut model = sample::full(120, 40);
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations[1].moved = 1_204;
+    let tree = crate::tui::widget::tree::Tree::of_plan(&plan, &[], &[sample::mount()]);
+    let refreshed = crate::tui::message::Refreshed { plan: Arc::new(plan), tree, failures: Ok(Vec::new()) };
+    update(&mut model, Message::Refreshed(Box::new(refreshed)));
+    press(&mut model, "3");
+    let screen = sample::dump(&model);
+    let remark = "1,204 go to new paths since the transforms changed; what was written to the former ones stays there";
+    assert!(screen.contains(remark), "{screen}");
+}
+
+#[test]
 fn a_retry_plans_anew() {
     let mut model = sample::full(80, 24);
     let effects = press(&mut model, "5 X");
