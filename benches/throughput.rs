@@ -179,6 +179,7 @@ fn engine(from: &BaoServer, to: &BaoServer, listing: Listing, folder: &tempfile:
         num_workers: WORKERS,
         max_delete: MaxDelete::default(),
         ignore_deletes: false,
+        timeout: None,
     };
     Engine::new(origin, vec![destination], Operator { name: "bench".to_owned(), host: "here".to_owned() })
 }

@@ -30,7 +30,7 @@ pub use output::{Object, Output};
 
 use crate::config::{Loaded, Sources};
 use crate::connect;
-use crate::engine::{CycleOptions, DestinationName, Engine};
+use crate::engine::{DestinationName, Engine};
 use crate::exit::Exit;
 
 /// Copies KV v2 secrets from one HashiCorp Vault or OpenBao to many others, in parallel and in plain sight.
@@ -237,8 +237,6 @@ pub struct Console {
     pub engine: Engine,
     /// The destinations asked for; all, if empty.
     pub only: Vec<DestinationName>,
-    /// How its cycles run.
-    pub cycle: CycleOptions,
     /// What is to be said about the configuration.
     pub notice: Option<String>,
 }
@@ -249,8 +247,7 @@ pub struct Console {
 /// [`CliError`] when there is no usable configuration.
 pub fn console(common: &Common) -> Result<Console, CliError> {
     let context = Context::with_log(common, None)?;
-    let cycle = CycleOptions { timeout: cycle::timeout(&context), ..CycleOptions::default() };
-    Ok(Console { cycle, notice: context.loaded.notes.first().cloned(), only: context.only, engine: context.engine })
+    Ok(Console { notice: context.loaded.notes.first().cloned(), only: context.only, engine: context.engine })
 }
 
 /// Runs a command that owns no terminal.

@@ -123,6 +123,7 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
             num_workers: destination.num_workers,
             max_delete: destination.guards.max_delete,
             ignore_deletes: destination.ignore_deletes,
+            timeout: destination.timeout,
         });
     }
     Ok(Engine::new(origin, destinations, operator()))

@@ -195,6 +195,7 @@ impl Sketch {
             num_workers: self.num_workers,
             max_delete: MaxDelete::default(),
             ignore_deletes: false,
+            timeout: None,
         })
     }
 }

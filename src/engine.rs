@@ -23,8 +23,9 @@ pub(crate) mod testing;
 mod transform;
 mod worker;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -38,7 +39,7 @@ pub use plan::{DestinationName, DestinationPlan, Objection, Operation, Operation
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
 pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};
 
-use self::binding::{Binding, Place};
+use self::binding::{Binding, PATIENCE, Place};
 use self::plan::Remembered;
 use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::state::{CycleLog, State, StateError, StateSide, StateStore, bucket_count};
@@ -108,6 +109,8 @@ pub struct Destination {
     pub max_delete: MaxDelete,
     /// What is gone at the origin stays here.
     pub ignore_deletes: bool,
+    /// How long a cycle may go on beginning tasks here; the rest stays pending. `None`: as long as it takes.
+    pub timeout: Option<Duration>,
 }
 
 /// Who runs cycles; kept in reports.
@@ -238,7 +241,8 @@ impl Engine {
                 Err(error) => DestinationPlan::unavailable(destination.name.clone(), error.to_string()),
             }
         });
-        let parts = join_all(parts).await;
+        let mut parts = join_all(parts).await;
+        share_no_paths(&mut parts);
         Plan { created: Timestamp::now(), inventory, destinations: parts }
     }
 
@@ -251,8 +255,8 @@ impl Engine {
         let state = self.destination_state(destination);
         let place = Place::of(&destination.vault).await;
         let loops_back = origin.is(&place);
-        let binding = Binding::new(origin.clone(), place, &destination.transforms);
         let former = load_binding(&state).await?;
+        let binding = Binding::new(origin.clone(), place, &destination.transforms, former.as_ref());
         let remembered = self.remembered(&state, inventory, destination, former.as_ref()).await?;
         let (at_origin, inventory) = (self.origin().clone(), Arc::clone(inventory));
         let planned_for = destination.clone();
@@ -282,8 +286,8 @@ impl Engine {
         let at_origin = inventory.secrets.buckets().len();
         let buckets = bucket_count(destination.num_buckets.or(Some(at_origin)), index.as_ref());
         let info = info.map_or_else(|| SyncInfo::new(buckets), |info| info.with_buckets(buckets));
-        let former_transforms = former.and_then(|former| former.former_transforms(&destination.transforms));
-        Ok(Remembered { info, index, former_transforms })
+        let former = former.and_then(|former| former.former_transforms(&destination.transforms));
+        Ok(Remembered { info, index, former })
     }
 
     /// The tasks of `plan` for which `keep` says so, with the guards checked anew.
@@ -377,7 +381,8 @@ impl Engine {
         for report in self.history(CYCLES_WITH_FAILURES).await? {
             for part in report.destinations {
                 let failures = newest.entry(part.destination).or_default();
-                for failure in part.failures {
+                // what moved under the cycle's hands is for the next plan to decide
+                for failure in part.failures.into_iter().filter(|failure| failure.cause != Cause::Moved) {
                     failures.entry(failure.origin.clone()).or_insert(failure);
                 }
             }
@@ -388,8 +393,8 @@ impl Engine {
             let recorded = self.destination_state(destination).load_sync_info(None).await?;
             let stands = |failure: &Failure| {
                 let recorded = recorded.as_ref().and_then(|stored| stored.info.get(&failure.origin));
-                match failure.version {
-                    Some(version) => recorded.is_none_or(|recorded| recorded.version < version),
+                match failure.insight {
+                    Some(insight) => recorded.is_none_or(|recorded| insight.supersedes(recorded)),
                     None => recorded.is_some(),
                 }
             };
@@ -437,7 +442,7 @@ async fn load_binding(state: &State) -> Result<Option<Binding>, StateError> {
     let Some(bytes) = state.load_note().await? else { return Ok(None) };
     Binding::decode(&bytes).map(Some).map_err(|error| StateError {
         operation: "read",
-        key: "vsync/destination".to_owned(),
+        key: state.note_key().to_owned(),
         location: state.location(),
         message: error.to_string(),
     })
@@ -449,9 +454,30 @@ async fn unfit_mounts(part: &DestinationPlan, vault: &VaultClient) -> Vec<Object
     let written = part.tasks.iter().filter(|task| task.operation != Operation::Delete);
     let mounts: BTreeSet<&str> = written.map(|task| task.destination.mount()).collect();
     let asked = mounts.into_iter().filter_map(|mount| Mount::parse(mount).ok()).map(|mount| async move {
-        let info = vault.mount_info(&mount).await.ok()?;
+        let info = tokio::time::timeout(PATIENCE, vault.mount_info(&mount)).await.ok()?.ok()?;
         let fit = info.engine == "kv" && info.kv_version == Some(2);
         (!fit).then(|| Objection::UnfitMount { mount: mount.to_string(), found: info.to_string() })
     });
     join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Objects where two destinations are one Vault and would write the same paths: each would overwrite what the other wrote,
+/// and delete what the other keeps.
+fn share_no_paths(parts: &mut [DestinationPlan]) {
+    for at in 1..parts.len() {
+        let (before, rest) = parts.split_at_mut(at);
+        let part = &mut rest[0];
+        for other in before.iter() {
+            if !part.is_at(other) {
+                continue;
+            }
+            let theirs: HashSet<&SecretPath> = other.tasks.iter().map(|task| &task.destination).collect();
+            let mut shared = part.tasks.iter().map(|task| &task.destination).filter(|path| theirs.contains(path));
+            let first = shared.next().cloned();
+            let count = 1 + shared.count() as u64;
+            if let Some(path) = first {
+                part.objections.push(Objection::SharedPath { path, other: other.destination.clone(), count });
+            }
+        }
+    }
 }

@@ -1,4 +1,22 @@
-//! vsync.
+//! vsync copies KV v2 secrets from one Vault (HashiCorp Vault or OpenBao) to many others, in parallel, comparing by
+//! metadata alone. The binary is thin; everything it does is here.
+//!
+//! Read from the bottom up, each module uses what stands below it and nothing above (`tests/layers.rs` sees to it):
+//!
+//! ```text
+//!   cli, tui, demo           what a person or a script sees
+//!   connect                  from a configuration to clients, stores and the engine
+//!   config, logging          file < environment < flags; the rotating log
+//!   engine                   inventory · transform · plan · guard · cycle · worker · report
+//!   state                    sync info and reports, in Consul or an embedded store
+//!   vault, consul            thin API clients: requests, typed answers, typed errors
+//!   http                     TLS, timeouts, retry, rate limit, in one place
+//!   kv, sync_info, text      the words everybody uses
+//! ```
+//!
+//! A secret goes **inventory → plan → cycle → report**; [`engine`] shows it as a picture. A retry is a new plan made of the
+//! failures that still stand.
+
 pub mod cli;
 pub mod config;
 pub mod connect;

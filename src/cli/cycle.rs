@@ -112,7 +112,7 @@ async fn execute(
     manner: &Manner,
     interrupts: &mut Interrupts,
 ) -> Result<Arc<Report>, CliError> {
-    let options = CycleOptions { dry_run: manner.dry_run, timeout: timeout(context), ..CycleOptions::default() };
+    let options = CycleOptions { dry_run: manner.dry_run, ..CycleOptions::default() };
     let handle = context.engine.start(plan, options)?;
     let control = handle.control();
     let mut snapshots = handle.snapshots();
@@ -144,24 +144,15 @@ async fn execute(
     }
 }
 
-/// The longest of the destinations' timeouts; none, if one of them has none.
-pub(super) fn timeout(context: &Context) -> Option<Duration> {
-    let chosen: Vec<&str> = context.chosen().map(|destination| destination.name.as_str()).collect();
-    let configured = context.loaded.config.destinations.iter();
-    let timeouts: Option<Vec<Duration>> = configured
-        .filter(|destination| chosen.contains(&destination.name.as_str()))
-        .map(|destination| destination.timeout)
-        .collect();
-    timeouts?.into_iter().max()
-}
-
 /// The exit code for a report.
 fn judge(report: &Report) -> Exit {
-    let unsaved = report.origin_unsaved.is_some() || report.destinations.iter().any(|part| part.unsaved.is_some());
+    let unsaved = report.origin_unsaved.is_some()
+        || report.unkept.is_some()
+        || report.destinations.iter().any(|part| part.unsaved.is_some());
     match report.ending {
         Ending::Cancelled => Exit::Interrupted,
         // what a timeout left pending is part of the work that was not done
-        Ending::TimedOut => Exit::Failed,
+        Ending::TimedOut | Ending::Halted => Exit::Failed,
         Ending::Completed if unsaved || !report.origin_unknown.is_empty() => Exit::Failed,
         Ending::Completed if report.failed() > 0 => Exit::SecretsFailed,
         Ending::Completed => Exit::Done,
@@ -212,8 +203,12 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
         out.line(format!("… and {left_out} more; {all}"))?;
     }
     for part in &report.destinations {
+        let name = sanitize(part.destination.as_str());
+        if let Some(reason) = &part.blocked {
+            let message = format!("{name}: nothing was written, because {}", sanitize(reason));
+            out.line(out.paint(Paint::Bad, &message))?;
+        }
         if let Some(reason) = &part.unsaved {
-            let name = sanitize(part.destination.as_str());
             let message = format!(
                 "{name}: what was done could not be saved, so the next cycle does it again: {}",
                 sanitize(reason)
@@ -223,6 +218,11 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
     }
     if let Some(reason) = &report.origin_unsaved {
         let message = format!("What the origin holds could not be saved: {}", sanitize(reason));
+        out.line(out.paint(Paint::Bad, &message))?;
+    }
+    if let Some(reason) = &report.unkept {
+        let message =
+            format!("This report could not be kept, so \"vsync retry\" will not know of it: {}", sanitize(reason));
         out.line(out.paint(Paint::Bad, &message))?;
     }
     if !report.origin_unknown.is_empty() {
@@ -235,7 +235,7 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
     if report.pending() > 0 {
         out.line(format!("{} are pending; the next cycle goes on with them.", report.pending()))?;
     }
-    if report.failed() > 0 && !report.dry_run {
+    if report.failed() > 0 && !report.dry_run && report.unkept.is_none() {
         out.line("\"vsync retry\" takes what failed.")?;
     }
     Ok(out.flush()?)

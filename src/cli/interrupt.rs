@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::CliError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Ctrl-C, a polite kill, and the end of the terminal.
@@ -20,6 +21,17 @@ impl Interrupts {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Does some work, unless one of them comes first.
+    ///
+    /// # Errors
+    /// [`CliError::Interrupted`] if so; the work is dropped.
+    pub(super) async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CliError> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.next() => Err(CliError::Interrupted),
+        }
     }
 
     /// Waits for the next one.

@@ -54,6 +54,8 @@ pub enum Object<'a> {
         unknown: u64,
         /// Deletes that `ignore_deletes` leaves out.
         deletes_ignored: u64,
+        /// Recorded secrets that go to new paths since the transforms changed.
+        moved: u64,
         /// Why nothing can be planned: its state could not be read.
         unavailable: Option<&'a str>,
     },
@@ -218,6 +220,8 @@ pub struct ReportObject<'a> {
     origin_unknown: usize,
     /// Why the origin's sync info could not be saved.
     origin_unsaved: Option<&'a str>,
+    /// Why this report could not be kept.
+    unkept: Option<&'a str>,
     destinations: Vec<DestinationObject<'a>>,
 }
 
@@ -231,6 +235,7 @@ struct DestinationObject<'a> {
     in_sync: u64,
     unknown: u64,
     unsaved: Option<&'a str>,
+    blocked: Option<&'a str>,
 }
 
 impl<'a> From<&'a Report> for ReportObject<'a> {
@@ -250,6 +255,7 @@ impl<'a> From<&'a Report> for ReportObject<'a> {
             pending: report.pending(),
             origin_unknown: report.origin_unknown.len(),
             origin_unsaved: report.origin_unsaved.as_deref(),
+            unkept: report.unkept.as_deref(),
             destinations: report
                 .destinations
                 .iter()
@@ -262,6 +268,7 @@ impl<'a> From<&'a Report> for ReportObject<'a> {
                     in_sync: part.in_sync,
                     unknown: part.unknown,
                     unsaved: part.unsaved.as_deref(),
+                    blocked: part.blocked.as_deref(),
                 })
                 .collect(),
         }

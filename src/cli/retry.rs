@@ -32,10 +32,8 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     let filter = PathFilter::new(&args.path, &[], &context.engine.origin().mounts)
         .map_err(|error| CliError::usage(format!("--path: {error}")))?;
     let chosen: Vec<DestinationName> = context.chosen().map(|destination| destination.name.clone()).collect();
-    let failed: BTreeMap<DestinationName, BTreeSet<SecretPath>> = context
-        .engine
-        .standing_failures()
-        .await?
+    let standing = interrupts.unless(context.engine.standing_failures()).await??;
+    let failed: BTreeMap<DestinationName, BTreeSet<SecretPath>> = standing
         .into_iter()
         .filter(|(destination, _)| chosen.contains(destination))
         .map(|(destination, failures)| {

@@ -90,8 +90,8 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
     let plan = survey::plan(&context, &mut interrupts).await?;
-    let history = context.engine.history(HISTORY).await?;
-    let failures = context.engine.standing_failures().await?;
+    let history = interrupts.unless(context.engine.history(HISTORY)).await??;
+    let failures = interrupts.unless(context.engine.standing_failures()).await??;
     let standings: Vec<Standing<'_>> = plan
         .destinations
         .iter()

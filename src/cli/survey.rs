@@ -128,6 +128,13 @@ pub(super) fn show_counts(plan: &Plan, out: &mut Output) -> Result<(), CliError>
                 out.paint(Paint::Bad, &format!("{name}: no plan, its state could not be read: {}", sanitize(reason))),
             )?;
         }
+        if part.moved > 0 {
+            out.line(format!(
+                "{}: {} go to new paths since the transforms changed; what was written to the former ones stays there",
+                sanitize(part.destination.as_str()),
+                part.moved
+            ))?;
+        }
         if part.deletes_ignored > 0 {
             out.line(format!(
                 "{}: {} deletes are left out (ignore_deletes)",
@@ -150,6 +157,7 @@ fn counts(part: &DestinationPlan) -> Object<'_> {
         excluded: part.excluded.len() as u64,
         unknown: part.unknown.len() as u64,
         deletes_ignored: part.deletes_ignored,
+        moved: part.moved,
         unavailable: part.unavailable.as_deref(),
     }
 }

@@ -56,14 +56,13 @@ pub(super) async fn leave_state(
     for (number, (name, entry)) in secrets.iter().enumerate() {
         let Some(version) = copied(destination.name.as_str(), number, name, entry) else { continue };
         let Some(written) = entry.created(version) else { continue };
-        let Ok(update_time) = written.to_string().parse() else { continue };
         let path = SecretPath::new(mount, name);
         let goes_to = destination.transforms.apply(&path).data_path;
         if let Ok(place) = SecretPath::parse_data(&goes_to, &destination.mounts)
             && let Some(copy) = entry.copy_of(version, now.min(written + SignedDuration::from_mins(20)))
         {
             server.insert(place.mount(), place.name(), copy);
-            info.insert(path, Insight { version, update_time, kind: EngineKind::KvV2 });
+            info.insert(path, insight(version, written));
         }
     }
     let store = Arc::clone(&destination.store);
@@ -104,7 +103,7 @@ pub(super) async fn leave_reports(
             Failure {
                 operation: Operation::Add,
                 message: format!("write secret {path}: permission denied"),
-                version: Some(entry.version()),
+                insight: entry.created(entry.version()).map(|written| insight(entry.version(), written)),
                 origin: path.clone(),
                 destination: path,
                 cause: Cause::Permission,
@@ -140,6 +139,7 @@ fn report(started: Timestamp, took: SignedDuration, ending: Ending, operator: &s
         dry_run: false,
         origin_unknown: Vec::new(),
         origin_unsaved: None,
+        unkept: None,
         destinations: Vec::new(),
     }
 }
@@ -161,10 +161,15 @@ fn part(
         unknown: 0,
         ended: Some(report.ended),
         unsaved: None,
+        blocked: None,
         failures: Vec::new(),
     }
 }
 
 fn counts(add: u64, update: u64, delete: u64) -> OperationCounts {
     OperationCounts { add, update, delete }
+}
+
+fn insight(version: u64, written: Timestamp) -> Insight {
+    Insight { version, update_time: written.into(), kind: EngineKind::KvV2 }
 }

@@ -3,12 +3,17 @@
 //! Kept beside the sync info, where v0.3 never looks. Without it a changed transform would delete at paths that were
 //! never written, and another server behind the same name would pass for one that is in sync.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::plan::Objection;
-use super::report::CycleId;
 use super::transform::{Rule, Transforms};
+use crate::kv::SecretPath;
 use crate::vault::{Health, VaultClient};
+
+/// How long a server may take to say who it is. A dead one must not keep the others waiting.
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A Vault server, as far as it can be told from others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,12 +28,21 @@ pub(super) struct Place {
 impl Place {
     /// The server behind a client. One that does not answer is known by its address alone.
     pub(super) async fn of(vault: &VaultClient) -> Self {
-        let cluster_id = vault.health().await.ok().and_then(|Health { cluster_id, .. }| cluster_id);
+        let health = tokio::time::timeout(PATIENCE, vault.health()).await;
+        let cluster_id = health.ok().and_then(Result::ok).and_then(|Health { cluster_id, .. }| cluster_id);
         Self {
-            address: vault.address().to_owned(),
+            address: vault.address().trim_end_matches('/').to_lowercase(),
             cluster_id: cluster_id.filter(|id| !id.is_empty()),
-            namespace: vault.namespace().map(str::to_owned),
+            namespace: vault.namespace().map(|namespace| namespace.trim_matches('/').to_owned()),
         }
+    }
+
+    /// What was known of the same server before, where it has not told now.
+    fn completed_by(mut self, former: &Self) -> Self {
+        if self.cluster_id.is_none() && self.is(former) {
+            self.cluster_id.clone_from(&former.cluster_id);
+        }
+        self
     }
 
     /// Whether both are one namespace of one cluster, whatever addresses lead there.
@@ -47,20 +61,40 @@ pub(super) struct Binding {
     pub(super) origin: Place,
     pub(super) destination: Place,
     transforms: Vec<Rule>,
-    /// The cycle that wrote last.
-    #[serde(default)]
-    cycle: Option<CycleId>,
+}
+
+/// Transforms that were in force before.
+#[derive(Debug, Clone)]
+pub(super) enum Former {
+    /// These.
+    Rules(Transforms),
+    /// They can no longer be read, so that nobody knows where anything went.
+    Unreadable,
+}
+
+impl Former {
+    /// Whether they sent `path` where `present` ones do.
+    pub(super) fn sent_where(&self, path: &SecretPath, present: &Transforms) -> bool {
+        match self {
+            Self::Rules(rules) => rules.apply(path).data_path == present.apply(path).data_path,
+            Self::Unreadable => false,
+        }
+    }
 }
 
 impl Binding {
-    pub(super) fn new(origin: Place, destination: Place, transforms: &Transforms) -> Self {
-        Self { origin, destination, transforms: transforms.rules(), cycle: None }
+    pub(super) fn new(origin: Place, destination: Place, transforms: &Transforms, former: Option<&Self>) -> Self {
+        let (origin, destination) = match former {
+            Some(former) => (origin.completed_by(&former.origin), destination.completed_by(&former.destination)),
+            None => (origin, destination),
+        };
+        Self { origin, destination, transforms: transforms.rules() }
     }
 
-    /// The bytes that are kept when `cycle` begins.
-    pub(super) fn encode(&self, cycle: CycleId) -> Vec<u8> {
+    /// The bytes that are kept.
+    pub(super) fn encode(&self) -> Vec<u8> {
         // texts always serialize
-        serde_json::to_vec(&Self { cycle: Some(cycle), ..self.clone() }).unwrap_or_default()
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
@@ -82,11 +116,8 @@ impl Binding {
     }
 
     /// The transforms that were in force, if they were others than now.
-    pub(super) fn former_transforms(&self, now: &Transforms) -> Option<Transforms> {
-        if self.transforms == now.rules() {
-            return None;
-        }
-        // They were valid when they were kept. Should they not be any more, everything counts as moved.
-        Some(Transforms::new(&self.transforms).unwrap_or_else(|_| Transforms::nowhere()))
+    pub(super) fn former_transforms(&self, now: &Transforms) -> Option<Former> {
+        (self.transforms != now.rules())
+            .then(|| Transforms::new(&self.transforms).map_or(Former::Unreadable, Former::Rules))
     }
 }

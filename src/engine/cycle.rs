@@ -80,11 +80,12 @@ impl CycleHandle {
     /// Waits for the end.
     ///
     /// # Panics
-    /// If the cycle itself panicked: goes on with that panic.
+    /// If the cycle itself panicked, or the runtime shuts down before it ends.
     pub async fn wait(self) -> Arc<Report> {
         match self.run.await {
             Ok(report) => report,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => panic!("the cycle did not come to its end: {error}"),
         }
     }
 }

@@ -160,6 +160,10 @@ pub enum Event {
     Failed(DestinationName, Failure),
     /// State could not be saved; it is tried again.
     Unsaved(DestinationName, String),
+    /// Nothing is begun at this destination. The reason.
+    Blocked(DestinationName, String),
+    /// The report could not be kept. The reason.
+    NotKept(String),
     /// The cycle is over and its report, if the store took it, is kept. Always the last event.
     Ended(Arc<Report>),
 }

@@ -80,7 +80,7 @@ pub(super) fn deletes(plan: &DestinationPlan, inventory: &Inventory, max_delete:
     if deletes == 0 || max_delete.allows_all() {
         return None;
     }
-    let recorded = plan.taking_part();
+    let recorded = plan.taking_part;
     emptied_mount(plan, inventory).or_else(|| {
         let limit = max_delete.limit(recorded);
         (deletes > limit).then(|| Objection::MassDelete { deletes, recorded, limit: max_delete.to_string() })

@@ -248,6 +248,13 @@ impl Walk {
         self.unanswered.store(0, Ordering::Relaxed);
     }
 
+    /// Counts failures that tell of the server, not of what was asked for.
+    fn failed(&self, kind: ErrorKind) {
+        if matches!(kind, ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::NoToken) {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn display(&self, place: &Place) -> String {
         let (Place::Folder(name) | Place::Secret(name)) = place;
         format!("{}{name}", self.mount)
@@ -291,14 +298,13 @@ impl Job {
                 // This way is closed, here or altogether; a lower one may be open.
                 ErrorKind::PermissionDenied | ErrorKind::NotFound | ErrorKind::Unsupported => walk.refused(rung),
                 // Too much for one answer, perhaps: smaller ones may pass.
-                ErrorKind::Timeout | ErrorKind::Server | ErrorKind::Protocol | ErrorKind::BadRequest => {}
+                ErrorKind::Server | ErrorKind::Protocol | ErrorKind::BadRequest => {}
                 // OpenBao 2.7.2 on raft storage can break off a scan while secrets are written; it lists all the same.
-                ErrorKind::Network if rung == SCAN => {}
-                ErrorKind::Network | ErrorKind::Unavailable | ErrorKind::NoToken => {
-                    walk.unanswered.fetch_add(1, Ordering::Relaxed);
+                ErrorKind::Timeout | ErrorKind::Network if rung == SCAN => {}
+                kind => {
+                    walk.failed(kind);
                     break;
                 }
-                _ => break,
             }
         }
         Err(reason)
@@ -356,9 +362,7 @@ impl Job {
             // deleted since it was listed
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => {
-                if matches!(error.kind(), ErrorKind::Network | ErrorKind::Unavailable | ErrorKind::NoToken) {
-                    self.walk.unanswered.fetch_add(1, Ordering::Relaxed);
-                }
+                self.walk.failed(error.kind());
                 Err(error.to_string())
             }
         }

@@ -255,6 +255,18 @@ pub enum Objection {
         /// The address now.
         present: String,
     },
+    /// Another destination is the same Vault and gets the same path.
+    #[error(
+        "{path} would be written for {other} too, which is the same Vault ({count} such paths); send them to different paths, or exclude them from one of the two"
+    )]
+    SharedPath {
+        /// The first path in question.
+        path: SecretPath,
+        /// The other destination.
+        other: DestinationName,
+        /// How many paths are concerned.
+        count: u64,
+    },
     /// A mount that secrets are to be written to is no KV version 2 engine.
     #[error("{mount} is {found} at the destination, not KV version 2: nothing can be written there as planned")]
     UnfitMount {
@@ -347,6 +359,10 @@ pub struct DestinationPlan {
     /// How many recorded secrets go elsewhere since the transforms were changed: they are added at their new paths, and
     /// what was written to the former ones stays there.
     pub moved: u64,
+    /// Secrets that the transforms lead out of this destination's mounts, in order; there is an objection for them.
+    pub unroutable: Vec<SecretPath>,
+    /// How many recorded secrets take part: those that a full cycle could delete.
+    pub(super) taking_part: u64,
     /// Why none of it may be done.
     pub objections: Vec<Objection>,
     /// The destination's sync info could not be read, so nothing can be planned. The reason.
@@ -371,6 +387,8 @@ impl DestinationPlan {
             unknown: Vec::new(),
             superseded: Vec::new(),
             moved: 0,
+            unroutable: Vec::new(),
+            taking_part: 0,
             objections: Vec::new(),
             unavailable: Some(reason),
             recorded: SyncInfo::new(1),
@@ -391,10 +409,12 @@ impl DestinationPlan {
         self.tasks.iter().map(|task| task.operation).collect()
     }
 
-    /// The number of recorded secrets that take part: those a cycle could delete.
-    pub(super) fn taking_part(&self) -> u64 {
-        let counts = self.counts();
-        self.in_sync + counts.update + counts.delete + self.deletes_ignored
+    /// Whether both are for one Vault.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        match (&self.binding, &other.binding) {
+            (Some(one), Some(other)) => one.destination.is(&other.destination),
+            _ => false,
+        }
     }
 
     /// The number of secrets recorded at the destination before the cycle.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::inventory::UnknownSubtree;
 use super::plan::{DestinationName, Operation, OperationCounts, Task};
 use crate::kv::SecretPath;
+use crate::sync_info::Insight;
 use crate::vault::ErrorKind;
 
 /// Names one cycle. Sorted by time of start.
@@ -144,8 +145,9 @@ pub struct Failure {
     pub origin: SecretPath,
     /// Where it was to go.
     pub destination: SecretPath,
-    /// The origin's version when the plan was made; `None` for a delete.
-    pub version: Option<u64>,
+    /// The origin's insight when the plan was made; `None` for a delete.
+    #[serde(default)]
+    pub insight: Option<Insight>,
     /// The class of the error.
     pub cause: Cause,
     /// The error in the server's or the system's words, with the request that met it.
@@ -168,7 +170,7 @@ pub(super) struct Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
     /// Written with the origin's insight as it was read (it may be newer than the plan's).
-    Written(crate::sync_info::Insight),
+    Written(Insight),
     /// Deleted at the destination.
     Deleted,
     /// A dry run found nothing in the way.
@@ -190,8 +192,10 @@ pub enum Ending {
     Completed,
     /// Somebody cancelled it; tasks not begun are pending.
     Cancelled,
-    /// The cycle's timeout passed; tasks not begun are pending.
+    /// A timeout passed; tasks not begun are pending.
     TimedOut,
+    /// Nobody stopped it, and tasks are pending all the same: a destination was blocked, or a worker broke down.
+    Halted,
 }
 
 impl Ending {
@@ -202,6 +206,7 @@ impl Ending {
             Self::Completed => "completed",
             Self::Cancelled => "cancelled",
             Self::TimedOut => "timed out",
+            Self::Halted => "halted",
         }
     }
 }
@@ -215,7 +220,7 @@ pub struct DestinationReport {
     pub planned: OperationCounts,
     /// What was done.
     pub done: OperationCounts,
-    /// Tasks that were not begun; the next cycle finds them again.
+    /// Tasks that were not ended; the next cycle finds them again.
     pub pending: u64,
     /// Secrets that were equal before.
     pub in_sync: u64,
@@ -225,6 +230,9 @@ pub struct DestinationReport {
     pub ended: Option<Timestamp>,
     /// The state store refused what was done: the next cycle does it again. The reason.
     pub unsaved: Option<String>,
+    /// Nothing was begun here, because the state cannot be saved or is no longer what was planned with. The reason.
+    #[serde(default)]
+    pub blocked: Option<String>,
     /// What could not be done, in the order it happened.
     pub failures: Vec<Failure>,
 }
@@ -242,7 +250,7 @@ impl DestinationReport {
                 operation: *operation,
                 origin: origin.clone(),
                 destination: destination.clone(),
-                version: insight.map(|insight| insight.version),
+                insight: *insight,
                 cause: failed.cause,
                 message: failed.message.clone(),
                 attempts: outcome.attempts,
@@ -277,6 +285,9 @@ pub struct Report {
     /// The state store refused the origin's sync info. The reason.
     #[serde(default)]
     pub origin_unsaved: Option<String>,
+    /// The state store refused this report: `history` and `retry` will not know of it. The reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unkept: Option<String>,
     /// One part per destination, in the configuration's order.
     pub destinations: Vec<DestinationReport>,
 }

@@ -82,5 +82,6 @@ pub(crate) fn destination(name: &str, mount: &Mount) -> Destination {
         num_workers: 4,
         max_delete: MaxDelete::default(),
         ignore_deletes: false,
+        timeout: None,
     }
 }

@@ -73,18 +73,6 @@ impl Transforms {
         Ok(Self { rules })
     }
 
-    /// Transforms that send every path to where nothing is.
-    pub(super) fn nowhere() -> Self {
-        let from = Regex::new("").map(|from| Compiled {
-            source: Rule { name: String::new(), from: String::new(), to: String::new() },
-            name: "".into(),
-            from,
-            to: Vec::new(),
-            needed: Vec::new(),
-        });
-        Self { rules: from.into_iter().collect() }
-    }
-
     /// The rules as they were given.
     pub(super) fn rules(&self) -> Vec<Rule> {
         self.rules.iter().map(|rule| rule.source.clone()).collect()

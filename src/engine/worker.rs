@@ -93,7 +93,7 @@ impl Slot {
         }
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         *lock(&self.current) = None;
     }
 }
@@ -166,7 +166,7 @@ struct Abandoned;
 
 impl Worker {
     /// Works until there are no tasks, the cycle stops, or there are to be fewer workers.
-    pub(super) async fn run(mut self) -> (usize, usize) {
+    pub(super) async fn run(mut self) {
         self.origin = self.origin.observed(self.slot.attempts.clone());
         self.destination = self.destination.observed(self.slot.attempts.clone());
         while self.may_go_on().await {
@@ -185,7 +185,6 @@ impl Worker {
             }
         }
         self.slot.end();
-        (self.lane, self.slot.number)
     }
 
     async fn may_go_on(&mut self) -> bool {

@@ -99,6 +99,12 @@ impl State {
         self.store.get(&self.note).await
     }
 
+    /// Where that is kept, for messages.
+    #[must_use]
+    pub fn note_key(&self) -> &str {
+        &self.note
+    }
+
     /// Keeps something beside the sync info.
     ///
     /// # Errors

@@ -115,7 +115,7 @@ pub(super) fn failure(name: &str, cause: Cause, message: &str) -> Failure {
         cause,
         message: message.to_owned(),
         attempts: 3,
-        version: None,
+        insight: None,
         at: time(),
     }
 }
@@ -142,6 +142,7 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         unknown: 1,
         ended: Some(time()),
         unsaved: None,
+        blocked: None,
         failures,
     };
     let failed = if failed { failures().into_iter().map(|(_, failure)| failure).collect() } else { Vec::new() };
@@ -156,6 +157,7 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         dry_run: false,
         origin_unknown: Vec::new(),
         origin_unsaved: None,
+        unkept: None,
         destinations: vec![part(first, 12, 3, Vec::new()), part(second, 1200, 431, failed)],
     }
 }

@@ -65,6 +65,7 @@ impl Sides {
             num_workers: 8,
             max_delete: MaxDelete::default(),
             ignore_deletes: false,
+            timeout: None,
         };
         Self { origin, destination, _folder: folder }
     }
@@ -460,8 +461,9 @@ async fn nothing_is_written_when_it_cannot_be_recorded() {
     sides.destination.store = state::open(&StoreSettings::Embedded { file }).unwrap();
     let report = sync(&sides.engine()).await;
     assert_eq!((report.done().total(), report.pending()), (0, NAMES as u64 + 1));
-    let reason = report.destinations[0].unsaved.clone().unwrap();
-    assert!(reason.contains("nothing was written"), "{reason}");
+    assert_eq!(report.ending, Ending::Halted);
+    let reason = report.destinations[0].blocked.clone().unwrap();
+    assert!(reason.contains("/proc/nowhere"), "{reason}");
     assert_eq!(to.client().read_all("secret").len(), 0);
 }
 
@@ -503,4 +505,58 @@ async fn a_revoked_token_stops_the_cycle_soon() {
     let report = sides.engine().start(ready, CycleOptions::default()).unwrap().wait().await;
     assert!(report.failures().all(|(_, failure)| failure.cause == Cause::Token), "{:?}", report.failures().next());
     assert!(report.failed() > 0 && report.done().total() == 0);
+}
+
+#[tokio::test]
+async fn a_plan_that_another_cycle_has_overtaken_is_not_executed() {
+    let (from, to) = (BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    let sides = Sides::new(&from, &to);
+    let engine = sides.engine();
+    let old = plan(&engine).await;
+    sync(&engine).await;
+    let report = engine.start(old, CycleOptions::default()).unwrap().wait().await;
+    assert_eq!((report.done().total(), report.ending), (0, Ending::Halted));
+    let reason = report.destinations[0].blocked.clone().unwrap();
+    assert!(reason.contains("plan again"), "{reason}");
+    assert!(to.client().metadata_all("secret").values().all(|metadata| metadata["current_version"] == 1));
+}
+
+#[tokio::test]
+async fn a_destination_that_takes_too_long_does_not_stop_the_others() {
+    let (from, fast, slow) = (BaoServer::start(), BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    let mut sides = Sides::new(&from, &fast);
+    let mut second = sides.destination.clone();
+    second.name = DestinationName::new("slow");
+    second.sync_path = "vsync/slow/".to_owned();
+    second.vault = vault(&slow, BaoServer::ROOT_TOKEN);
+    second.timeout = Some(Duration::from_millis(400));
+    sides.destination.timeout = None;
+    let operator = Operator { name: "tester".to_owned(), host: "here".to_owned() };
+    let engine = Engine::new(sides.origin.clone(), vec![sides.destination.clone(), second], operator);
+    let ready = plan(&engine).await;
+    slow.freeze();
+    let handle = engine.start(ready, CycleOptions::default()).unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    slow.thaw();
+    let report = handle.wait().await;
+    let [fast_part, slow_part] = &report.destinations[..] else { panic!("{report:?}") };
+    assert_eq!((fast_part.pending, fast_part.done.add), (0, NAMES as u64 + 1));
+    assert!(slow_part.pending > 0, "{slow_part:?}");
+    assert_eq!(report.ending, Ending::TimedOut);
+}
+
+#[tokio::test]
+async fn two_destinations_do_not_write_the_same_paths() {
+    let (from, to) = (BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    let sides = Sides::new(&from, &to);
+    let mut second = sides.destination.clone();
+    second.name = DestinationName::new("again");
+    second.sync_path = "vsync/again/".to_owned();
+    let operator = Operator { name: "tester".to_owned(), host: "here".to_owned() };
+    let engine = Engine::new(sides.origin.clone(), vec![sides.destination.clone(), second], operator);
+    let objections: Vec<Objection> = plan(&engine).await.objections().map(|(_, one)| one.clone()).collect();
+    assert!(matches!(objections[..], [Objection::SharedPath { count: 121, .. }]), "{objections:?}");
 }

@@ -3,15 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
 use crate::engine::Destination;
 use crate::engine::binding::Binding;
 use crate::engine::event::DestinationProgress;
 use crate::engine::plan::DestinationPlan;
-use crate::engine::report::{CycleId, DestinationReport, Done, Outcome};
+use crate::engine::report::{DestinationReport, Done, Outcome};
 use crate::engine::worker::{Queue, Reach, Slot};
 use crate::kv::SecretPath;
 use crate::state::{State, StateError, SyncInfoWriter};
-use crate::sync_info::SyncInfo;
+use crate::sync_info::{Index, SyncInfo};
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -33,6 +36,12 @@ pub(super) struct Lane {
     changed: bool,
     /// Away while a save is under way.
     writer: Option<SyncInfoWriter>,
+    /// The index that the plan was made with.
+    planned_with: Option<Index>,
+    /// Ends this lane alone.
+    pub(super) stop: CancellationToken,
+    /// When it is to stop beginning tasks.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// A save that is under way.
@@ -52,7 +61,13 @@ impl Save {
 }
 
 impl Lane {
-    pub(super) fn new(destination: Destination, plan: DestinationPlan, state: State, dry_run: bool) -> Self {
+    pub(super) fn new(
+        destination: Destination,
+        plan: DestinationPlan,
+        state: State,
+        dry_run: bool,
+        stop: CancellationToken,
+    ) -> Self {
         let planned = plan.counts();
         let mut recorded = plan.recorded;
         let mut changed = plan.moved > 0;
@@ -76,6 +91,7 @@ impl Lane {
                 unknown: plan.unknown.len() as u64,
                 ended: None,
                 unsaved: None,
+                blocked: None,
                 failures: Vec::new(),
             },
             queue: Arc::new(Queue::new(plan.tasks)),
@@ -87,6 +103,9 @@ impl Lane {
             superseded,
             changed: changed && !dry_run,
             writer: Some(SyncInfoWriter::new(state.clone(), plan.stored.as_ref())),
+            planned_with: plan.stored,
+            stop,
+            deadline: destination.timeout.map(|timeout| Instant::now() + timeout),
             state,
             destination,
         }
@@ -94,10 +113,20 @@ impl Lane {
 
     /// Keeps what must be kept before the first secret is written: that moved secrets are not where they now belong, and
     /// what the sync info belongs to. It also shows that the store takes something at all.
-    pub(super) async fn prepare(&mut self, cycle: CycleId) -> Result<(), StateError> {
+    ///
+    /// The error says why the lane must not begin.
+    pub(super) async fn prepare(&mut self) -> Result<(), String> {
         if self.queue.len() == 0 && !self.changed {
             return Ok(());
         }
+        let index = self.state.load_index().await.map_err(|error| format!("its state cannot be read: {error}"))?;
+        if index != self.planned_with {
+            return Err("another cycle has saved its state since the plan was made; plan again".to_owned());
+        }
+        self.keep_first().await.map_err(|error| format!("its state cannot be saved: {error}"))
+    }
+
+    async fn keep_first(&mut self) -> Result<(), StateError> {
         if self.changed
             && let Some(writer) = &mut self.writer
         {
@@ -105,16 +134,24 @@ impl Lane {
             self.changed = false;
         }
         match &self.binding {
-            Some(binding) => self.state.save_note(binding.encode(cycle)).await,
+            Some(binding) => self.state.save_note(binding.encode()).await,
             None => Ok(()),
         }
     }
 
     /// Nothing can be recorded, so nothing may be written: all tasks stay pending.
-    pub(super) fn block(&mut self, reason: &StateError) {
-        self.queue = Arc::new(Queue::new(Vec::new()));
+    pub(super) fn block(&mut self, reason: &str) {
         self.changed = false;
-        self.report.unsaved = Some(format!("nothing was written, because the state cannot be saved: {reason}"));
+        self.report.blocked = Some(reason.to_owned());
+    }
+
+    /// A save broke down and took the writer with it: the next one writes everything.
+    pub(super) fn lost_writer(&mut self, reason: &str) {
+        if self.writer.is_none() {
+            self.writer = Some(SyncInfoWriter::new(self.state.clone(), None));
+            self.changed = true;
+            self.report.unsaved = Some(reason.to_owned());
+        }
     }
 
     /// Takes in what became of a task.

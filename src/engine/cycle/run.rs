@@ -1,13 +1,13 @@
 //! The coordinator of a cycle.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::lane::{Lane, Save};
@@ -19,14 +19,17 @@ use crate::engine::plan::{DestinationName, Plan};
 use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
 use crate::engine::worker::{Gate, Reach, Slot, Worker};
 use crate::engine::{Destination, Engine};
-use crate::state::SyncInfoWriter;
+use crate::state::{StateError, SyncInfoWriter};
+use crate::sync_info::SyncInfo;
 
 /// Between two snapshots.
 const FRAME: Duration = Duration::from_millis(100);
 /// When state is first saved.
 const FIRST_SAVE: Duration = Duration::from_millis(500);
-/// How long writes that are under way may take when the cycle is stopped.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long writes that are under way may take when the cycle is stopped: longer than a request takes.
+const GRACE: Duration = Duration::from_mins(2);
+/// How long saving the origin's sync info may go on when all else is done.
+const ORIGIN_GRACE: Duration = Duration::from_mins(1);
 /// Failures that a snapshot shows.
 const RECENT: usize = 50;
 /// Pauses before state that could not be saved at the end is tried again.
@@ -45,7 +48,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
         .filter_map(|part| {
             let destination: Destination = engine.destination(&part.destination)?.clone();
             let state = engine.destination_state(&destination);
-            Some(Lane::new(destination, part, state, options.dry_run))
+            Some(Lane::new(destination, part, state, options.dry_run, control.stop.child_token()))
         })
         .collect();
     let most = engine.destinations().iter().map(|destination| destination.num_workers).max().unwrap_or(1);
@@ -58,7 +61,9 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
         origin_reach: Arc::new(Reach::new(most)),
         lanes,
         workers: JoinSet::new(),
+        running: HashMap::new(),
         saves: JoinSet::new(),
+        lost_save: None,
         outcomes,
         events,
         recent: VecDeque::new(),
@@ -81,9 +86,12 @@ struct Run {
     control: CycleControl,
     origin_reach: Arc<Reach>,
     lanes: Vec<Lane>,
-    /// Each gives its lane and number when it ends.
-    workers: JoinSet<(usize, usize)>,
+    workers: JoinSet<()>,
+    /// The lane and number of each.
+    running: HashMap<task::Id, (usize, usize)>,
     saves: JoinSet<Save>,
+    /// A save that broke down and did not say whose it was.
+    lost_save: Option<String>,
     outcomes: mpsc::UnboundedSender<(usize, Outcome)>,
     events: mpsc::UnboundedSender<Event>,
     recent: VecDeque<(DestinationName, Failure)>,
@@ -100,7 +108,8 @@ impl Run {
         snapshots: watch::Sender<Arc<CycleSnapshot>>,
         mut outcomes: mpsc::UnboundedReceiver<(usize, Outcome)>,
     ) -> Arc<Report> {
-        self.prepare().await;
+        let deadline = self.options.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+        self.prepare(deadline).await;
         let origin_saved = self.save_origin();
         let mut gate = self.control.gate.subscribe();
         let at_start = *gate.borrow_and_update();
@@ -111,13 +120,13 @@ impl Run {
         let first_save = tokio::time::Instant::now() + FIRST_SAVE.min(self.options.save_every);
         let mut save_times = interval_at(first_save, self.options.save_every);
         save_times.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let deadline = self.options.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         let mut grace_ends = None;
         while !self.workers.is_empty() {
             let stopping = self.phase == Phase::Stopping;
+            let lane_deadline = self.next_deadline();
             tokio::select! {
                 Some((lane, outcome)) = outcomes.recv() => self.fold(lane, &outcome),
-                Some(ended) = self.workers.join_next() => self.worker_ended(ended),
+                Some(ended) = self.workers.join_next_with_id() => self.worker_ended(ended),
                 Some(saved) = self.saves.join_next() => self.saved(saved),
                 _ = frames.tick() => self.publish(&snapshots),
                 _ = save_times.tick() => self.save(),
@@ -133,6 +142,7 @@ impl Run {
                     self.ending = Ending::TimedOut;
                     self.control.stop.cancel();
                 }
+                () = until(lane_deadline) => self.stop_late_lanes(),
                 () = until(grace_ends) => self.workers.shutdown().await,
             }
         }
@@ -141,11 +151,21 @@ impl Run {
         }
         if self.pending() == 0 {
             self.ending = Ending::Completed;
+        } else if self.ending == Ending::Completed {
+            self.ending = Ending::Halted;
+        }
+        for slot in self.lanes.iter().flat_map(|lane| &lane.slots) {
+            slot.end();
         }
         self.save_rest(&snapshots).await;
-        let origin_unsaved = origin_saved.await.unwrap_or_else(|error| Some(error.to_string()));
-        let report = Arc::new(self.report(origin_unsaved));
-        self.keep(&report).await;
+        let origin_unsaved = match tokio::time::timeout(ORIGIN_GRACE, origin_saved).await {
+            Ok(Ok(unsaved)) => unsaved,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the state store does not answer".to_owned()),
+        };
+        let mut report = self.report(origin_unsaved);
+        report.unkept = self.keep(&report).await;
+        let report = Arc::new(report);
         self.phase = Phase::Ended;
         self.publish(&snapshots);
         let _ = self.events.send(Event::Ended(Arc::clone(&report)));
@@ -153,18 +173,41 @@ impl Run {
     }
 
     /// Lanes whose state cannot be saved do not begin.
-    async fn prepare(&mut self) {
+    async fn prepare(&mut self, deadline: Option<tokio::time::Instant>) {
         if self.options.dry_run {
             return;
         }
-        let id = self.id;
-        let prepared = join_all(self.lanes.iter_mut().map(|lane| lane.prepare(id))).await;
+        let prepared = tokio::select! {
+            prepared = join_all(self.lanes.iter_mut().map(Lane::prepare)) => prepared,
+            // the lanes see it too, and begin nothing
+            () = self.control.stop.cancelled() => Vec::new(),
+            () = until(deadline) => Vec::new(),
+        };
+        if prepared.is_empty() {
+            let late = !self.control.stop.is_cancelled();
+            self.ending = if late { Ending::TimedOut } else { Ending::Cancelled };
+            self.control.stop.cancel();
+        }
         for (lane, result) in self.lanes.iter_mut().zip(prepared) {
-            if let Err(error) = result {
-                lane.block(&error);
-                let reason = lane.report.unsaved.clone().unwrap_or_default();
-                tracing::error!(destination = %lane.destination.name, "{reason}");
-                let _ = self.events.send(Event::Unsaved(lane.destination.name.clone(), reason));
+            if let Err(reason) = result {
+                lane.block(&reason);
+                tracing::error!(destination = %lane.destination.name, "nothing is written: {reason}");
+                let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason));
+            }
+        }
+    }
+
+    /// When the first lane that has workers is to stop.
+    fn next_deadline(&self) -> Option<tokio::time::Instant> {
+        self.lanes.iter().filter(|lane| !lane.stop.is_cancelled()).filter_map(|lane| lane.deadline).min()
+    }
+
+    fn stop_late_lanes(&mut self) {
+        let now = tokio::time::Instant::now();
+        for lane in self.lanes.iter().filter(|lane| lane.deadline.is_some_and(|deadline| deadline <= now)) {
+            lane.stop.cancel();
+            if lane.report.pending > 0 && self.ending == Ending::Completed {
+                self.ending = Ending::TimedOut;
             }
         }
     }
@@ -173,6 +216,9 @@ impl Run {
     fn staff(&mut self) {
         let Gate { workers, .. } = *self.control.gate.borrow();
         for (at, lane) in self.lanes.iter_mut().enumerate() {
+            if lane.report.blocked.is_some() || lane.stop.is_cancelled() {
+                continue;
+            }
             let wanted = workers.unwrap_or(lane.destination.num_workers).max(1).min(lane.queue.len());
             for number in 1..=wanted {
                 if number > lane.slots.len() {
@@ -191,11 +237,12 @@ impl Run {
                     origin_reach: Arc::clone(&self.origin_reach),
                     destination_reach: Arc::clone(&lane.reach),
                     dry_run: self.options.dry_run,
-                    stop: self.control.stop.clone(),
+                    stop: lane.stop.clone(),
                     gate: self.control.gate.subscribe(),
                     outcomes: self.outcomes.clone(),
                 };
-                self.workers.spawn(worker.run());
+                let id = self.workers.spawn(worker.run()).id();
+                self.running.insert(id, (at, number));
             }
         }
     }
@@ -207,18 +254,24 @@ impl Run {
         }
     }
 
-    fn worker_ended(&mut self, ended: Result<(usize, usize), tokio::task::JoinError>) {
-        match ended {
-            Ok((lane, number)) => {
-                self.lanes[lane].alive[number - 1] = false;
-                // One may have left because there were to be fewer, just before there were to be more again.
-                if self.phase == Phase::Running {
-                    self.staff();
-                }
-            }
-            // Its task stays pending; the next cycle finds it again.
-            Err(error) if error.is_panic() => tracing::error!(%error, "a worker failed unexpectedly"),
-            Err(_) => {}
+    fn worker_ended(&mut self, ended: Result<(task::Id, ()), task::JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            // its task stays pending; the next cycle finds it again
+            tracing::error!(%error, "a worker failed unexpectedly");
+        }
+        if let Some((lane, number)) = self.running.remove(&id) {
+            self.lanes[lane].alive[number - 1] = false;
+            self.lanes[lane].slots[number - 1].end();
+        }
+        // One may have left because there were to be fewer, just before there were to be more again.
+        if self.phase == Phase::Running {
+            self.staff();
         }
     }
 
@@ -250,7 +303,7 @@ impl Run {
         }
     }
 
-    fn saved(&mut self, saved: Result<Save, tokio::task::JoinError>) {
+    fn saved(&mut self, saved: Result<Save, task::JoinError>) {
         match saved {
             Ok(save) => {
                 let lane = &mut self.lanes[save.lane];
@@ -259,7 +312,10 @@ impl Run {
                     let _ = self.events.send(Event::Unsaved(lane.destination.name.clone(), reason));
                 }
             }
-            Err(error) => tracing::error!(%error, "saving state failed unexpectedly"),
+            Err(error) => {
+                tracing::error!(%error, "saving state failed unexpectedly");
+                self.lost_save = Some(error.to_string());
+            }
         }
     }
 
@@ -271,6 +327,10 @@ impl Run {
             self.publish(snapshots);
             while let Some(saved) = self.saves.join_next().await {
                 self.saved(saved);
+            }
+            if let Some(reason) = self.lost_save.take() {
+                // no save is under way any more, so whatever writer is away is lost
+                self.lanes.iter_mut().for_each(|lane| lane.lost_writer(&reason));
             }
             if self.options.dry_run || !self.lanes.iter().any(Lane::has_unsaved) {
                 return;
@@ -306,11 +366,19 @@ impl Run {
                     }
                     stored.map(|stored| stored.index)
                 };
-                SyncInfoWriter::new(state, index.as_ref()).save(&mut info).await
+                let nothing = SyncInfo::new(1).index();
+                if info.is_empty()
+                    && index.as_ref().is_some_and(|index| index.sums().iter().any(|sum| *sum != nothing.sums()[0]))
+                {
+                    // whoever watches this index may have no guard of its own
+                    return Ok(Some("the origin holds no secret any more: its record was left as it was".to_owned()));
+                }
+                SyncInfoWriter::new(state, index.as_ref()).save(&mut info).await?;
+                Ok::<_, StateError>(None)
             };
-            let error = saved.await.err()?;
-            tracing::error!("the origin's state was not saved: {error}");
-            Some(error.to_string())
+            let reason = saved.await.unwrap_or_else(|error| Some(error.to_string()))?;
+            tracing::error!("the origin's state was not saved: {reason}");
+            Some(reason)
         })
     }
 
@@ -327,17 +395,25 @@ impl Run {
             dry_run: self.options.dry_run,
             origin_unknown: self.inventory.unknown.clone(),
             origin_unsaved,
+            unkept: None,
             destinations: self.lanes.iter().map(|lane| lane.report.clone()).collect(),
         }
     }
 
-    /// Keeps the report in the state store, unless nothing was to be done.
-    async fn keep(&self, report: &Report) {
+    /// Keeps the report in the state store, unless nothing was to be done. The reason if that did not work.
+    async fn keep(&self, report: &Report) -> Option<String> {
         if report.dry_run || report.planned().total() == 0 {
-            return;
+            return None;
         }
-        if let Err(error) = self.engine.keep_report(report).await {
-            tracing::error!("the report was not kept: {error}");
+        let mut pauses = LAST_SAVES.iter();
+        loop {
+            let error = self.engine.keep_report(report).await.err()?;
+            let Some(pause) = pauses.next() else {
+                tracing::error!("the report was not kept: {error}");
+                let _ = self.events.send(Event::NotKept(error.to_string()));
+                return Some(error.to_string());
+            };
+            tokio::time::sleep(*pause).await;
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{DestinationPlan, Objection, Operation, Task};
+use crate::engine::binding::Former;
 use crate::engine::guard;
 use crate::engine::inventory::Inventory;
 use crate::engine::transform::IDENTITY;
@@ -20,7 +21,7 @@ pub(in crate::engine) struct Remembered {
     pub(in crate::engine) info: SyncInfo,
     pub(in crate::engine) index: Option<Index>,
     /// The transforms it was recorded with, if they were others than now.
-    pub(in crate::engine) former_transforms: Option<Transforms>,
+    pub(in crate::engine) former: Option<Former>,
 }
 
 /// Plans for one destination. `loops_back`: it is the same Vault as the origin.
@@ -31,8 +32,8 @@ pub(in crate::engine) fn build(
     remembered: Remembered,
     loops_back: bool,
 ) -> DestinationPlan {
-    let Remembered { info: mut recorded, index: stored, former_transforms } = remembered;
-    let moved = former_transforms.map_or(0, |former| forget_moved(&mut recorded, &former, &destination.transforms));
+    let Remembered { info: mut recorded, index: stored, former } = remembered;
+    let moved = former.map_or(0, |former| forget_moved(&mut recorded, &former, &destination.transforms));
     let mut builder = Builder {
         origin,
         inventory,
@@ -51,6 +52,8 @@ pub(in crate::engine) fn build(
             unknown: Vec::new(),
             superseded: Vec::new(),
             moved,
+            unroutable: Vec::new(),
+            taking_part: 0,
             objections: Vec::new(),
             unavailable: None,
             recorded: SyncInfo::new(1),
@@ -65,13 +68,9 @@ pub(in crate::engine) fn build(
 
 /// Takes secrets out of the record that the former transforms sent elsewhere than the present ones do. They are not where
 /// they now belong, and nothing may be deleted at paths that were never written.
-fn forget_moved(recorded: &mut SyncInfo, former: &Transforms, present: &Transforms) -> u64 {
-    let moved: Vec<SecretPath> = recorded
-        .iter()
-        .map(|(path, _)| path)
-        .filter(|path| former.apply(path).data_path != present.apply(path).data_path)
-        .cloned()
-        .collect();
+fn forget_moved(recorded: &mut SyncInfo, former: &Former, present: &Transforms) -> u64 {
+    let moved: Vec<SecretPath> =
+        recorded.iter().map(|(path, _)| path).filter(|path| !former.sent_where(path, present)).cloned().collect();
     for path in &moved {
         recorded.remove(path);
     }
@@ -103,7 +102,10 @@ impl Builder<'_> {
                     self.plan.excluded.push(path.clone());
                     continue;
                 }
-                let Some((target, rule)) = self.claim(path) else { continue };
+                let Some((target, rule)) = self.claim(path) else {
+                    self.plan.unroutable.push(path.clone());
+                    continue;
+                };
                 let known = if aligned { recorded.buckets()[at].get(path) } else { recorded.get(path) };
                 let operation = match known {
                     _ if equal => None,
@@ -137,11 +139,7 @@ impl Builder<'_> {
                 if !self.takes_part(path) {
                     self.plan.excluded.push(path.clone());
                 } else if !self.inventory.is_known(path) {
-                    self.claim(path);
                     self.plan.unknown.push(path.clone());
-                } else if self.destination.ignore_deletes {
-                    self.claim(path);
-                    self.plan.deletes_ignored += 1;
                 } else {
                     gone.push(path.clone());
                 }
@@ -155,6 +153,10 @@ impl Builder<'_> {
             };
             if self.claims.as_ref().is_some_and(|claims| claims.owners.contains_key(&target)) {
                 self.plan.superseded.push((path, target));
+                continue;
+            }
+            if self.destination.ignore_deletes {
+                self.plan.deletes_ignored += 1;
                 continue;
             }
             self.plan.tasks.push(Task {
@@ -214,6 +216,9 @@ impl Builder<'_> {
         plan.tasks.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
         plan.excluded.sort_unstable();
         plan.unknown.sort_unstable();
+        plan.unroutable.sort_unstable();
+        let counts = plan.counts();
+        plan.taking_part = plan.in_sync + counts.update + counts.delete + plan.deletes_ignored;
         plan.objections.extend(self.not_configured);
         plan.objections.extend(self.feedback);
         plan.objections.extend(self.claims.and_then(Claims::objection));
@@ -317,7 +322,7 @@ mod tests {
         recorded: &SyncInfo,
         loops_back: bool,
     ) -> DestinationPlan {
-        let remembered = Remembered { info: recorded.clone(), index: None, former_transforms: None };
+        let remembered = Remembered { info: recorded.clone(), index: None, former: None };
         build(&testing::origin(&mount()), inventory, destination, remembered, loops_back)
     }
 
@@ -389,6 +394,17 @@ mod tests {
     }
 
     #[test]
+    fn an_ignored_delete_claims_no_path() {
+        let there = destination(|there| {
+            there.ignore_deletes = true;
+            there.transforms = rule("^secret/data/[ab]/(?P<rest>.*)$", "secret/data/${rest}");
+        });
+        let plan = plan(&inventory(&[("b/x", 1)]), &there, &info(&[("a/x", 1), ("a/y", 1)]), false);
+        assert_eq!((tasks(&plan), plan.objections.len()), (vec!["+ b/x".to_owned()], 0));
+        assert_eq!((plan.superseded.len(), plan.deletes_ignored), (1, 1));
+    }
+
+    #[test]
     fn two_secrets_for_one_path_collide() {
         let origin = inventory(&[("a/x", 1), ("b/x", 1), ("c", 1)]);
         let there =
@@ -418,6 +434,7 @@ mod tests {
             panic!("{:?}", plan.objections);
         };
         assert!(destination.starts_with("other/data/a"), "{destination}");
+        assert_eq!((plan.unroutable.len(), plan.in_sync), (2, 0));
         assert_eq!(rule, "move");
     }
 
@@ -443,7 +460,7 @@ mod tests {
         let remembered = Remembered {
             info: info(&[("a1", 1), ("a-gone", 1), ("b", 1), ("b-gone", 1)]),
             index: None,
-            former_transforms: Some(Transforms::default()),
+            former: Some(Former::Rules(Transforms::default())),
         };
         let origin = inventory(&[("a1", 1), ("b", 1)]);
         let plan = build(&testing::origin(&mount()), &origin, &there, remembered, false);
