@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
+use vsync::consul::ConsulSettings;
 use vsync::engine::{
-    Cause, CycleOptions, Destination, DestinationName, Ending, Engine, EngineError, Listing, MaxDelete, Objection,
-    Operator, Origin, Phase, Plan, Report, Rule, Transforms,
+    Cause, CycleOptions, Destination, DestinationName, Ending, Engine, EngineError, Event, Listing, MaxDelete,
+    Objection, Operator, Origin, Phase, Plan, Report, Rule, Transforms,
 };
 use vsync::http::HttpSettings;
 use vsync::kv::{Mount, PathFilter};
@@ -17,7 +18,7 @@ use vsync::state::{self, StateStore, StoreSettings};
 use vsync::vault::{Auth, VaultClient, VaultSettings};
 use zeroize::Zeroizing;
 
-use crate::support::{BaoServer, RootClient};
+use crate::support::{BaoServer, ConsulServer, RootClient};
 
 const NAMES: usize = 120;
 
@@ -559,4 +560,39 @@ async fn two_destinations_do_not_write_the_same_paths() {
     let engine = Engine::new(sides.origin.clone(), vec![sides.destination.clone(), second], operator);
     let objections: Vec<Objection> = plan(&engine).await.objections().map(|(_, one)| one.clone()).collect();
     assert!(matches!(objections[..], [Objection::SharedPath { count: 121, .. }]), "{objections:?}");
+}
+
+#[tokio::test]
+async fn what_was_done_while_consul_was_away_is_saved_when_it_is_back() {
+    let (from, to, consul) = (BaoServer::start(), BaoServer::start(), ConsulServer::start());
+    seed(&from.client());
+    let mut sides = Sides::new(&from, &to);
+    let http = HttpSettings {
+        address: consul.address(),
+        timeout: Duration::from_secs(1),
+        max_retries: 1,
+        ..HttpSettings::default()
+    };
+    let settings = ConsulSettings { http, datacenter: None, token: None };
+    let store = state::open(&StoreSettings::Consul(settings)).unwrap();
+    (sides.origin.store, sides.destination.store) = (Arc::clone(&store), store);
+    sides.destination.num_workers = 1;
+    let engine = sides.engine();
+    let ready = plan(&engine).await;
+    let options = CycleOptions { save_every: Duration::from_millis(200), ..CycleOptions::default() };
+    let mut handle = engine.start(ready, options).unwrap();
+    let mut events = handle.take_events().unwrap();
+    let mut snapshots = handle.snapshots();
+    snapshots.wait_for(|snapshot| snapshot.ended() > 0).await.unwrap();
+    handle.control().pause();
+    snapshots.wait_for(|snapshot| snapshot.phase == Phase::Paused).await.unwrap();
+    consul.freeze();
+    handle.control().resume();
+    let unsaved = async { while !matches!(events.recv().await, Some(Event::Unsaved(..)) | None) {} };
+    tokio::time::timeout(Duration::from_secs(30), unsaved).await.expect("somebody is told");
+    consul.thaw();
+    let report = handle.wait().await;
+    assert_eq!((report.failed(), report.pending(), report.destinations[0].unsaved.clone()), (0, 0, None));
+    assert!(plan(&engine).await.is_empty(), "all of it is recorded");
+    assert_eq!(engine.history(1).await.unwrap()[0].cycle, report.cycle);
 }
