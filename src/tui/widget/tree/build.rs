@@ -29,7 +29,7 @@ impl Tree {
                 let id = tree.insert(path);
                 tree.set(id, at, Standing::Excluded);
             }
-            for path in &part.unknown {
+            for path in part.unknown.iter().chain(&part.unroutable) {
                 let id = tree.insert(path);
                 tree.set(id, at, Standing::Unknown);
             }

@@ -77,6 +77,17 @@ fn a_plan_gives_every_secret_its_state() {
 }
 
 #[test]
+fn what_has_no_way_to_a_destination_is_not_in_sync_there() {
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations[0].unroutable = vec![sample::path("payments/prod/api")];
+    let before = Tree::of_plan(&sample::plan(), &[], &mounts());
+    let tree = Tree::of_plan(&plan, &[], &mounts());
+    let id = tree.find(&sample::path("payments/prod/api")).expect("it is there");
+    assert_eq!((tree.standing(id, 0), tree.standing(id, 2)), (Standing::Unknown, Standing::InSync));
+    assert_eq!(tree.count(0, Standing::InSync) + 1, before.count(0, Standing::InSync));
+}
+
+#[test]
 fn nothing_is_known_of_a_destination_without_a_plan() {
     let mut plan = (*sample::plan()).clone();
     plan.destinations[0] = crate::engine::DestinationPlan::empty(sample::names()[0].clone());
