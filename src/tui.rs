@@ -19,6 +19,7 @@ mod input;
 mod keymap;
 mod message;
 mod model;
+mod outcome;
 #[cfg(test)]
 mod sample;
 mod screen;

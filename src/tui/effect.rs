@@ -308,9 +308,13 @@ async fn follow(mut handle: CycleHandle, messages: UnboundedSender<Message>) {
                 let _ = messages.send(Message::Snapshot(snapshots.borrow_and_update().clone()));
             }
             Some(event) = async { events.as_mut()?.recv().await }, if events.is_some() => {
-                if let Event::Unsaved(destination, reason) = event {
-                    let _ = messages.send(Message::Unsaved(destination, reason));
-                }
+                let message = match event {
+                    Event::Unsaved(destination, reason) => Message::Unsaved(destination, reason),
+                    Event::Blocked(destination, reason) => Message::Blocked(destination, reason),
+                    Event::NotKept(reason) => Message::NotKept(reason),
+                    _ => continue,
+                };
+                let _ = messages.send(message);
             }
         }
     };

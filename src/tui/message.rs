@@ -40,6 +40,10 @@ pub(super) enum Message {
     Snapshot(Arc<CycleSnapshot>),
     /// State could not be saved during the cycle.
     Unsaved(DestinationName, String),
+    /// Nothing is begun at a destination in this cycle.
+    Blocked(DestinationName, String),
+    /// The store did not take the cycle's report.
+    NotKept(String),
     /// The cycle is over.
     Ended(Arc<Report>),
     /// Something panicked outside of the console; what it said.

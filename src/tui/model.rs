@@ -94,8 +94,10 @@ pub(super) struct Cycle {
     pub(super) workers: Option<usize>,
     pub(super) snapshot: Option<Arc<CycleSnapshot>>,
     pub(super) report: Option<Arc<Report>>,
-    /// State that could not be saved, newest reason per destination.
+    /// While it runs: state that could not be saved, newest reason per destination.
     pub(super) unsaved: BTreeMap<DestinationName, String>,
+    /// Destinations where nothing is begun, and why.
+    pub(super) blocked: BTreeMap<DestinationName, String>,
 }
 
 impl Cycle {

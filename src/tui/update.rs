@@ -18,6 +18,7 @@ use super::input::Input;
 use super::keymap::{self, Action, Place};
 use super::message::{Asked, Message, Purpose, Refreshed, Work};
 use super::model::{Ask, Dialog, Model, Notice};
+use super::outcome;
 use super::screen::{Screen, browse, cycle, failures, overview, plan};
 use super::widget::scroll::Move;
 use crate::engine::{Phase, Report};
@@ -80,6 +81,15 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Unsaved(destination, reason) => {
             model.warn(format!("{destination}: state could not be saved, it is tried again: {reason}"));
             model.cycle.unsaved.insert(destination, reason);
+            Vec::new()
+        }
+        Message::Blocked(destination, reason) => {
+            model.warn(outcome::blocked(&destination, &reason));
+            model.cycle.blocked.insert(destination, reason);
+            Vec::new()
+        }
+        Message::NotKept(reason) => {
+            model.warn(outcome::not_kept(&reason));
             Vec::new()
         }
         Message::Ended(report) => on_ended(model, report),
@@ -272,14 +282,25 @@ fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
     }
     let (done, failed) = (report.done().total(), report.failed());
     let what = if report.dry_run { "Dry run" } else { "Cycle" };
-    let text = format!(
+    let mut text = format!(
         "{what} {}: {} done, {} failed, {} pending.",
         report.ending.as_str(),
         super::format::count(done),
         super::format::count(failed),
         super::format::count(report.pending()),
     );
-    model.notice = Some(Notice { text, bad: failed > 0 });
+    let mut troubles = outcome::troubles(&report);
+    if let Some(first) = troubles.next() {
+        text.push(' ');
+        text += &first;
+        if troubles.next().is_some() {
+            text += " 4 shows more.";
+        }
+    }
+    drop(troubles);
+    model.notice = Some(Notice { text, bad: outcome::went_wrong(&report) });
+    // From now on the report says what has come of it.
+    model.cycle.unsaved.clear();
     let dry_run = report.dry_run;
     model.cycle.report = Some(report);
     if model.quitting {

@@ -11,6 +11,7 @@ use crate::tui::effect::{Control, Effect};
 use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::model::{Ask, Dialog, Model, in_words};
+use crate::tui::outcome;
 use crate::tui::update::{can_steer, movement};
 use crate::tui::widget::scroll::Scroll;
 use crate::tui::widget::{cell, chart, panel};
@@ -77,7 +78,13 @@ fn areas(model: &Model, body: Rect) -> [Rect; 3] {
     let spark = if body.height >= 40 { 4 } else { 1 };
     let wanted = u16::try_from(destinations).unwrap_or(u16::MAX).saturating_add(3 + spark);
     let top = wanted.min(body.height / 2).max(4);
-    let failures = if body.height >= 40 { 10 } else { 5 };
+    let none_failed = model.cycle.snapshot.as_ref().is_none_or(|snapshot| snapshot.recent_failures.is_empty());
+    let failures = match body.height {
+        // The report needs the room.
+        _ if none_failed && model.cycle.report.is_some() => 3,
+        40.. => 10,
+        _ => 5,
+    };
     body.layout(&Layout::vertical([Constraint::Length(top), Constraint::Min(0), Constraint::Length(failures)]))
 }
 
@@ -167,7 +174,9 @@ fn progress(model: &Model, part: &DestinationProgress, width: usize) -> Line<'st
     let style = if part.failed > 0 { theme.bad() } else { theme.muted() };
     spans.push(Span::styled(format!("{} failed", cell::right(&format::count(part.failed), 6)), style));
     spans.push(Span::styled(format!("{} left", cell::right(&format::count(part.pending), 8)), theme.muted()));
-    if part.unsaved.is_some() {
+    if model.cycle.blocked.contains_key(&part.destination) {
+        spans.push(Span::styled("  not begun", theme.bad()));
+    } else if part.unsaved.is_some() {
         spans.push(Span::styled("  state not saved", theme.bad()));
     }
     Line::from(spans)
@@ -240,27 +249,38 @@ fn worker(model: &Model, worker: &WorkerRow, path: usize) -> Line<'static> {
 fn view_report(model: &Model, report: &Report, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
     let inner = panel::panel(theme, "Report", Vec::new(), area, buffer);
-    let style = match (report.ending, report.failed()) {
-        (Ending::Completed, 0) => theme.good(),
-        (Ending::Completed, _) => theme.bad(),
+    let style = match report.ending {
+        _ if outcome::went_wrong(report) => theme.bad(),
+        Ending::Completed => theme.good(),
         _ => theme.warning(),
     };
+    let width = usize::from(inner.width.saturating_sub(4));
+    let wrapped = |text: &str, style| {
+        cell::wrap(text, width)
+            .into_iter()
+            .map(move |line| Line::styled(format!("   {line}"), style))
+            .collect::<Vec<_>>()
+    };
     let did = if report.dry_run { "would be possible" } else { "done" };
-    let mut lines = vec![
-        Line::from(vec![
-            Span::styled(format!(" {}", report.ending.as_str()), style),
-            Span::styled(
-                format!(
-                    " in {}, by {} on {}",
-                    format::duration(report.duration()),
-                    crate::text::sanitize(&report.operator),
-                    crate::text::sanitize(&report.host),
-                ),
-                theme.muted(),
+    let mut lines = vec![Line::from(vec![
+        Span::styled(format!(" {}", report.ending.as_str()), style),
+        Span::styled(
+            format!(
+                " in {}, by {} on {}",
+                format::duration(report.duration()),
+                crate::text::sanitize(&report.operator),
+                crate::text::sanitize(&report.host),
             ),
-        ]),
-        Line::default(),
-    ];
+            theme.muted(),
+        ),
+    ])];
+    // First, for on a small screen the end is cut off.
+    lines.extend(outcome::troubles(report).flat_map(|text| wrapped(&text, theme.bad())));
+    lines.extend(outcome::incomplete(report).into_iter().flat_map(|text| wrapped(&text, theme.warning())));
+    let plain = lines.len() == 1;
+    if plain {
+        lines.push(Line::default());
+    }
     for part in &report.destinations {
         let failed = part.failures.len() as u64;
         let mut spans = vec![
@@ -274,16 +294,15 @@ fn view_report(model: &Model, report: &Report, area: Rect, buffer: &mut Buffer) 
             spans.push(Span::styled(format!("   {} pending", format::count(part.pending)), theme.warning()));
         }
         lines.push(Line::from(spans));
-        if let Some(reason) = &part.unsaved {
-            let text = format!("its state could not be saved, the next cycle does it again: {reason}");
-            let wrapped = cell::wrap(&text, usize::from(inner.width.saturating_sub(6)));
-            lines.extend(wrapped.into_iter().map(|line| Line::styled(format!("   {line}"), theme.bad())));
-        }
     }
-    lines.push(Line::default());
+    if plain {
+        lines.push(Line::default());
+    }
     let hint = match (report.failed(), report.pending()) {
+        (0, 0) if report.dry_run => " Nothing stands in the way of these tasks.",
         (0, 0) => " Every task was carried out.",
         (0, _) => " What is pending stays in the plan (3); the next cycle finds it again.",
+        _ if report.unkept.is_some() => " Only the next plan (3) shows what failed: it is still to do there.",
         _ if report.dry_run => " The failures below are what these tasks would meet.",
         _ => " Failures (5) says why, and retries.",
     };

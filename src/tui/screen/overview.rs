@@ -13,6 +13,7 @@ use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::SideStatus;
 use crate::tui::model::{Model, SideView, obstacles};
+use crate::tui::outcome;
 use crate::tui::update::{movement, show};
 use crate::tui::widget::scroll::Scroll;
 use crate::tui::widget::tree::Standing;
@@ -251,6 +252,10 @@ fn last_cycle(model: &Model, name: &DestinationName) -> Vec<Span<'static>> {
     let mut spans = vec![Span::styled(format::day_and_minute(report.ended), theme.text())];
     if failed > 0 {
         spans.push(Span::styled(format!(" ! {}", format::count(failed)), theme.bad()));
+    } else if part.is_some_and(|part| part.blocked.is_some()) {
+        spans.push(Span::styled(" not begun", theme.bad()));
+    } else if part.is_some_and(|part| part.unsaved.is_some()) {
+        spans.push(Span::styled(" not saved", theme.bad()));
     } else {
         let done = part.map_or(0, |part| part.done.total());
         spans.push(Span::styled(format!(" {} done", format::count(done)), theme.good()));
@@ -321,6 +326,10 @@ fn concerns(model: &Model) -> Vec<(char, ratatui::style::Style, String)> {
     for (destination, reason) in &model.cycle.unsaved {
         found.push(('!', theme.bad(), format!("{destination}: state could not be saved: {reason}")));
     }
+    let ended = model.cycle.report.as_deref();
+    let blocked = model.cycle.blocked.iter().filter(|_| ended.is_none());
+    found.extend(blocked.map(|(name, reason)| ('!', theme.bad(), outcome::blocked(name, reason))));
+    found.extend(ended.into_iter().flat_map(outcome::troubles).map(|text| ('!', theme.bad(), text)));
     for reason in [&model.failures_error, &model.history_error].into_iter().flatten() {
         found.push(('!', theme.bad(), format!("Past cycles could not be read: {reason}")));
     }
@@ -379,7 +388,10 @@ fn past(model: &Model, report: &Report) -> Line<'static> {
     let failed = report.failed();
     let mut spans = vec![
         Span::styled(format!(" {}  ", format::time(report.started)), theme.muted()),
-        Span::styled(cell::left(report.ending.as_str(), 10), theme.text()),
+        Span::styled(
+            cell::left(report.ending.as_str(), 10),
+            if outcome::went_wrong(report) { theme.bad() } else { theme.text() },
+        ),
         Span::styled(format!("{} done", cell::right(&format::count(report.done().total()), 8)), theme.good()),
     ];
     let style = if failed > 0 { theme.bad() } else { theme.muted() };

@@ -132,6 +132,80 @@ fn the_end_of_a_cycle_leads_to_a_new_plan() {
     assert!(model.notice.as_ref().is_some_and(|notice| notice.bad && notice.text.contains("3 failed")));
 }
 
+/// The end of a cycle that did everything, but for what `spoil` does to it.
+fn ended(spoil: impl Fn(&mut crate::engine::Report)) -> Model {
+    let mut model = running();
+    update(&mut model, Message::Snapshot(sample::snapshot(Phase::Ended)));
+    let mut report = sample::report("0192f0c1-2345-7abc-8def-0123456789ab", false);
+    spoil(&mut report);
+    update(&mut model, Message::Ended(Arc::new(report)));
+    model
+}
+
+#[test]
+fn only_a_good_end_is_painted_as_one() {
+    use crate::engine::{Ending, Report, UnknownSubtree};
+    let bad = |model: &Model| model.notice.as_ref().is_some_and(|notice| notice.bad);
+    assert!(!bad(&ended(|_| {})));
+    assert!(!bad(&ended(|report| {
+        report.ending = Ending::Cancelled;
+        report.destinations[0].pending = 3;
+    })));
+    let spoils: [fn(&mut Report); 6] = [
+        |report| report.destinations[0].blocked = Some("why".into()),
+        |report| report.destinations[0].unsaved = Some("why".into()),
+        |report| report.origin_unsaved = Some("why".into()),
+        |report| report.unkept = Some("why".into()),
+        |report| {
+            report.ending = Ending::Halted;
+            report.destinations[0].pending = 3;
+        },
+        |report| report.origin_unknown = vec![UnknownSubtree { prefix: "secret/a/".into(), reason: "denied".into() }],
+    ];
+    for spoil in spoils {
+        assert!(bad(&ended(spoil)));
+    }
+}
+
+#[test]
+fn a_report_says_what_was_not_written_and_not_kept() {
+    let mut model = ended(|report| {
+        report.ending = crate::engine::Ending::Halted;
+        report.destinations[0].blocked = Some("another cycle has saved since".into());
+        report.destinations[0].pending = 15;
+        report.origin_unsaved = Some("store is read-only".into());
+        report.unkept = Some("no space left".into());
+    });
+    assert_eq!(model.screen, Screen::Cycle);
+    model.notice = None;
+    for (screen, height) in [("4", 24), ("1", 50)] {
+        press(&mut model, screen);
+        update(&mut model, Message::Input(Input::Resize(80, height)));
+        let screen = sample::dump(&model).replace(['│', '\n'], " ");
+        let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        for text in [
+            "Nothing was written at us-east: another cycle has saved since",
+            "What the origin holds could not be saved: store is read-only",
+            "The report could not be kept, so history and Failures (5)",
+        ] {
+            assert!(screen.contains(text), "{text}\n{screen}");
+        }
+    }
+}
+
+#[test]
+fn a_blocked_destination_is_told_at_once() {
+    let mut model = running();
+    update(&mut model, Message::Blocked(sample::names()[0].clone(), "the store is read-only".into()));
+    let text = "Nothing was written at us-east: the store is read-only";
+    assert_eq!(model.notice.as_ref().map(|notice| notice.text.as_str()), Some(text));
+    press(&mut model, "1");
+    update(&mut model, Message::Input(Input::Resize(120, 50)));
+    assert!(sample::dump(&model).contains(text));
+    update(&mut model, Message::NotKept("no space left".into()));
+    assert!(model.notice.as_ref().is_some_and(|notice| notice.bad && notice.text.contains("could not be kept")));
+}
+
 #[test]
 fn a_cycle_that_breaks_off_is_over() {
     let mut model = running();

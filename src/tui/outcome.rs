@@ -1,0 +1,44 @@
+//! What is to be said of a cycle's end beside its counts.
+
+use crate::engine::{DestinationName, Ending, Report};
+
+use super::format;
+
+/// Whether somebody should look at it. A cycle that was cancelled has ended as it was told to.
+pub(super) fn went_wrong(report: &Report) -> bool {
+    let left = report.pending() > 0 && report.ending != Ending::Cancelled;
+    report.failed() > 0 || left || !report.origin_unknown.is_empty() || troubles(report).next().is_some()
+}
+
+/// What kept the cycle from writing or from remembering, in sentences.
+pub(super) fn troubles(report: &Report) -> impl Iterator<Item = String> {
+    let at_destinations = report.destinations.iter().flat_map(|part| {
+        let name = &part.destination;
+        let not_begun = part.blocked.as_deref().map(|reason| blocked(name, reason));
+        let not_saved = part.unsaved.as_deref().map(|reason| {
+            format!("{name}: what was done could not be saved, so the next cycle does it again: {reason}")
+        });
+        not_begun.into_iter().chain(not_saved)
+    });
+    let origin =
+        report.origin_unsaved.iter().map(|reason| format!("What the origin holds could not be saved: {reason}"));
+    let report = report.unkept.iter().map(|reason| not_kept(reason));
+    at_destinations.chain(origin).chain(report)
+}
+
+/// What is left out because the origin could not be read as a whole.
+pub(super) fn incomplete(report: &Report) -> Option<String> {
+    let parts = format::plural(report.origin_unknown.len() as u64, "part");
+    (!report.origin_unknown.is_empty())
+        .then(|| format!("{parts} of the origin could not be read; nothing there was changed or deleted anywhere."))
+}
+
+/// Said of a destination where nothing was begun.
+pub(super) fn blocked(destination: &DestinationName, reason: &str) -> String {
+    format!("Nothing was written at {destination}: {reason}")
+}
+
+/// Said of a report that the store did not take.
+pub(super) fn not_kept(reason: &str) -> String {
+    format!("The report could not be kept, so history and Failures (5) do not know of this cycle: {reason}")
+}
