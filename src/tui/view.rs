@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use super::format;
 use super::keymap::{self, Action, Place};
 use super::model::{Ask, Dialog, Model, Notice, SMALLEST, obstacles, purpose_title};
-use super::screen::Screen;
+use super::screen::{Screen, failures};
 use super::theme::Theme;
 use super::widget::confirm::{Question, confirm};
 use super::widget::{cell, chart, help, panel};
@@ -85,7 +85,8 @@ fn status(model: &Model) -> Vec<Span<'static>> {
             _ if model.cycle.running => vec![Span::styled(" cycle starting ", theme.accent())],
             Some(held) => {
                 let tasks = format::plural(held.plan.counts().total(), "task");
-                vec![Span::styled(format!("  retry planned: {tasks}; X on Failures (5) "), theme.warning())]
+                let key = failures::retry_key(model, &held.asked);
+                vec![Span::styled(format!("  retry planned: {tasks}; {key} on Failures (5) "), theme.warning())]
             }
             None => Vec::new(),
         };

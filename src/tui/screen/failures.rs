@@ -178,6 +178,12 @@ fn retry(model: &mut Model, marked: Marked) -> Vec<Effect> {
     vec![Effect::Retry(asked)]
 }
 
+/// The key that asks for this retry again.
+pub(in crate::tui) fn retry_key(model: &Model, asked: &Asked) -> &'static str {
+    let marks = &model.failure_list.marks;
+    if matches!(&asked.keep, Keep::Marked(marked) if marked == marks) { "R" } else { "X" }
+}
+
 fn key(model: &Model, row: Row) -> Option<(DestinationName, SecretPath)> {
     match row {
         Row::Failure(at) => model.failures.get(at).map(|(name, failure)| (name.clone(), failure.origin.clone())),

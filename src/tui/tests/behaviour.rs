@@ -406,6 +406,19 @@ fn a_planned_retry_waits_for_whoever_has_gone_on() {
 }
 
 #[test]
+fn a_planned_retry_names_the_key_that_asked_for_it() {
+    let mut model = sample::full(80, 24);
+    let effects = press(&mut model, "5 g space R");
+    let [Effect::Retry(asked)] = effects.as_slice() else { panic!("{effects:?}") };
+    press(&mut model, "1");
+    let mut plan = (*sample::plan()).clone();
+    plan.destinations.truncate(2);
+    arrive(&mut model, (asked.clone(), plan));
+    assert!(sample::dump(&model).contains("; R on Failures (5)"));
+    assert!(matches!(press(&mut model, "5 R").as_slice(), [Effect::Arm]));
+}
+
+#[test]
 fn a_planned_retry_is_not_kept_beside_a_newer_plan_or_another_choice() {
     let mut model = sample::full(80, 24);
     let planned = retry(&mut model);

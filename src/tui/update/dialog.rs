@@ -7,7 +7,7 @@ use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Asked, Purpose, Selected};
 use crate::tui::model::{Ask, Cycle, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::Screen;
+use crate::tui::screen::{Screen, failures};
 
 pub(super) fn on_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
     let Some(mut dialog) = model.dialog.take_if(|dialog| dialog.armed) else { return Vec::new() };
@@ -101,7 +101,8 @@ pub(super) fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Eff
     }
     if purpose == Purpose::Retry {
         let tasks = format::plural(selected.plan.counts().total(), "task");
-        model.say(format!("The retry is planned: {tasks}. X on Failures asks whether to start it."));
+        let key = failures::retry_key(model, &selected.asked);
+        model.say(format!("The retry is planned: {tasks}. {key} on Failures asks whether to start it."));
         model.held = Some(selected);
     } else {
         let screen = selected.asked.screen.title();
