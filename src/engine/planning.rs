@@ -1,0 +1,138 @@
+//! Making a plan: what is remembered of each destination, compared with the inventory, and what stands against it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use super::binding::{Binding, PATIENCE, Place};
+use super::inventory::Inventory;
+use super::plan::{self, DestinationName, DestinationPlan, Objection, Operation, Plan, Remembered, Task};
+use super::{Destination, Engine, guard};
+use crate::kv::{Mount, SecretPath};
+use crate::state::{State, StateError, bucket_count};
+use crate::sync_info::SyncInfo;
+use crate::vault::VaultClient;
+
+impl Engine {
+    /// Compares the inventory with what is recorded at each destination (all, if `only` is empty), and checks the
+    /// guards. Writes nothing.
+    pub async fn plan(&self, inventory: Arc<Inventory>, only: &[DestinationName]) -> Plan {
+        let origin = Place::of(&self.origin().vault).await;
+        let chosen = self.destinations().iter().filter(|one| only.is_empty() || only.contains(&one.name));
+        let parts = chosen.map(|destination| async {
+            match self.plan_destination(&inventory, &origin, destination).await {
+                Ok(part) => part,
+                Err(error) => DestinationPlan::unavailable(destination.name.clone(), error.to_string()),
+            }
+        });
+        let mut parts = join_all(parts).await;
+        share_no_paths(&mut parts);
+        Plan { created: Timestamp::now(), inventory, destinations: parts }
+    }
+
+    async fn plan_destination(
+        &self,
+        inventory: &Arc<Inventory>,
+        origin: &Place,
+        destination: &Destination,
+    ) -> Result<DestinationPlan, StateError> {
+        let state = self.destination_state(destination);
+        let place = Place::of(&destination.vault).await;
+        let loops_back = origin.is(&place);
+        let former = load_binding(&state).await?;
+        let binding = Binding::new(origin.clone(), place, &destination.transforms, former.as_ref());
+        let remembered = self.remembered(&state, inventory, destination, former.as_ref()).await?;
+        let (at_origin, inventory) = (self.origin().clone(), Arc::clone(inventory));
+        let planned_for = destination.clone();
+        // comparing a million secrets takes a second of pure computing
+        let built = tokio::task::spawn_blocking(move || {
+            plan::build(&at_origin, &inventory, &planned_for, remembered, loops_back)
+        });
+        let mut part = match built.await {
+            Ok(part) => part,
+            Err(error) => return Ok(DestinationPlan::unavailable(destination.name.clone(), error.to_string())),
+        };
+        part.objections.extend(former.iter().flat_map(|former| former.objections(&binding)));
+        part.objections.extend(unfit_mounts(&part, &destination.vault).await);
+        part.binding = Some(binding);
+        Ok(part)
+    }
+
+    async fn remembered(
+        &self,
+        state: &State,
+        inventory: &Inventory,
+        destination: &Destination,
+        former: Option<&Binding>,
+    ) -> Result<Remembered, StateError> {
+        let stored = state.load_sync_info(Some(&inventory.secrets)).await?;
+        let (info, index) = stored.map_or((None, None), |stored| (Some(stored.info), Some(stored.index)));
+        let at_origin = inventory.secrets.buckets().len();
+        let buckets = bucket_count(destination.num_buckets.or(Some(at_origin)), index.as_ref());
+        let info = info.map_or_else(|| SyncInfo::new(buckets), |info| info.with_buckets(buckets));
+        let former = former.and_then(|former| former.former_transforms(&destination.transforms));
+        Ok(Remembered { info, index, former })
+    }
+
+    /// The tasks of `plan` for which `keep` says so, with the guards checked anew.
+    #[must_use]
+    pub fn select(&self, plan: &Plan, keep: impl Fn(&DestinationName, &Task) -> bool) -> Plan {
+        let mut selected = plan.clone();
+        for part in &mut selected.destinations {
+            let name = part.destination.clone();
+            part.tasks.retain(|task| keep(&name, task));
+            // their successors may not be among the chosen
+            part.superseded.clear();
+            part.objections.retain(|objection| !objection.is_about_deletes());
+            let max_delete = self.destination(&name).map(|destination| destination.max_delete).unwrap_or_default();
+            part.objections.extend(guard::deletes(part, &plan.inventory, max_delete));
+        }
+        selected
+    }
+}
+
+async fn load_binding(state: &State) -> Result<Option<Binding>, StateError> {
+    let Some(bytes) = state.load_note().await? else { return Ok(None) };
+    Binding::decode(&bytes).map(Some).map_err(|error| StateError {
+        operation: "read",
+        key: state.note_key().to_owned(),
+        location: state.location(),
+        message: error.to_string(),
+    })
+}
+
+/// Objections against mounts that are to be written and say that they are something else than KV version 2. One that does
+/// not say what it is may be fit all the same; the first write tells.
+async fn unfit_mounts(part: &DestinationPlan, vault: &VaultClient) -> Vec<Objection> {
+    let written = part.tasks.iter().filter(|task| task.operation != Operation::Delete);
+    let mounts: BTreeSet<&str> = written.map(|task| task.destination.mount()).collect();
+    let asked = mounts.into_iter().filter_map(|mount| Mount::parse(mount).ok()).map(|mount| async move {
+        let info = tokio::time::timeout(PATIENCE, vault.mount_info(&mount)).await.ok()?.ok()?;
+        let fit = info.engine == "kv" && info.kv_version == Some(2);
+        (!fit).then(|| Objection::UnfitMount { mount: mount.to_string(), found: info.to_string() })
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Objects where two destinations are one Vault and would write the same paths: each would overwrite what the other wrote,
+/// and delete what the other keeps.
+fn share_no_paths(parts: &mut [DestinationPlan]) {
+    for at in 1..parts.len() {
+        let (before, rest) = parts.split_at_mut(at);
+        let part = &mut rest[0];
+        for other in before.iter() {
+            if !part.is_at(other) {
+                continue;
+            }
+            let theirs: HashSet<&SecretPath> = other.tasks.iter().map(|task| &task.destination).collect();
+            let mut shared = part.tasks.iter().map(|task| &task.destination).filter(|path| theirs.contains(path));
+            let first = shared.next().cloned();
+            let count = 1 + shared.count() as u64;
+            if let Some(path) = first {
+                part.objections.push(Objection::SharedPath { path, other: other.destination.clone(), count });
+            }
+        }
+    }
+}
