@@ -156,6 +156,14 @@ fn plain_tls(error: &rustls::Error) -> String {
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
             "the server requires a client certificate: set client_cert and client_key".to_owned()
         }
+        rustls::Error::AlertReceived(
+            alert @ (AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown),
+        ) => format!("the server does not accept the client certificate set as client_cert: it answers {alert:?}"),
         error => error.to_string(),
     }
 }

@@ -12,7 +12,7 @@ use vsync::kv::{Mount, SecretData, SecretPath};
 use vsync::vault::{Auth, ErrorKind, SecretIdSource, VaultClient, VaultError, VaultSettings};
 use zeroize::Zeroizing;
 
-use crate::support::{BaoOptions, BaoServer};
+use crate::support::{BaoOptions, BaoServer, Tls};
 
 /// Names that break clients which build URLs carelessly.
 fn odd_names() -> Vec<String> {
@@ -283,7 +283,7 @@ async fn the_server_and_the_token() {
 
 #[tokio::test]
 async fn tls_with_an_authority_of_its_own() {
-    let server = BaoServer::with(BaoOptions { tls: true, ..BaoOptions::default() });
+    let server = BaoServer::with(BaoOptions { tls: Some(Tls::Open), ..BaoOptions::default() });
     let health = async |tls: TlsSettings, address: String| {
         let http = HttpSettings { address, tls, max_retries: 0, ..HttpSettings::default() };
         VaultClient::new(VaultSettings { http, namespace: None, auth: token("root") })?.health().await
@@ -314,6 +314,40 @@ async fn tls_with_an_authority_of_its_own() {
     let error = health(trusting, plain.address().replace("http", "https")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls);
     assert!(error.message().contains("does not speak TLS"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_requires_client_certificates() {
+    let server = BaoServer::with(BaoOptions { tls: Some(Tls::Mutual), ..BaoOptions::default() });
+    server.client().write("secret", "a", &json!({ "x": 1 }));
+    let read = async |client_cert: Option<PathBuf>, client_key: Option<PathBuf>| {
+        let trusting = TlsSettings { ca_cert: Some(server.authority()), ..TlsSettings::default() };
+        let tls = TlsSettings { client_cert, client_key, ..trusting };
+        let http = HttpSettings { address: server.address(), tls, max_retries: 2, ..HttpSettings::default() };
+        let settings = VaultSettings { http, namespace: None, auth: token(BaoServer::ROOT_TOKEN) };
+        VaultClient::new(settings)?.read(&path("a")).await.map(|secret| secret.version)
+    };
+    let (certificate, key) = server.certificate();
+    assert_eq!(read(Some(certificate.clone()), Some(key.clone())).await.unwrap(), 1);
+
+    let folder = tempfile::tempdir().unwrap();
+    let both = folder.path().join("both.pem");
+    fs::write(&both, [fs::read(&certificate).unwrap(), fs::read(&key).unwrap()].concat()).unwrap();
+    assert_eq!(read(Some(both), None).await.unwrap(), 1, "certificate and key in one file");
+
+    let error = read(None, None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(error.message().contains("requires a client certificate: set client_cert"), "{error}");
+
+    let stranger = BaoServer::with(BaoOptions { tls: Some(Tls::Open), ..BaoOptions::default() });
+    let (certificate, key) = stranger.certificate();
+    let error = read(Some(certificate.clone()), Some(key)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(error.message().contains("does not accept the client certificate"), "{error}");
+
+    let error = read(Some(certificate), None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(error.message().contains("certificate and private key are needed"), "{error}");
 }
 
 const READ_ALL: &str = r#"path "secret/*" { capabilities = ["read", "list"] }"#;

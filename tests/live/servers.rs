@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{BaoOptions, BaoServer, ConsulServer};
+use crate::support::{BaoOptions, BaoServer, ConsulServer, Tls};
 
 #[test]
 fn a_server_is_seeded_and_audited() {
@@ -33,7 +33,7 @@ fn a_server_is_seeded_and_audited() {
 
 #[test]
 fn a_server_speaks_tls() {
-    let server = BaoServer::with(BaoOptions { tls: true, ..BaoOptions::default() });
+    let server = BaoServer::with(BaoOptions { tls: Some(Tls::Open), ..BaoOptions::default() });
     assert!(server.address().starts_with("https://"));
     server.client().write("secret", "a", &json!({ "b": "c" }));
     assert_eq!(server.client().read("secret", "a"), Some(json!({ "b": "c" })));

@@ -17,15 +17,26 @@ pub struct BaoOptions {
     /// Keep an audit log.
     pub audit: bool,
     /// Speak TLS, with an authority of its own.
-    pub tls: bool,
+    pub tls: Option<Tls>,
     /// Keep secrets on disk, so that they survive [`BaoServer::kill`].
     pub persistent: bool,
+}
+
+/// Who may connect by TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Anybody.
+    Open,
+    /// Only who has a certificate that the server's own authority issued: see [`BaoServer::certificate`].
+    Mutual,
 }
 
 /// A server with a KV v2 engine at `secret/`.
 pub struct BaoServer {
     process: Option<Process>,
     port: u16,
+    /// The port that asks for client certificates.
+    guarded_port: Option<u16>,
     options: BaoOptions,
     unseal_key: Option<String>,
     // Last, so that the server is gone when its folder goes.
@@ -60,10 +71,11 @@ impl BaoServer {
     /// If the server does not start, or TLS and persistence are asked for together.
     #[must_use]
     pub fn with(options: BaoOptions) -> Self {
-        assert!(!(options.tls && options.persistent), "only a server in memory makes its own certificates");
+        assert!(!(options.tls.is_some() && options.persistent), "only a server in memory makes its own certificates");
         start_on_free_port(|| {
             let folder = TempDir::new().expect("a temporary folder");
-            let mut server = Self { process: None, port: free_port(), options, unseal_key: None, folder };
+            let guarded_port = (options.tls == Some(Tls::Mutual)).then(free_port);
+            let mut server = Self { process: None, port: free_port(), guarded_port, options, unseal_key: None, folder };
             server.launch()?;
             if options.persistent {
                 server.set_up();
@@ -84,7 +96,7 @@ impl BaoServer {
                 format!("-dev-listen-address=127.0.0.1:{}", self.port),
             ]);
         }
-        if self.options.tls {
+        if self.options.tls.is_some() {
             arguments.push("-dev-tls".to_owned());
             arguments.push(format!("-dev-tls-cert-dir={}", self.folder.path().display()));
         }
@@ -108,6 +120,18 @@ impl BaoServer {
         if self.options.audit {
             let file = self.path("audit.log").display().to_string();
             write!(config, "audit \"file\" \"to-file\" {{\n  options {{ file_path = {file:?} }}\n}}\n").unwrap();
+        }
+        if let Some(port) = self.guarded_port {
+            let (certificate, key) = self.certificate();
+            let (certificate, key, authority) = (certificate.display(), key.display(), self.authority());
+            let authority = authority.display();
+            write!(
+                config,
+                "listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_cert_file = \"{certificate}\"\n  \
+                 tls_key_file = \"{key}\"\n  tls_require_and_verify_client_cert = true\n  \
+                 tls_client_ca_file = \"{authority}\"\n}}\n"
+            )
+            .unwrap();
         }
         if self.options.persistent {
             let data = self.path("data");
@@ -151,7 +175,11 @@ impl BaoServer {
     /// `http://127.0.0.1:PORT`, or `https`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("{}://127.0.0.1:{}", if self.options.tls { "https" } else { "http" }, self.port)
+        self.address_of(self.guarded_port.unwrap_or(self.port))
+    }
+
+    fn address_of(&self, port: u16) -> String {
+        format!("{}://127.0.0.1:{port}", if self.options.tls.is_some() { "https" } else { "http" })
     }
 
     /// The authority's certificate, of a server with TLS.
@@ -160,11 +188,17 @@ impl BaoServer {
         self.path("vault-ca.pem")
     }
 
-    /// The API with [`Self::ROOT_TOKEN`].
+    /// The certificate and key of a server with TLS. Its authority issued them for clients, too.
+    #[must_use]
+    pub fn certificate(&self) -> (PathBuf, PathBuf) {
+        (self.path("vault-cert.pem"), self.path("vault-key.pem"))
+    }
+
+    /// The API with [`Self::ROOT_TOKEN`]; needs no client certificate.
     #[must_use]
     pub fn client(&self) -> RootClient {
-        let authority = self.options.tls.then(|| fs::read(self.authority()).expect("the authority's certificate"));
-        RootClient::new(&self.address(), Self::ROOT_TOKEN, authority.as_deref())
+        let authority = self.options.tls.map(|_| fs::read(self.authority()).expect("the authority's certificate"));
+        RootClient::new(&self.address_of(self.port), Self::ROOT_TOKEN, authority.as_deref())
     }
 
     /// What it was asked for, from now on.

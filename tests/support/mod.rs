@@ -12,6 +12,6 @@ mod vsync;
 
 pub use api::RootClient;
 pub use audit::{Audit, AuditEntry};
-pub use bao::{BaoOptions, BaoServer};
+pub use bao::{BaoOptions, BaoServer, Tls};
 pub use consul::{ConsulOptions, ConsulServer};
 pub use vsync::{Run, Running, Vsync};
