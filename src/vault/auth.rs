@@ -102,19 +102,20 @@ fn login_body(role_id: &str, secret_id: &str) -> Zeroizing<Vec<u8>> {
     body
 }
 
-/// Logs in by `AppRole`, and makes something of the token while it is in memory that will be wiped.
+/// Logs in by `AppRole`, and makes something of the token while it is in memory that will be wiped. It is tried again
+/// as often as `repeat` allows: logging in twice makes one token too many, which expires by itself.
 pub(super) async fn log_in<T>(
     client: &VaultClient,
     mount: &str,
     role_id: &str,
     secret_id: &SecretIdSource,
+    repeat: Repeat,
     make: impl FnOnce(&str, Option<Duration>) -> Result<T, VaultError>,
 ) -> Result<T, VaultError> {
     let path = format!("auth/{}/login", mount.trim_matches('/'));
     let target = Target { operation: "log in at", path: &path };
     let secret_id = secret_id.read().map_err(|reason| target.error(ErrorKind::NoToken, reason))?;
-    // Logging in twice makes one token too many, which expires by itself.
-    let request = request(Method::POST, &path, Repeat::Safe).body(Bytes::from_owner(login_body(role_id, &secret_id)));
+    let request = request(Method::POST, &path, repeat).body(Bytes::from_owner(login_body(role_id, &secret_id)));
     let answer = client.unobserved().send_bare(target, request).await?;
     let login = Login::read(target, &answer, |said| said.contains(secret_id.as_str()))?;
     tracing::debug!(server = client.address(), mount, lease = login.lease_duration, "logged in");

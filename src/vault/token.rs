@@ -31,6 +31,7 @@ pub(super) struct Token {
     since: Instant,
     /// When to get another, ahead of its end.
     renew_at: Option<Instant>,
+    ends_at: Option<Instant>,
 }
 
 impl Token {
@@ -68,6 +69,12 @@ const BELIEF: Duration = Duration::from_secs(2);
 
 /// How long before its end a token is replaced, if that is not more than a tenth of its life.
 const EARLY: Duration = Duration::from_secs(30);
+
+/// The longest that a request waits for a login while the token there is still holds.
+const EARLY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a token is used on, after a login ahead of its end failed, before the next is tried.
+const EARLY_RETRY: Duration = Duration::from_secs(2);
 
 /// When to try again what could not be found out about a token, or be done for it.
 const UPKEEP_RETRY: Duration = Duration::from_secs(15);
@@ -143,6 +150,14 @@ impl TokenSource {
         if let Some(token) = self.usable() {
             return Ok(token);
         }
+        if let Some(token) = self.ending() {
+            // Whoever holds the lock is seeing to a new one.
+            let Ok(_refreshing) = self.refresh.try_lock() else { return Ok(token) };
+            return Ok(match self.usable() {
+                Some(token) => token,
+                None => self.refresh_early(client, token).await,
+            });
+        }
         let asked = Instant::now();
         let _refreshing = self.refresh.lock().await;
         if let Some(token) = self.usable() {
@@ -198,6 +213,33 @@ impl TokenSource {
         state.token.clone().filter(|token| token.renew_at.is_none_or(|end| now < end))
     }
 
+    /// The token held, if another should be got but it holds for a while yet.
+    fn ending(&self) -> Option<Token> {
+        self.state().token.clone().filter(|token| token.ends_at.is_some_and(|end| Instant::now() < end))
+    }
+
+    /// Gets another token than `held`, which is `ending`; if there is none to be had now, `held` will do. The caller
+    /// holds the `refresh` lock.
+    async fn refresh_early(&self, client: &VaultClient, held: Token) -> Token {
+        let left = |token: &Token| token.ends_at.map_or(Duration::ZERO, |end| end.duration_since(Instant::now()));
+        let login = tokio::time::timeout(EARLY_PATIENCE.min(left(&held) / 2), self.get(client, Repeat::Never));
+        let reason = match login.await {
+            Ok(Ok(token)) => return token,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "log in: no answer in time".to_owned(),
+        };
+        let left = left(&held);
+        tracing::warn!(
+            server = client.address(),
+            "no new token: {reason}; the one in use holds for {} s yet",
+            left.as_secs()
+        );
+        if let Some(token) = &mut self.state().token {
+            token.renew_at = Some(Instant::now() + EARLY_RETRY.min(left));
+        }
+        held
+    }
+
     /// Gets a token. The caller holds the `refresh` lock and has held out for it since `asked`.
     async fn refresh(&self, client: &VaultClient, asked: Instant) -> Result<Token, VaultError> {
         if let Some((when, error)) = &self.state().failed
@@ -205,15 +247,19 @@ impl TokenSource {
         {
             return Err(error.clone());
         }
-        let got = match &self.auth {
+        let got = self.get(client, Repeat::Safe).await;
+        self.state().failed = got.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        got
+    }
+
+    async fn get(&self, client: &VaultClient, repeat: Repeat) -> Result<Token, VaultError> {
+        match &self.auth {
             Auth::Token(token) => self.keep(token, None),
             Auth::TokenFile(file) => self.read_file(file),
             Auth::AppRole { mount, role_id, secret_id } => {
-                log_in(client, mount, role_id, secret_id, |token, lease| self.keep(token, lease)).await
+                log_in(client, mount, role_id, secret_id, repeat, |token, lease| self.keep(token, lease)).await
             }
-        };
-        self.state().failed = got.as_ref().err().map(|error| (Instant::now(), error.clone()));
-        got
+        }
     }
 
     /// Called after a request that succeeded with `token`: renews it when half of its life is over. A failure is no
@@ -299,6 +345,7 @@ impl TokenSource {
             generation: state.generations,
             since,
             renew_at: lease.and_then(|lease| since.checked_add(lease.saturating_sub((lease / 10).min(EARLY)))),
+            ends_at: lease.and_then(|lease| since.checked_add(lease)),
         };
         state.token = Some(token.clone());
         Ok(token)
@@ -355,6 +402,68 @@ fn is_passing(kind: ErrorKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::HttpSettings;
+    use crate::http::scripted::Server;
+    use crate::vault::{SecretIdSource, VaultSettings};
+
+    #[tokio::test]
+    async fn a_token_serves_to_its_end_when_there_is_no_other_yet() {
+        let login =
+            |token| Server::json(200, &format!(r#"{{"auth":{{"client_token":"{token}","lease_duration":60}}}}"#));
+        let away = Server::json(503, r#"{"errors":["auth mount is away"]}"#);
+        let done = Server::json(200, r#"{"data":{"policies":[],"ttl":1,"renewable":false}}"#);
+        let answers = [login("first"), done.clone(), away, done.clone(), done.clone(), login("second"), done];
+        let server = Server::start(&answers).await;
+        let http = HttpSettings { address: server.address.clone(), ..HttpSettings::default() };
+        let secret_id = SecretIdSource::Value(Zeroizing::new("proof".to_owned()));
+        let auth = Auth::AppRole { mount: "approle".to_owned(), role_id: "me".to_owned(), secret_id };
+        let vault = VaultClient::new(VaultSettings { http, namespace: None, auth }).expect("a client");
+        let set = |renew_at, ends_at| {
+            let mut state = vault.shared.tokens.state();
+            let token = state.token.as_mut().expect("a token");
+            (token.renew_at, token.ends_at) = (Some(renew_at), Some(ends_at));
+        };
+        vault.token_info().await.expect("the first token");
+        let now = Instant::now();
+        set(now, now + Duration::from_mins(1));
+        vault.token_info().await.expect("the first token, after one attempt to get another");
+        vault.token_info().await.expect("the first token, without an attempt");
+        let now = Instant::now();
+        set(now, now);
+        vault.token_info().await.expect("the second token");
+
+        let sent: Vec<_> = server
+            .requests()
+            .iter()
+            .map(|request| match request.lines().find_map(|line| line.strip_prefix("x-vault-token: ")) {
+                Some(token) => token.to_owned(),
+                None => "login".to_owned(),
+            })
+            .collect();
+        assert_eq!(sent, ["login", "first", "login", "first", "first", "login", "second"]);
+    }
+
+    #[tokio::test]
+    async fn a_login_without_an_answer_is_not_waited_for_while_a_token_holds() {
+        let login = r#"{"auth":{"client_token":"first","lease_duration":60}}"#;
+        let hang = "HTTP/1.1 200 Scripted\r\nx-then: hang\r\ncontent-length: 9\r\n\r\n{".to_owned();
+        let server = Server::start(&[Server::json(200, login), hang]).await;
+        let http = HttpSettings { address: server.address.clone(), ..HttpSettings::default() };
+        let secret_id = SecretIdSource::Value(Zeroizing::new("proof".to_owned()));
+        let auth = Auth::AppRole { mount: "approle".to_owned(), role_id: "me".to_owned(), secret_id };
+        let vault = VaultClient::new(VaultSettings { http, namespace: None, auth }).expect("a client");
+        let tokens = &vault.shared.tokens;
+        let first = tokens.current(&vault).await.expect("a token");
+        let now = Instant::now();
+        if let Some(token) = &mut tokens.state().token {
+            (token.renew_at, token.ends_at) = (Some(now), Some(now + Duration::from_secs(1)));
+        }
+        let (one, other) = tokio::join!(tokens.current(&vault), tokens.current(&vault));
+        for token in [one, other] {
+            assert_eq!(token.expect("the first token").generation, first.generation);
+        }
+        assert_eq!(server.requests().len(), 2);
+    }
 
     #[test]
     fn a_token_must_fit_a_header() {
