@@ -8,6 +8,7 @@ mod watch;
 
 use std::fmt;
 
+use bytes::Bytes;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use zeroize::Zeroizing;
@@ -45,7 +46,7 @@ impl fmt::Debug for ConsulSettings {
 pub struct ConsulClient {
     http: HttpClient,
     datacenter: Option<String>,
-    /// Marked as sensitive, which keeps it out of `Debug`.
+    /// Marked as sensitive, which keeps it out of `Debug`; wiped when the last clone is dropped.
     token: Option<HeaderValue>,
 }
 
@@ -62,7 +63,8 @@ impl ConsulClient {
             HttpClient::new(&settings.http).map_err(|error| ConsulError::from_http("connect", address, &error))?;
         let token = match &settings.token {
             Some(token) => {
-                let mut value = HeaderValue::from_str(token).map_err(|_| {
+                let bytes = Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()));
+                let mut value = HeaderValue::from_maybe_shared(bytes).map_err(|_| {
                     let message = "the token has characters that no header can carry";
                     ConsulError::new("connect", address, ConsulErrorKind::Settings, message)
                 })?;
