@@ -95,10 +95,11 @@ impl SideName {
 /// [`ConnectError`] for the first part that cannot work.
 pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
     let mut stores = Stores::new(config);
+    let mut vaults = Vaults::default();
     let mounts = mounts(&config.origin.mounts)?;
     let side = SideName::origin();
     let origin = Origin {
-        vault: vault(&config.origin.vault, &side)?,
+        vault: vaults.client(&config.origin.vault, &side)?,
         filter: PathFilter::new(&config.origin.include, &config.origin.exclude, &mounts)?,
         store: stores.open(config.origin.consul.as_ref(), &side)?,
         sync_path: folder(&config.origin.sync_path),
@@ -112,7 +113,7 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
         let side = SideName::destination(&destination.name);
         destinations.push(Destination {
             name: DestinationName::new(&destination.name),
-            vault: vault(&destination.vault, &side)?,
+            vault: vaults.client(&destination.vault, &side)?,
             mounts: self::mounts(&destination.mounts)?,
             // these globs are matched against the origin's paths
             filter: PathFilter::new(&destination.include, &destination.exclude, &mounts)?,
@@ -151,7 +152,34 @@ pub fn transforms(destination: &crate::config::Destination) -> Result<Transforms
 /// # Errors
 /// [`ConnectError`] when there is no token, or a certificate cannot be used.
 pub fn vault(vault: &Vault, side: &SideName) -> Result<VaultClient, ConnectError> {
-    let settings = VaultSettings {
+    Vaults::default().client(vault, side)
+}
+
+/// The clients of a configuration. Sides that speak to one server in the same way share its connections and rate limit,
+/// and with the same namespace and credentials its token, too.
+#[derive(Debug, Default)]
+struct Vaults {
+    made: Vec<(VaultSettings, VaultClient)>,
+}
+
+impl Vaults {
+    fn client(&mut self, vault: &Vault, side: &SideName) -> Result<VaultClient, ConnectError> {
+        let settings = vault_settings(vault, side)?;
+        if let Some((_, client)) = self.made.iter().find(|(other, _)| *other == settings) {
+            return Ok(client.clone());
+        }
+        let client = match self.made.iter().find(|(other, _)| other.http == settings.http) {
+            Some((_, neighbour)) => neighbour.beside(settings.namespace.clone(), settings.auth.clone()),
+            None => VaultClient::new(settings.clone()),
+        }
+        .map_err(|source| ConnectError::Vault { side: side.title.clone(), source })?;
+        self.made.push((settings, client.clone()));
+        Ok(client)
+    }
+}
+
+fn vault_settings(vault: &Vault, side: &SideName) -> Result<VaultSettings, ConnectError> {
+    Ok(VaultSettings {
         http: HttpSettings {
             address: vault.address.clone(),
             tls: TlsSettings {
@@ -168,8 +196,7 @@ pub fn vault(vault: &Vault, side: &SideName) -> Result<VaultClient, ConnectError
         },
         namespace: vault.namespace.clone(),
         auth: auth(vault, side)?,
-    };
-    VaultClient::new(settings).map_err(|source| ConnectError::Vault { side: side.title.clone(), source })
+    })
 }
 
 /// Where a Vault's token comes from: the first of token, token file, `AppRole`, the environment and `~/.vault-token`.
@@ -279,4 +306,43 @@ fn folder(sync_path: &str) -> String {
 fn operator() -> Operator {
     let unknown = |_| "unknown".to_owned();
     Operator { name: whoami::username().unwrap_or_else(unknown), host: whoami::hostname().unwrap_or_else(unknown) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::scripted::Server;
+
+    fn configured(address: &str, secret_id: &str, timeout: &str) -> Vault {
+        let vault = json!({
+            "address": address,
+            "approle": { "path": "approle", "role_id": "me", "secret_id": secret_id },
+            "tls_skip_verify": false,
+            "timeout": timeout,
+            "connect_timeout": "5s",
+            "max_retries": 0,
+        });
+        serde_json::from_value(vault).expect("a Vault")
+    }
+
+    #[tokio::test]
+    async fn sides_with_one_server_share_what_they_can() {
+        let login = Server::json(200, r#"{"auth":{"client_token":"t","lease_duration":3600}}"#);
+        let done = Server::json(200, r#"{"data":{"policies":[],"ttl":1,"renewable":false}}"#);
+        // the first use of a client logs in
+        let answers = [&login, &done, &done, &login, &done, &login, &done];
+        let server = Server::start(&answers).await;
+        let mut vaults = Vaults::default();
+        let mut counts = Vec::new();
+        for (secret_id, timeout) in [("one", "5s"), ("one", "5s"), ("other", "5s"), ("one", "6s")] {
+            let vault = configured(&server.address, secret_id, timeout);
+            let client = vaults.client(&vault, &SideName::origin()).expect("a client");
+            client.token_info().await.expect("an answer");
+            let logins = server.requests().iter().filter(|request| request.contains("/login")).count();
+            counts.push((logins, server.connections()));
+        }
+        assert_eq!(counts, [(1, 1), (1, 1), (2, 1), (3, 2)], "logins and connections");
+    }
 }

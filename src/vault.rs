@@ -32,7 +32,7 @@ const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
 /// How to reach a server, and as whom.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VaultSettings {
     /// Address, TLS, timeouts, limits.
     pub http: HttpSettings,
@@ -69,13 +69,26 @@ impl VaultClient {
     /// [`VaultError`] when the settings cannot work: a bad address, an unreadable certificate, a malformed namespace.
     pub fn new(settings: VaultSettings) -> Result<Self, VaultError> {
         let target = Target { operation: "connect to", path: &settings.http.address };
-        let namespace = settings.namespace.filter(|namespace| !namespace.is_empty()).map(|namespace| {
+        let http = HttpClient::new(&settings.http).map_err(|error| target.transport(&error))?;
+        Self::with(http, settings.namespace, settings.auth)
+    }
+
+    /// A client for the same server with a namespace and token of its own. Connections and rate limit are shared.
+    ///
+    /// # Errors
+    /// [`VaultError`] for a malformed namespace.
+    pub fn beside(&self, namespace: Option<String>, auth: Auth) -> Result<Self, VaultError> {
+        Self::with(self.http.unobserved(), namespace, auth)
+    }
+
+    fn with(http: HttpClient, namespace: Option<String>, auth: Auth) -> Result<Self, VaultError> {
+        let target = Target { operation: "connect to", path: http.address() };
+        let namespace = namespace.filter(|namespace| !namespace.is_empty()).map(|namespace| {
             HeaderValue::try_from(namespace).map_err(|_| {
                 target.error(ErrorKind::BadRequest, "the namespace contains characters no header can carry")
             })
         });
-        let http = HttpClient::new(&settings.http).map_err(|error| target.transport(&error))?;
-        let shared = Shared { namespace: namespace.transpose()?, tokens: TokenSource::new(settings.auth) };
+        let shared = Shared { namespace: namespace.transpose()?, tokens: TokenSource::new(auth) };
         Ok(Self { http, shared: Arc::new(shared) })
     }
 

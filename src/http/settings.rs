@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{HttpError, HttpErrorKind};
 
 /// How to reach one server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpSettings {
     /// `http://` or `https://`, host, port, and a path where the server sits behind one.
     pub address: String,
@@ -45,7 +45,7 @@ impl Default for HttpSettings {
 }
 
 /// TLS. Without `ca_cert` the system's certificate authorities are trusted, with it only those in the file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// A PEM file with one or more certificate authorities.
     pub ca_cert: Option<PathBuf>,

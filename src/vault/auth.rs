@@ -14,7 +14,7 @@ use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::{Repeat, Response};
 
 /// Where the token comes from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Auth {
     /// A token as it is.
     Token(Zeroizing<String>),
@@ -32,7 +32,7 @@ pub enum Auth {
 }
 
 /// Where `AppRole`'s secret id comes from. File and variable are read at each login.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum SecretIdSource {
     /// As it is.
     Value(Zeroizing<String>),

@@ -432,7 +432,7 @@ mod tests {
         set(now, now);
         vault.token_info().await.expect("the second token");
 
-        let sent: Vec<_> = server
+        let seen: Vec<_> = server
             .requests()
             .iter()
             .map(|request| match request.lines().find_map(|line| line.strip_prefix("x-vault-token: ")) {
@@ -440,7 +440,7 @@ mod tests {
                 None => "login".to_owned(),
             })
             .collect();
-        assert_eq!(sent, ["login", "first", "login", "first", "first", "login", "second"]);
+        assert_eq!(seen, ["login", "first", "login", "first", "first", "login", "second"]);
     }
 
     #[tokio::test]
