@@ -27,7 +27,7 @@ use reqwest::{Method, Url, header};
 pub use error::{HttpError, HttpErrorKind};
 pub use request::{Repeat, Request};
 pub use response::{Incoming, Reading, Response};
-pub use settings::{HttpSettings, TlsSettings};
+pub use settings::{HttpSettings, TlsSettings, check_address};
 
 /// How often the request under way has been sent; read by whoever watches, while it runs.
 #[derive(Debug, Clone, Default)]

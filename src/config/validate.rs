@@ -6,6 +6,7 @@ use super::document::{Node, Place, Step};
 use super::error::Problem;
 use super::model::{Config, Consul, Vault};
 use crate::engine::Transforms;
+use crate::http::check_address;
 use crate::kv::{Mount, PathFilter};
 
 /// Everything that is wrong with a configuration whose keys, types and values are all right by themselves. `root` knows
@@ -115,8 +116,8 @@ impl Found<'_> {
     }
 
     fn address(&mut self, address: &str, at: &[Step<'_>]) {
-        let Some(reason) = wrong_address(address) else { return };
-        let problem = Problem::new(format!("\"{}\" is no server's address: {reason}", without_user_info(address)));
+        let Err(error) = check_address(address) else { return };
+        let problem = Problem::new(error.to_string());
         let problem = match self.root.at(at) {
             Some(node) if address.contains('@') => problem.mask(&node.place),
             _ => problem,
@@ -212,46 +213,9 @@ fn is_visible(name: &str) -> bool {
     matches!(crate::text::sanitize(name), Cow::Borrowed(_))
 }
 
-/// An address as it may be shown: the user and password people put into one are secret, however malformed it is.
-fn without_user_info(address: &str) -> Cow<'_, str> {
-    let Some((before, host)) = address.rsplit_once('@') else { return Cow::Borrowed(address) };
-    let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
-    Cow::Owned(format!("{scheme}***@{host}"))
-}
-
-/// Why a text is no address.
-fn wrong_address(text: &str) -> Option<String> {
-    match reqwest::Url::parse(text) {
-        Ok(url) if !["http", "https"].contains(&url.scheme()) => {
-            Some("it must start with http:// or https://".to_owned())
-        }
-        Ok(url) if url.host_str().is_none_or(str::is_empty) => Some("there is no host in it".to_owned()),
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            Some("a user or password has no place in it".to_owned())
-        }
-        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-            Some("\"?\" and \"#\" have no place in it".to_owned())
-        }
-        Ok(_) => None,
-        Err(error) => Some(format!("{error} (https://vault.example:8200 is one)")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_user_and_password() {
-        for (address, shown) in [
-            ("http://u:canary@x:1", "http://***@x:1"),
-            ("http://u:p/canary@x", "http://***@x"),
-            ("u:can@ary@x", "***@x"),
-            ("ftp://x", "ftp://x"),
-        ] {
-            assert_eq!(without_user_info(address), shown);
-        }
-    }
 
     #[test]
     fn a_name_that_a_terminal_would_not_show_as_it_is_is_none() {

@@ -1,5 +1,6 @@
 //! From settings to a connection pool.
 
+use std::borrow::Cow;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -104,23 +105,38 @@ pub(super) fn prepare(settings: &HttpSettings) -> Result<Prepared, HttpError> {
     Ok(Prepared { client, base: url.as_str().trim_end_matches('/').to_owned(), host })
 }
 
+/// Whether a text can be the address of a server.
+///
+/// # Errors
+/// [`HttpErrorKind::InvalidUrl`], which says what is wrong with it.
+pub fn check_address(address: &str) -> Result<(), HttpError> {
+    parse_address(address).map(|_| ())
+}
+
 fn parse_address(address: &str) -> Result<Url, HttpError> {
     let invalid = |reason: &str| {
-        let shown = crate::text::sanitize(address);
-        HttpError::new(HttpErrorKind::InvalidUrl, format!("\"{shown}\" is no server address: {reason}"))
+        let shown = without_user_info(address);
+        let message = format!("\"{}\" is no server's address: {reason}", crate::text::sanitize(&shown));
+        HttpError::new(HttpErrorKind::InvalidUrl, message)
     };
     if !(address.starts_with("http://") || address.starts_with("https://")) {
-        return Err(invalid("it must begin with http:// or https://"));
+        return Err(invalid("it must start with http:// or https://"));
     }
-    let url = Url::parse(address).map_err(|error| invalid(&error.to_string()))?;
+    let url = Url::parse(address).map_err(|error| invalid(&format!("{error} (https://vault.example:8200 is one)")))?;
     if !url.username().is_empty() || url.password().is_some() {
-        // Not shown: what stands there may be a password.
-        return Err(HttpError::new(HttpErrorKind::InvalidUrl, "a server address must not contain a user or password"));
+        return Err(invalid("a user or password has no place in it"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(invalid("it must not contain ? or #"));
+        return Err(invalid("\"?\" and \"#\" have no place in it"));
     }
     Ok(url)
+}
+
+/// An address as it may be shown: the user and password people put into one are secret, however malformed it is.
+fn without_user_info(address: &str) -> Cow<'_, str> {
+    let Some((before, host)) = address.rsplit_once('@') else { return Cow::Borrowed(address) };
+    let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
+    Cow::Owned(format!("{scheme}***@{host}"))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -239,11 +255,25 @@ mod tests {
             ("http://vault:99999", "port"),
             ("http://vault/?x=1", "?"),
             ("https://me:hunter2@vault", "password"),
+            ("https://me:hunter2/x@vault", "port"),
+            ("me:hunter2@vault", "http://"),
         ] {
             let (kind, message) = error(&HttpSettings { address: address.to_owned(), ..HttpSettings::default() });
             assert_eq!(kind, HttpErrorKind::InvalidUrl, "{address}");
             assert!(message.contains(word), "{message}");
             assert!(!message.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_user_and_password() {
+        for (address, shown) in [
+            ("http://u:canary@x:1", "http://***@x:1"),
+            ("http://u:p/canary@x", "http://***@x"),
+            ("u:can@ary@x", "***@x"),
+            ("ftp://x", "ftp://x"),
+        ] {
+            assert_eq!(without_user_info(address), shown);
         }
     }
 
