@@ -18,7 +18,7 @@ pub use kv::{Entry, TRANSACTION_OPERATIONS, TransactionOp, VALUE_LIMIT};
 pub use session::{Session, SessionBehavior};
 pub use watch::Watch;
 
-use crate::http::{HttpClient, HttpSettings, Repeat, Request, Response};
+use crate::http::{HttpClient, HttpSettings, Repeat, Request, Response, without_user_info};
 
 /// How to reach one Consul.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl ConsulClient {
     /// # Errors
     /// [`ConsulErrorKind::Settings`] for an address, certificate or token that cannot be used.
     pub fn new(settings: &ConsulSettings) -> Result<Self, ConsulError> {
-        let address = &settings.http.address;
+        let address = &without_user_info(&settings.http.address);
         let http =
             HttpClient::new(&settings.http).map_err(|error| ConsulError::from_http("connect", address, &error))?;
         let token = match &settings.token {
@@ -169,7 +169,11 @@ mod tests {
         assert_eq!(error.kind(), ConsulErrorKind::Settings);
         assert!(!format!("{error} {error:?}").contains("hunter2"));
         settings.token = None;
-        settings.http.address = "127.0.0.1:8500".to_owned();
-        assert_eq!(ConsulClient::new(&settings).unwrap_err().kind(), ConsulErrorKind::Settings);
+        for address in ["127.0.0.1:8500", "http://me:hunter2@127.0.0.1:8500"] {
+            address.clone_into(&mut settings.http.address);
+            let error = ConsulClient::new(&settings).unwrap_err();
+            assert_eq!(error.kind(), ConsulErrorKind::Settings);
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
     }
 }

@@ -27,6 +27,7 @@ use reqwest::{Method, Url, header};
 pub use error::{HttpError, HttpErrorKind};
 pub use request::{Repeat, Request};
 pub use response::{Incoming, Reading, Response};
+pub(crate) use settings::without_user_info;
 pub use settings::{HttpSettings, TlsSettings, check_address};
 
 /// How often the request under way has been sent; read by whoever watches, while it runs.

@@ -24,7 +24,9 @@ pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, Writte
 pub use sys::{Health, MountInfo, TokenInfo};
 use token::{Denied, Token, TokenSource};
 
-use crate::http::{Attempts, HttpClient, HttpSettings, Incoming, Reading, Repeat, Request, Response};
+use crate::http::{
+    Attempts, HttpClient, HttpSettings, Incoming, Reading, Repeat, Request, Response, without_user_info,
+};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -68,8 +70,10 @@ impl VaultClient {
     /// # Errors
     /// [`VaultError`] when the settings cannot work: a bad address, an unreadable certificate, a malformed namespace.
     pub fn new(settings: VaultSettings) -> Result<Self, VaultError> {
-        let target = Target { operation: "connect to", path: &settings.http.address };
-        let http = HttpClient::new(&settings.http).map_err(|error| target.transport(&error))?;
+        let http = HttpClient::new(&settings.http).map_err(|error| {
+            let address = without_user_info(&settings.http.address);
+            Target { operation: "connect to", path: &address }.transport(&error)
+        })?;
         Self::with(http, settings.namespace, settings.auth)
     }
 
@@ -177,4 +181,18 @@ impl VaultClient {
 /// A request below `/v1/`.
 fn request(method: Method, path: &str, repeat: Repeat) -> Request {
     Request::new(method, format!("v1/{path}"), repeat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        let http = HttpSettings { address: "https://me:hunter2@vault".to_owned(), ..HttpSettings::default() };
+        let auth = Auth::TokenFile("token".into());
+        let error = VaultClient::new(VaultSettings { http, namespace: None, auth }).expect_err("no client");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        assert!(error.to_string().starts_with("connect to https://***@vault: "), "{error}");
+    }
 }

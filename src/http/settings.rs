@@ -133,7 +133,7 @@ fn parse_address(address: &str) -> Result<Url, HttpError> {
 }
 
 /// An address as it may be shown: the user and password people put into one are secret, however malformed it is.
-fn without_user_info(address: &str) -> Cow<'_, str> {
+pub(crate) fn without_user_info(address: &str) -> Cow<'_, str> {
     let Some((before, host)) = address.rsplit_once('@') else { return Cow::Borrowed(address) };
     let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
     Cow::Owned(format!("{scheme}***@{host}"))
