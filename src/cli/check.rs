@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::capability::{self, Need};
 use super::output::{Object, Paint, duration};
@@ -18,6 +19,9 @@ use crate::vault::{ErrorKind, VaultClient, VaultError};
 /// `check` has no flags of its own.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
+
+/// How long all questions to one server may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One thing that was looked at.
 #[derive(Debug)]
@@ -58,12 +62,29 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     let only = common.destinations(config)?;
     let mut stores = Stores::new(config);
     let mut all_good = true;
-    for side in sides(config)? {
-        if side.need == Need::Write && !only.is_empty() && !only.iter().any(|name| name.as_str() == side.label) {
-            continue;
-        }
-        let mut findings = vault(&side).await;
-        findings.push(state(&side, &mut stores, &config.state.file, common.read_only).await);
+    let sides = sides(config)?.into_iter().filter(|side| {
+        side.need == Need::Read(config.origin.listing)
+            || only.is_empty()
+            || only.iter().any(|name| name.as_str() == side.label)
+    });
+    let sides: Vec<_> = sides.collect();
+    // all at once, so that a server that does not answer does not hide what the others say
+    let vaults: Vec<_> = sides
+        .iter()
+        .map(|side| async {
+            tokio::time::timeout(PATIENCE, vault(side)).await.unwrap_or_else(|_| {
+                let detail = format!("{} did not answer within {}", side.vault.address, duration(PATIENCE));
+                vec![Finding::bad("server", detail, "see that it runs and is not stuck")]
+            })
+        })
+        .collect();
+    let vaults = futures_util::future::join_all(vaults).await;
+    for (side, mut findings) in sides.iter().zip(vaults) {
+        let state = state(side, &mut stores, &config.state.file, common.read_only);
+        findings.push(tokio::time::timeout(PATIENCE, state).await.unwrap_or_else(|_| {
+            let detail = format!("no answer within {}", duration(PATIENCE));
+            Finding::bad("state", detail, "see that the state store runs and is not stuck")
+        }));
         for finding in &findings {
             all_good &= finding.ok;
             show(side.label, finding, out)?;

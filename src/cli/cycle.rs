@@ -170,7 +170,7 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
     }
     let took = format!("{} in {}", report.ending.as_str(), output::duration(report.duration()));
     out.line(if report.dry_run {
-        format!("dry run {took}; nothing was read or written")
+        format!("dry run {took}; no secret was read or written")
     } else {
         format!("cycle {} {took} ({:.0} secrets/s)", report.cycle, report.rate())
     })?;
@@ -232,7 +232,7 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
         );
         out.line(out.paint(Paint::Bad, &message))?;
     }
-    if report.pending() > 0 {
+    if report.pending() > 0 && !report.dry_run {
         out.line(format!("{} are pending; the next cycle goes on with them.", report.pending()))?;
     }
     if report.failed() > 0 && !report.dry_run && report.unkept.is_none() {

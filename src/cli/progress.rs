@@ -33,7 +33,12 @@ impl Progress {
     /// How far the origin's inventory is.
     pub(super) fn survey(&mut self, found: u64, started: Instant) {
         if !self.json {
-            self.show(&format!("origin: {found} secrets found in {}", output::duration(started.elapsed())));
+            let elapsed = output::duration(started.elapsed());
+            self.show(&if found == 0 {
+                format!("waiting for the origin and its state store for {elapsed}")
+            } else {
+                format!("origin: {found} secrets found in {elapsed}")
+            });
         }
     }
 

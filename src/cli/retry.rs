@@ -33,6 +33,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         .map_err(|error| CliError::usage(format!("--path: {error}")))?;
     let chosen: Vec<DestinationName> = context.chosen().map(|destination| destination.name.clone()).collect();
     let standing = interrupts.unless(context.engine.standing_failures()).await??;
+    let any = !standing.is_empty();
     let failed: BTreeMap<DestinationName, BTreeSet<SecretPath>> = standing
         .into_iter()
         .filter(|(destination, _)| chosen.contains(destination))
@@ -44,7 +45,11 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         .collect();
     if failed.is_empty() {
         if !out.is_json() {
-            out.line("Nothing has failed, so there is nothing to retry.")?;
+            out.line(if any {
+                "None of the failed secrets is asked for."
+            } else {
+                "Nothing has failed, so there is nothing to retry."
+            })?;
         }
         return Ok(Exit::Done);
     }

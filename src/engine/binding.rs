@@ -23,17 +23,23 @@ pub(super) struct Place {
     cluster_id: Option<String>,
     #[serde(default)]
     namespace: Option<String>,
+    /// Whether it answered when it was asked who it is.
+    #[serde(skip)]
+    answered: bool,
 }
 
 impl Place {
     /// The server behind a client. One that does not answer is known by its address alone.
     pub(super) async fn of(vault: &VaultClient) -> Self {
         let health = tokio::time::timeout(PATIENCE, vault.health()).await;
-        let cluster_id = health.ok().and_then(Result::ok).and_then(|Health { cluster_id, .. }| cluster_id);
+        let health = health.ok().and_then(Result::ok);
+        let answered = health.is_some();
+        let cluster_id = health.and_then(|Health { cluster_id, .. }| cluster_id);
         Self {
             address: vault.address().trim_end_matches('/').to_lowercase(),
             cluster_id: cluster_id.filter(|id| !id.is_empty()),
             namespace: vault.namespace().map(|namespace| namespace.trim_matches('/').to_owned()),
+            answered,
         }
     }
 
@@ -101,18 +107,17 @@ impl Binding {
         serde_json::from_slice(bytes)
     }
 
-    /// Objections if the servers are others now.
-    pub(super) fn objections(&self, now: &Self) -> Vec<Objection> {
-        let pairs = [("from", &self.origin, &now.origin), ("to", &self.destination, &now.destination)];
-        pairs
-            .into_iter()
-            .filter(|(_, recorded, present)| !recorded.is(present))
-            .map(|(direction, recorded, present)| Objection::AnotherServer {
-                direction: direction.to_owned(),
-                recorded: recorded.address.clone(),
-                present: present.address.clone(),
-            })
-            .collect()
+    /// The objection if a server is another one now. Of one that does not answer nothing is claimed.
+    pub(super) fn objection(&self, now: &Self) -> Option<Objection> {
+        let pairs = [("origin", &self.origin, &now.origin), ("destination", &self.destination, &now.destination)];
+        let (side, recorded, present) =
+            pairs.into_iter().find(|(_, recorded, present)| present.answered && !recorded.is(present))?;
+        let recorded = if recorded.address == present.address {
+            "of another cluster at the same address".to_owned()
+        } else {
+            format!("of {}", recorded.address)
+        };
+        Some(Objection::AnotherServer { side: side.to_owned(), recorded, present: present.address.clone() })
     }
 
     /// The transforms that were in force, if they were others than now.

@@ -54,7 +54,7 @@ impl Engine {
             Ok(part) => part,
             Err(error) => return Ok(DestinationPlan::unavailable(destination.name.clone(), error.to_string())),
         };
-        part.objections.extend(former.iter().flat_map(|former| former.objections(&binding)));
+        part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
         part.objections.extend(unfit_mounts(&part, &destination.vault).await);
         part.binding = Some(binding);
         Ok(part)

@@ -126,7 +126,8 @@ impl Reach {
 
     /// Notes the failure of a request, and makes a task's failure of it.
     fn failed(&self, error: &VaultError) -> Failed {
-        let failed = Failed { cause: error.kind().into(), message: error.to_string() };
+        let failed =
+            Failed { cause: error.kind().into(), message: format!("{}: {}", error.operation(), error.message()) };
         if !matches!(failed.cause, Cause::Network | Cause::Sealed | Cause::Token) {
             self.answered();
         } else if self.misses.fetch_add(1, Ordering::Relaxed) + 1 >= self.limit {
@@ -254,7 +255,7 @@ impl Worker {
     fn unreadable(&self, error: &VaultError) -> Failed {
         if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) {
             self.origin_reach.answered();
-            let message = format!("{error}; it was there when the plan was made");
+            let message = format!("{}: {}; it was there when the plan was made", error.operation(), error.message());
             return Failed { cause: Cause::Moved, message };
         }
         self.origin_reach.failed(error)

@@ -64,6 +64,12 @@ impl VaultError {
         self.kind
     }
 
+    /// What was being done: `write secret`.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
     /// The reason alone, without operation and path: `permission denied`, `connection refused`.
     #[must_use]
     pub fn message(&self) -> &str {

@@ -33,12 +33,12 @@ pub enum Objection {
     },
     /// The recorded state was made between other servers.
     #[error(
-        "what is recorded here was copied {direction} {recorded}, and now that is {present}: another server, of which nothing recorded holds; if it was replaced on purpose, give this destination a new sync_path, and everything is copied anew"
+        "the {side} at {present} is another server than the recorded one: the state here is {recorded}, and nothing in it holds now; correct the address, or, if the server was replaced on purpose, give this destination a new sync_path, and everything is copied anew"
     )]
     AnotherServer {
-        /// `from` for the origin, `to` for the destination.
-        direction: String,
-        /// The address it was recorded with.
+        /// `origin` or `destination`.
+        side: String,
+        /// What the state was recorded of.
         recorded: String,
         /// The address now.
         present: String,
