@@ -56,6 +56,8 @@ pub enum Object<'a> {
         deletes_ignored: u64,
         /// Recorded secrets that go to new paths since the transforms changed.
         moved: u64,
+        /// Whether the destination answered when the plan was made.
+        answered: bool,
         /// Why nothing can be planned: its state could not be read.
         unavailable: Option<&'a str>,
     },

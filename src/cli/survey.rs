@@ -128,6 +128,12 @@ pub(super) fn show_counts(plan: &Plan, out: &mut Output) -> Result<(), CliError>
                 out.paint(Paint::Bad, &format!("{name}: no plan, its state could not be read: {}", sanitize(reason))),
             )?;
         }
+        if !part.answered() {
+            let name = sanitize(part.destination.as_str());
+            let message =
+                format!("{name}: does not answer now; the counts are as recorded, \"vsync check\" tells more");
+            out.line(out.paint(Paint::Notice, &message))?;
+        }
         if part.moved > 0 {
             out.line(format!(
                 "{}: {} go to new paths since the transforms changed; what was written to the former ones stays there",
@@ -158,6 +164,7 @@ fn counts(part: &DestinationPlan) -> Object<'_> {
         unknown: part.unknown.len() as u64,
         deletes_ignored: part.deletes_ignored,
         moved: part.moved,
+        answered: part.answered(),
         unavailable: part.unavailable.as_deref(),
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Place {
     namespace: Option<String>,
     /// Whether it answered when it was asked who it is.
     #[serde(skip)]
-    answered: bool,
+    pub(super) answered: bool,
 }
 
 impl Place {

@@ -290,6 +290,12 @@ impl DestinationPlan {
         self.tasks.iter().map(|task| task.operation).collect()
     }
 
+    /// Whether the destination answered when the plan was made. If not, the plan is one of what is recorded.
+    #[must_use]
+    pub fn answered(&self) -> bool {
+        self.binding.as_ref().is_none_or(|binding| binding.destination.answered)
+    }
+
     /// Whether both are for one Vault.
     pub(super) fn is_at(&self, other: &Self) -> bool {
         match (&self.binding, &other.binding) {
