@@ -75,7 +75,7 @@ fn main_path(columns: u16, rows: u16) {
     let marked = number_before(&screen, " in all.").expect("a number");
 
     console.keys("3");
-    let screen = console.wait_for_texts(&["Plan", "no objection", TASKS, &format!("● {marked} marked")]);
+    let screen = console.wait_for_texts(&["Plan", "no objection", TASKS, &format!("● {marked} tasks marked")]);
     assert_drawn(&screen);
 
     // Enter on the question says no: that is what is chosen at first.
@@ -104,7 +104,7 @@ fn main_path(columns: u16, rows: u16) {
     let left = 1_940 - done;
     console.keys("3");
     let left = format!("Tasks {},{:03}", left / 1_000, left % 1_000);
-    assert_drawn(&console.wait_for_texts(&["● 33 marked", &left]));
+    assert_drawn(&console.wait_for_texts(&["● 33 tasks marked", &left]));
 
     console.keys("5");
     let screen = console.wait_for_texts(&["Failures 33", "permission 33", "Give the token's policy"]);
@@ -276,7 +276,7 @@ fn a_read_only_console_writes_nothing() {
     assert_shows(&screen, "dry run");
     assert!(!screen.contents().contains("execute"));
     console.keys("ax");
-    console.wait_for_texts(&["● 1,940 marked"]);
+    console.wait_for_texts(&["● 1,940 tasks marked", "read-only: nothing is written"]);
     console.keys("X");
     console.keys("5");
     let screen = console.wait_for_texts(&["permission 33", "help"]);

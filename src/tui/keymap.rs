@@ -279,6 +279,11 @@ pub(super) fn lookup(place: Place, read_only: bool, event: &KeyEvent) -> Option<
         .map(|binding| binding.action)
 }
 
+/// Whether a key would lead to a write in a place, were the console not read-only.
+pub(super) fn writes(place: Place, event: &KeyEvent) -> bool {
+    bindings(place, false).any(|binding| binding.writes && binding.keys.iter().any(|key| key.is(event)))
+}
+
 /// Whether a row means the same on every screen.
 pub(super) fn is_global(binding: &Binding) -> bool {
     SCREENS.iter().all(|screen| binding.places.contains(screen))

@@ -122,8 +122,8 @@ pub(super) fn failure(name: &str, cause: Cause, message: &str) -> Failure {
 
 pub(super) fn failures() -> Vec<(DestinationName, Failure)> {
     let place = names()[1].clone();
-    let denied = "write secret/v2/payments/prod/api/secrets: permission denied";
-    let limit = "write secret/v2/search/prod/api/secrets: request path rate limit quota exceeded";
+    let denied = "write: permission denied";
+    let limit = "write: request path rate limit quota exceeded";
     vec![
         (place.clone(), failure("payments/prod/api", Cause::Permission, denied)),
         (place.clone(), failure("payments/prod/database", Cause::Permission, denied)),

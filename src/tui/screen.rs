@@ -69,6 +69,17 @@ impl Screen {
     }
 }
 
+/// How many tasks are marked, for the frame of a list of them.
+fn marked_title(model: &Model) -> Vec<Span<'static>> {
+    match model.marked() {
+        0 => Vec::new(),
+        marked => {
+            let tasks = super::format::plural(marked as u64, "task");
+            vec![Span::styled(format!(" ● {tasks} marked "), model.theme.accent())]
+        }
+    }
+}
+
 /// The filter of the screen that shows, for the frame of its list.
 fn filter_title(model: &Model, filter: &Filter) -> Vec<Span<'static>> {
     let text = crate::text::sanitize(filter.text()).into_owned();

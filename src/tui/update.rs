@@ -167,6 +167,9 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                     filter.input.handle_event(&Event::Key(key));
                 });
                 filtered(model);
+            } else if keymap::writes(place, &key) {
+                // Only a read-only console has no action for such a key.
+                model.say("read-only: nothing is written");
             }
             Vec::new()
         }

@@ -303,6 +303,7 @@ fn to_ascii(area: Rect, buffer: &mut Buffer) {
             "↑" => "^",
             "←" => "<",
             "●" | "×" => "x",
+            "◐" => "/",
             _ => "?",
         };
         cell.set_symbol(symbol);

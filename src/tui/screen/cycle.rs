@@ -144,8 +144,11 @@ fn totals(model: &Model, snapshot: &CycleSnapshot) -> Line<'static> {
     let failed = snapshot.failed();
     let mut spans = vec![
         Span::styled(format!(" {} ", cell::left(phase, 11)), style),
-        Span::styled(format::duration(snapshot.elapsed), theme.text()),
-        Span::styled("   ", theme.text()),
+        match &model.cycle.report {
+            // The report says how long it took.
+            Some(_) => Span::raw(""),
+            None => Span::styled(format!("{}   ", format::duration(snapshot.elapsed)), theme.text()),
+        },
         Span::styled(format::count(snapshot.ended()), theme.strong()),
         Span::styled(format!(" of {}", format::count(snapshot.planned())), theme.muted()),
         Span::styled(
@@ -157,7 +160,8 @@ fn totals(model: &Model, snapshot: &CycleSnapshot) -> Line<'static> {
             None => Span::styled(format!("   {}", format::rate(snapshot.rate)), theme.text()),
         },
     ];
-    if let Some(eta) = snapshot.eta.filter(|_| model.cycle.running) {
+    let goes_on = model.cycle.running && !model.cycle.cancelling && snapshot.phase == Phase::Running;
+    if let Some(eta) = snapshot.eta.filter(|_| goes_on) {
         spans.push(Span::styled(format!("   {} left", format::duration(eta)), theme.text()));
     }
     Line::from(spans)
@@ -166,7 +170,7 @@ fn totals(model: &Model, snapshot: &CycleSnapshot) -> Line<'static> {
 fn progress(model: &Model, part: &DestinationProgress, width: usize) -> Line<'static> {
     let theme = &model.theme;
     let (planned, done) = (part.planned.total(), part.done.total());
-    let room = width.saturating_sub(NAME + 48).clamp(8, 60);
+    let room = width.saturating_sub(NAME + 49).clamp(8, 60);
     let mut spans = vec![Span::styled(format!(" {} ", cell::left(part.destination.as_str(), NAME)), theme.strong())];
     spans.extend(chart::bar(&[(done, theme.good()), (part.failed, theme.bad())], planned, room, theme.border()));
     spans.push(Span::styled(cell::right(&format::percent(part.ended(), planned), 7), theme.text()));
@@ -326,8 +330,7 @@ fn view_failures(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &m
             Span::styled(cell::left(name.as_str(), NAME), theme.text()),
             Span::styled(format!(" {} ", cell::path(&failure.origin.to_string(), path)), theme.text()),
             Span::styled(cell::left(failure.cause.as_str(), 12), theme.bad()),
-            // The end of the message is the reason.
-            Span::styled(cell::path(&failure.message, message), theme.muted()),
+            Span::styled(cell::left(&failure.message, message), theme.muted()),
         ])
     });
     panel::lines(lines, inner, buffer);

@@ -20,6 +20,9 @@ use crate::tui::widget::{cell, panel};
 
 const NAME: usize = 12;
 
+/// Room for a usual reason.
+const REASON: usize = 24;
+
 /// The failures as they are being looked at.
 #[derive(Debug, Default)]
 pub(in crate::tui) struct State {
@@ -252,7 +255,8 @@ fn view_list(model: &Model, area: Rect, buffer: &mut Buffer) {
     let state = &model.failure_list;
     let mut right = Vec::new();
     if !state.marks.is_empty() {
-        right.push(Span::styled(format!(" ● {} marked ", format::count(state.marks.len() as u64)), theme.accent()));
+        let marked = format::plural(state.marks.len() as u64, "failure");
+        right.push(Span::styled(format!(" ● {marked} marked "), theme.accent()));
     }
     right.extend(super::filter_title(model, &state.filter));
     let title = match state.cause {
@@ -298,13 +302,13 @@ fn failure_line(model: &Model, (name, failure): &(DestinationName, Failure), wid
     let marked = model.failure_list.marks.contains(&(name.clone(), failure.origin.clone()));
     let state = failure.operation.state();
     let room = width.saturating_sub(3 + 2 + NAME + 2 + 2 + 10 + 1);
-    let path = (room * 3 / 5).min(70);
+    let path = (room * 3 / 5).min(room.saturating_sub(REASON)).min(70);
     Line::from(vec![
         Span::styled(if marked { " ● " } else { "   " }, theme.accent()),
         Span::styled(format!("{} ", state.symbol()), theme.state(state)),
         Span::styled(cell::left(name.as_str(), NAME), theme.text()),
         Span::styled(format!("  {}", cell::path(&failure.origin.to_string(), path)), theme.text()),
-        Span::styled(format!("  {}", cell::path(&failure.message, room - path)), theme.muted()),
+        Span::styled(format!("  {}", cell::left(&failure.message, room - path)), theme.muted()),
         Span::styled(cell::right(&format::clock(failure.at), 10), theme.muted()),
     ])
 }

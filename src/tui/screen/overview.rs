@@ -20,13 +20,13 @@ use crate::tui::widget::tree::Standing;
 use crate::tui::widget::{cell, chart, panel};
 
 /// From this width on a vault needs one line, else two.
-const WIDE: u16 = 150;
+const WIDE: u16 = 168;
 
 /// A token with less than this is worth a warning.
 const SHORT_LIFE: Duration = Duration::from_hours(1);
 
 const NAME: usize = 14;
-const STATE: usize = 21;
+const STATE: usize = 19;
 
 /// Where the cursor is: 0 is the origin.
 #[derive(Debug, Default)]
@@ -251,14 +251,14 @@ fn last_cycle(model: &Model, name: &DestinationName) -> Vec<Span<'static>> {
     let failed = part.map_or(0, |part| part.failures.len() as u64);
     let mut spans = vec![Span::styled(format::day_and_minute(report.ended), theme.text())];
     if failed > 0 {
-        spans.push(Span::styled(format!(" ! {}", format::count(failed)), theme.bad()));
+        spans.push(Span::styled(format!(" ! {}", format::short(failed)), theme.bad()));
     } else if part.is_some_and(|part| part.blocked.is_some()) {
         spans.push(Span::styled(" not begun", theme.bad()));
     } else if part.is_some_and(|part| part.unsaved.is_some()) {
         spans.push(Span::styled(" not saved", theme.bad()));
     } else {
         let done = part.map_or(0, |part| part.done.total());
-        spans.push(Span::styled(format!(" {} done", format::count(done)), theme.good()));
+        spans.push(Span::styled(format!(" {} done", format::short(done)), theme.good()));
     }
     spans
 }

@@ -191,11 +191,7 @@ const NAME: usize = 16;
 
 fn view_destinations(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
-    let right = match model.marked() {
-        0 => Vec::new(),
-        marked => vec![Span::styled(format!(" ● {} marked ", format::count(marked as u64)), theme.accent())],
-    };
-    let inner = panel::panel(theme, "Plan", right, area, buffer);
+    let inner = panel::panel(theme, "Plan", super::marked_title(model), area, buffer);
     let mut head = format!("   {}", cell::left("destination", NAME));
     for title in ["+ add", "* update", "- delete", "= in sync"] {
         head += &cell::right(title, 10);

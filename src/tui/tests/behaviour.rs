@@ -78,10 +78,12 @@ fn a_dry_run_needs_no_yes_and_says_that_it_is_one() {
 fn a_read_only_console_starts_nothing() {
     let mut model = sample::full(80, 24);
     model.read_only = true;
-    assert!(press(&mut model, "3 a x").is_empty());
+    for keys in ["3 a x", "X", "5 a R", "X", "2 x"] {
+        assert!(press(&mut model, keys).is_empty());
+        assert!(sample::dump(&model).contains("read-only: nothing is written"), "{keys}");
+    }
     assert!(press(&mut model, "X").is_empty());
-    assert!(press(&mut model, "5 a R").is_empty());
-    assert!(press(&mut model, "X").is_empty());
+    assert!(model.notice.is_none(), "Browse has no such key");
     let help = sample::dump(&{
         press(&mut model, "3 ?");
         model
@@ -281,6 +283,11 @@ fn marks_name_tasks() {
     // In the tree a folder marks every task in it, at all destinations.
     press(&mut model, "2 / s e a r c h / s t a g e enter g down down space");
     assert_eq!(model.marked(), 1 + 4);
+    let rows = |model: &Model| sample::dump(model).lines().map(str::to_owned).collect::<Vec<_>>();
+    let screen = rows(&model);
+    assert!(screen.iter().any(|row| row.contains("● 5 tasks marked")));
+    assert!(screen.iter().any(|row| row.contains("●") && row.contains("▾ stage/")), "{screen:#?}");
+    assert!(screen.iter().any(|row| row.contains("◐") && row.contains("▾ search/")), "the rest of it is not marked");
     let effects = press(&mut model, "x");
     assert!(
         matches!(effects.as_slice(), [Effect::Select { asked: Asked { keep: Keep::Marked(marked), .. }, .. }] if marked.len() == 5)

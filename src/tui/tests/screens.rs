@@ -55,6 +55,9 @@ fn browse() {
         model
     });
     snapshot("browse_folder", |width, height| with_keys(width, height, "2 n n n n n"));
+    snapshot("browse_marked", |width, height| {
+        with_keys(width, height, "2 / s e a r c h / s t a g e enter g down down space up / esc l")
+    });
     snapshot("browse_empty", |width, height| with_keys(width, height, "2 / n o t h i n g"));
 }
 

@@ -31,10 +31,9 @@ pub(in crate::tui) enum Standing {
 }
 
 impl Standing {
-    /// Those that count as behind.
-    #[cfg(test)]
+    /// Those that count as behind, in the order in which every screen names them.
     pub(in crate::tui) const ALL_BEHIND: [Self; 6] =
-        [Self::Add, Self::Update, Self::Delete, Self::Drifted, Self::Unknown, Self::Failed];
+        [Self::Add, Self::Update, Self::Delete, Self::Drifted, Self::Failed, Self::Unknown];
 
     /// All of them, the worst last.
     const ALL: [Self; 10] = [
@@ -153,6 +152,8 @@ pub(in crate::tui) struct Tree {
     standings: Vec<u16>,
     /// How many secrets below are behind; `width` for each node.
     behind: Vec<u32>,
+    /// How many tasks the plan has at or below a node, over all destinations.
+    tasks: Vec<u32>,
     /// Per destination, how many secrets stand how.
     counts: Vec<[u64; Standing::ALL.len()]>,
 }
@@ -165,6 +166,7 @@ impl Tree {
             width,
             standings: Vec::new(),
             behind: Vec::new(),
+            tasks: Vec::new(),
             counts: vec![[0; Standing::ALL.len()]; width],
         };
         tree.push(ROOT, 0, Arc::from(""), Kind::Folder { children: BTreeMap::new(), secrets: 0 });
@@ -195,10 +197,15 @@ impl Tree {
         bits.checked_ilog2().map_or(Standing::Absent, |highest| Standing::ALL[highest as usize])
     }
 
-    /// All ways in which what is at or below a node stands at a destination, the worst last.
-    pub(in crate::tui) fn standings(&self, id: NodeId, destination: usize) -> impl Iterator<Item = Standing> {
+    /// All ways in which what is at or below a node is behind at a destination.
+    pub(in crate::tui) fn ways_behind(&self, id: NodeId, destination: usize) -> impl Iterator<Item = Standing> {
         let bits = self.standings[id as usize * self.width + destination];
-        Standing::ALL.into_iter().filter(move |standing| bits & standing.bit() != 0)
+        Standing::ALL_BEHIND.into_iter().filter(move |standing| bits & standing.bit() != 0)
+    }
+
+    /// How many tasks the plan has at or below a node, over all destinations.
+    pub(in crate::tui) fn tasks(&self, id: NodeId) -> usize {
+        self.tasks[id as usize] as usize
     }
 
     /// How many secrets of a node are behind at a destination.
@@ -264,6 +271,7 @@ impl Tree {
         self.nodes.push(Node { parent, depth, open: parent == ROOT, unread: false, label, kind });
         self.standings.resize(self.nodes.len() * self.width, Standing::Absent.bit());
         self.behind.resize(self.nodes.len() * self.width, 0);
+        self.tasks.resize(self.nodes.len(), 0);
         id
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn text(model: &Model, width: usize) -> (&'static str, Vec<Line<'stat
         secret(model, id, path, width, &mut lines);
         ("Secret", lines)
     } else {
-        folder(model, id, &mut lines);
+        folder(model, id, width, &mut lines);
         ("Folder", lines)
     }
 }
@@ -45,7 +45,7 @@ fn unread(model: &Model, id: NodeId, width: usize) -> Vec<Line<'static>> {
     cell::wrap(&text, width).into_iter().map(|line| Line::styled(line, style)).collect()
 }
 
-fn folder(model: &Model, id: NodeId, lines: &mut Vec<Line<'static>>) {
+fn folder(model: &Model, id: NodeId, width: usize, lines: &mut Vec<Line<'static>>) {
     let theme = &model.theme;
     let tree = &model.browse.tree;
     let total = u64::from(tree.secrets_below(id));
@@ -55,21 +55,29 @@ fn folder(model: &Model, id: NodeId, lines: &mut Vec<Line<'static>>) {
     for (at, destination) in model.destinations.iter().enumerate() {
         let standing = tree.standing(id, at);
         let behind = u64::from(tree.behind(id, at));
-        let ways: Vec<_> = tree
-            .standings(id, at)
-            .filter(|standing| standing.is_behind())
-            .map(crate::tui::widget::tree::Standing::as_str)
-            .collect();
-        let text = if behind == 0 {
-            standing.as_str().to_owned()
-        } else {
-            format!("{} of {}: {}", format::count(behind), format::count(total), ways.join(", "))
-        };
-        lines.push(Line::from(vec![
+        let mut spans = vec![
             Span::styled(format!("{} ", standing.symbol()), theme.standing(standing)),
             Span::styled(cell::left(destination.as_str(), name), theme.strong()),
-            Span::styled(format!("  {text}"), theme.standing(standing)),
-        ]));
+        ];
+        if behind == 0 {
+            spans.push(Span::styled(format!("  {}", standing.as_str()), theme.standing(standing)));
+        } else {
+            let share = format!("  {} of {} ", format::short(behind), format::short(total));
+            spans.push(Span::styled(share, theme.text()));
+        }
+        let mut used: usize = spans.iter().map(Span::width).sum();
+        for (standing, count) in tree.counts_behind(id, at) {
+            let count = if count > 0 { format::short(count) } else { String::new() };
+            let way = Span::styled(format!(" {}{count}", standing.symbol()), theme.standing(standing));
+            if used + way.width() > width {
+                lines.push(Line::from(std::mem::take(&mut spans)));
+                spans.push(Span::raw("   "));
+                used = 3;
+            }
+            used += way.width();
+            spans.push(way);
+        }
+        lines.push(Line::from(spans));
     }
 }
 
@@ -157,7 +165,11 @@ fn origin(model: &Model, found: &SecretDetail, width: usize, lines: &mut Vec<Lin
             ]));
         }
     };
-    field("version", &format!("{}, oldest kept {}", metadata.current_version, metadata.oldest_version), 1);
+    let version = match metadata.oldest_version {
+        0 | 1 => metadata.current_version.to_string(),
+        oldest => format!("{}, oldest kept {oldest}", metadata.current_version),
+    };
+    field("version", &version, 1);
     field("updated", &format::time(metadata.updated_time.timestamp()), 1);
     field("created", &format::time(metadata.created_time), 1);
     match &found.keys {

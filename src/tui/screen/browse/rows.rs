@@ -1,13 +1,16 @@
 //! The rows of the tree that show, with their state columns.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::kv::SecretPath;
 use crate::tui::format;
 use crate::tui::model::Model;
+use crate::tui::screen::{filter_title, marked_title};
 use crate::tui::widget::tree::NodeId;
 use crate::tui::widget::{cell, panel};
 
@@ -31,7 +34,9 @@ fn columns(model: &Model, width: usize) -> (usize, usize) {
 pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
     let state = &model.browse;
-    let inner = panel::panel(theme, "Origin", crate::tui::screen::filter_title(model, &state.filter), area, buffer);
+    let mut right = marked_title(model);
+    right.extend(filter_title(model, &state.filter));
+    let inner = panel::panel(theme, "Origin", right, area, buffer);
     let width = usize::from(inner.width);
     let (column, shown) = columns(model, width);
     let names = width.saturating_sub(column * shown + 1);
@@ -71,7 +76,11 @@ fn tree_line(model: &Model, id: NodeId, names: usize, column: usize, shown: usiz
         (true, false) => "▸ ",
         (false, _) => "  ",
     };
-    let mark = if is_marked(model, id) { "●" } else { " " };
+    let mark = match marks(model, id) {
+        0 => " ",
+        marks if marks < tree.tasks(id) => "◐",
+        _ => "●",
+    };
     let note = if !folder {
         String::new()
     } else if tree.is_unread(id) {
@@ -105,31 +114,29 @@ fn state_cell(model: &Model, id: NodeId, at: usize, column: usize) -> Vec<Span<'
     let folder = tree.secret(id).is_none();
     let behind = if folder && worst.is_behind() { tree.behind(id, at) } else { 0 };
     let count = if behind > 0 { format::short(u64::from(behind)) } else { String::new() };
-    let mut shown: Vec<_> = tree.standings(id, at).filter(|standing| standing.is_behind()).collect();
+    let mut shown: Vec<_> = tree.ways_behind(id, at).collect();
     if shown.is_empty() {
         shown.push(worst);
     }
     let mut spans = vec![Span::styled(format!(" {} ", cell::right(&count, 4)), theme.text())];
-    // The worst first, in case there is no room for all.
-    for standing in shown.iter().rev().take(column - 6) {
+    // The worst come last: without room for all, the others go.
+    for standing in &shown[shown.len().saturating_sub(column - 6)..] {
         spans.push(Span::styled(standing.symbol().to_string(), theme.standing(*standing)));
     }
     spans.push(Span::raw(" ".repeat((column - 6).saturating_sub(shown.len()))));
     spans
 }
 
-/// Whether the secret, or one in the folder, has a mark.
-fn is_marked(model: &Model, id: NodeId) -> bool {
+/// How many tasks of the secret, or of what lies in the folder, are marked.
+fn marks(model: &Model, id: NodeId) -> usize {
     let tree = &model.browse.tree;
     if let Some(path) = tree.secret(id) {
-        return model.marks.iter().any(|marks| marks.contains(path));
-    }
-    if model.marked() == 0 {
-        return false;
+        return model.marks.iter().filter(|marks| marks.contains(path)).count();
     }
     let prefix = tree.data_prefix(id);
-    model.marks.iter().any(|marks| {
-        let mut from = marks.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
-        from.next().is_some_and(|path| path.data_path().starts_with(&prefix))
-    })
+    let below = |marks: &BTreeSet<SecretPath>| {
+        let from = marks.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        from.take_while(|path| path.data_path().starts_with(&prefix)).count()
+    };
+    model.marks.iter().map(below).sum()
 }

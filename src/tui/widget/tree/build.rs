@@ -79,6 +79,7 @@ impl Tree {
     pub(in crate::tui) fn roll_up(&mut self) {
         let width = self.width;
         self.counts = vec![[0; Standing::ALL.len()]; width];
+        self.tasks.fill(0);
         for id in 0..self.nodes.len() {
             let unread = self.nodes[id].unread;
             match &mut self.nodes[id].kind {
@@ -92,6 +93,7 @@ impl Tree {
                     for at in 0..width {
                         let standing = self.standing(to_id(id), at);
                         self.behind[id * width + at] = u32::from(standing.is_behind());
+                        self.tasks[id] += u32::from(standing.is_task());
                         self.counts[at][standing as usize] += 1;
                     }
                 }
@@ -103,6 +105,7 @@ impl Tree {
             if let Kind::Folder { secrets, .. } = &mut self.nodes[parent].kind {
                 *secrets += below;
             }
+            self.tasks[parent] += self.tasks[id];
             for at in 0..width {
                 let (from, to) = (id * width + at, parent * width + at);
                 self.standings[to] |= self.standings[from];

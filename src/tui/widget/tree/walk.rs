@@ -153,6 +153,26 @@ impl Tree {
         found
     }
 
+    /// How many secrets at or below a node are behind at a destination, way by way; 0 where only a folder that could
+    /// not be read is.
+    pub(in crate::tui) fn counts_behind(&self, id: NodeId, destination: usize) -> Vec<(Standing, u64)> {
+        let mut counts = [0; Standing::ALL_BEHIND.len()];
+        let mut stack = vec![id];
+        while let Some(at) = stack.pop() {
+            match &self.node(at).kind {
+                Kind::Folder { children, .. } => stack.extend(children.values().copied()),
+                Kind::Secret(_) => {
+                    let standing = self.standing(at, destination);
+                    if let Some(way) = Standing::ALL_BEHIND.iter().position(|known| *known == standing) {
+                        counts[way] += 1;
+                    }
+                }
+            }
+        }
+        let ways: Vec<_> = self.ways_behind(id, destination).collect();
+        Standing::ALL_BEHIND.into_iter().zip(counts).filter(|(way, _)| ways.contains(way)).collect()
+    }
+
     /// Opens the folders that are open in `other`, and says where its node `selected` is here, or the nearest folder
     /// around it that still is.
     pub(in crate::tui) fn adopt(&mut self, other: &Self, selected: Option<NodeId>) -> Option<NodeId> {
