@@ -228,7 +228,9 @@ fn one_cycle_at_a_time() {
 fn a_running_cycle_is_steered() {
     let mut model = running();
     assert!(matches!(press(&mut model, "p").as_slice(), [Effect::Control(Control::Pause)]));
+    assert!(sample::dump(&model).contains("16.0s left"));
     update(&mut model, Message::Snapshot(sample::snapshot(Phase::Paused)));
+    assert!(!sample::dump(&model).contains("16.0s left"), "nobody knows for how long it stands still");
     assert!(matches!(press(&mut model, "p").as_slice(), [Effect::Control(Control::Resume)]));
     assert!(matches!(press(&mut model, "+").as_slice(), [Effect::Control(Control::Workers(4))]));
     assert!(matches!(press(&mut model, "-").as_slice(), [Effect::Control(Control::Workers(3))]));
