@@ -102,7 +102,7 @@ pub(super) async fn leave_reports(
             let path = SecretPath::new(mount, name);
             Failure {
                 operation: Operation::Add,
-                message: "write secret: permission denied".to_owned(),
+                message: "write: permission denied".to_owned(),
                 insight: entry.created(entry.version()).map(|written| insight(entry.version(), written)),
                 origin: path.clone(),
                 destination: path,

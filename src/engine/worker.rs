@@ -126,8 +126,7 @@ impl Reach {
 
     /// Notes the failure of a request, and makes a task's failure of it.
     fn failed(&self, error: &VaultError) -> Failed {
-        let failed =
-            Failed { cause: error.kind().into(), message: format!("{}: {}", error.operation(), error.message()) };
+        let failed = Failed { cause: error.kind().into(), message: brief(error) };
         if !matches!(failed.cause, Cause::Network | Cause::Sealed | Cause::Token) {
             self.answered();
         } else if self.misses.fetch_add(1, Ordering::Relaxed) + 1 >= self.limit {
@@ -255,7 +254,7 @@ impl Worker {
     fn unreadable(&self, error: &VaultError) -> Failed {
         if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) {
             self.origin_reach.answered();
-            let message = format!("{}: {}; it was there when the plan was made", error.operation(), error.message());
+            let message = format!("{}; it was there when the plan was made", brief(error));
             return Failed { cause: Cause::Moved, message };
         }
         self.origin_reach.failed(error)
@@ -306,6 +305,12 @@ impl Worker {
         may(&self.destination, &self.destination_reach, "destination", destination_path, needed).await?;
         Ok(Done::Possible)
     }
+}
+
+/// What was being done and why it failed. A failure names its secret already.
+fn brief(error: &VaultError) -> String {
+    let operation = error.operation();
+    format!("{}: {}", operation.strip_suffix(" secret").unwrap_or(operation), error.message())
 }
 
 async fn may(client: &VaultClient, reach: &Reach, side: &str, path: String, needed: &str) -> Result<(), Failed> {
