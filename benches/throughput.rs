@@ -13,7 +13,8 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use support::BaoServer;
 use vsync::engine::{
-    CycleOptions, Destination, DestinationName, Engine, Listing, MaxDelete, Operator, Origin, Transforms,
+    CycleOptions, Destination, DestinationName, Engine, Listing, MaxDelete, OnDrift, OnExisting, Operator, Origin,
+    PlanOptions, Transforms,
 };
 use vsync::http::HttpSettings;
 use vsync::kv::{Mount, PathFilter};
@@ -179,6 +180,9 @@ fn engine(from: &BaoServer, to: &BaoServer, listing: Listing, folder: &tempfile:
         num_workers: WORKERS,
         max_delete: MaxDelete::default(),
         ignore_deletes: false,
+        on_drift: OnDrift::Report,
+        on_existing: OnExisting::Report,
+        journal: None,
         timeout: None,
     };
     Engine::new(origin, vec![destination], Operator { name: "bench".to_owned(), host: "here".to_owned() })
@@ -194,7 +198,7 @@ async fn survey(from: &BaoServer, to: &BaoServer, listing: Listing) {
 async fn copy(from: &BaoServer, to: &BaoServer) {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(from, to, Listing::Auto, &folder);
-    let plan = engine.plan(Arc::new(engine.survey(None).await), &[]).await;
+    let plan = engine.plan(Arc::new(engine.survey(None).await), &PlanOptions::default()).await;
     let report = engine.start(plan, CycleOptions::default()).unwrap().wait().await;
     assert_eq!((report.done().add, report.failed()), (SECRETS as u64, 0));
 }

@@ -124,6 +124,9 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
             num_workers: destination.num_workers,
             max_delete: destination.guards.max_delete,
             ignore_deletes: destination.ignore_deletes,
+            on_drift: destination.on_drift,
+            on_existing: destination.on_existing,
+            journal: Some(config.state.file.with_file_name("journal")),
             timeout: destination.timeout,
         });
     }

@@ -23,7 +23,8 @@ use zeroize::Zeroizing;
 
 use self::server::{Server, Temper};
 use crate::engine::{
-    Destination, DestinationName, Engine, Listing, MaxDelete, Operator, Origin, Rule, TransformError, Transforms,
+    Destination, DestinationName, Engine, Listing, MaxDelete, OnDrift, OnExisting, Operator, Origin, Rule,
+    TransformError, Transforms,
 };
 use crate::http::HttpSettings;
 use crate::kv::{GlobError, Mount, PathError, PathFilter};
@@ -195,6 +196,9 @@ impl Sketch {
             num_workers: self.num_workers,
             max_delete: MaxDelete::default(),
             ignore_deletes: false,
+            on_drift: OnDrift::Report,
+            on_existing: OnExisting::Report,
+            journal: None,
             timeout: None,
         })
     }
@@ -227,7 +231,7 @@ mod tests {
         let engine = demo.engine();
         let inventory = Arc::new(engine.survey(None).await);
         assert!(inventory.unknown.is_empty());
-        let plan = engine.plan(inventory, &[]).await;
+        let plan = engine.plan(inventory, &crate::engine::PlanOptions::default()).await;
         assert_eq!(plan.objections().count(), 0);
         let part = |name: &str| plan.destination(&DestinationName::new(name)).expect("planned");
 

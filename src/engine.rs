@@ -13,6 +13,7 @@
 
 mod binding;
 mod cycle;
+mod drift;
 mod event;
 mod guard;
 mod inventory;
@@ -25,16 +26,21 @@ mod transform;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 pub use cycle::{CycleControl, CycleHandle, CycleOptions};
+pub use drift::{Drift, OnDrift, OnExisting};
 pub use event::{Activity, CycleSnapshot, DestinationProgress, Event, Phase, Step, WorkerRow};
 pub use guard::{MaxDelete, MaxDeleteError};
 pub use inventory::{Inventory, InventoryUpdate, UnknownSubtree};
-pub use plan::{DestinationName, DestinationPlan, Objection, Operation, OperationCounts, Plan, SecretState, Task};
+pub use plan::{
+    DestinationName, DestinationPlan, Expected, Objection, Operation, OperationCounts, Plan, SecretState, Source, Task,
+};
+pub use planning::PlanOptions;
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
 pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};
 
@@ -105,6 +111,12 @@ pub struct Destination {
     pub max_delete: MaxDelete,
     /// What is gone at the origin stays here.
     pub ignore_deletes: bool,
+    /// What to do about secrets that somebody else has changed.
+    pub on_drift: OnDrift,
+    /// What to do about secrets that are there before vsync writes them.
+    pub on_existing: OnExisting,
+    /// The local folder where progress is kept until the store has it; `None`: it is not.
+    pub journal: Option<PathBuf>,
     /// How long a cycle may go on beginning tasks here; the rest stays pending. `None`: as long as it takes.
     pub timeout: Option<Duration>,
 }

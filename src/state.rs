@@ -14,6 +14,7 @@
 mod consul;
 mod cycle_log;
 mod embedded;
+mod lock;
 #[cfg(test)]
 mod memory;
 mod sync_state;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use cycle_log::CycleLog;
+pub use lock::LockHolder;
 pub use sync_state::{State, StateSide, Stored, SyncInfoWriter, bucket_count};
 
 use crate::consul::ConsulSettings;

@@ -152,7 +152,7 @@ fn judge(report: &Report) -> Exit {
     match report.ending {
         Ending::Cancelled => Exit::Interrupted,
         // what a timeout left pending is part of the work that was not done
-        Ending::TimedOut | Ending::Halted => Exit::Failed,
+        Ending::TimedOut | Ending::Halted | Ending::Unfinished => Exit::Failed,
         Ending::Completed if unsaved || !report.origin_unknown.is_empty() => Exit::Failed,
         Ending::Completed if report.failed() > 0 => Exit::SecretsFailed,
         Ending::Completed => Exit::Done,

@@ -19,7 +19,7 @@ pub struct Args {
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
-    let plan = survey::plan(&context, &mut interrupts).await?;
+    let plan = survey::plan(&context, &mut interrupts, false).await?;
     if !args.summary {
         for part in &plan.destinations {
             show_tasks(part, out)?;

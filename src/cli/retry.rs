@@ -55,7 +55,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     }
     // the others have nothing to retry, so their state need not be read
     context.only = failed.keys().cloned().collect();
-    let plan = survey::plan(&context, &mut interrupts).await?;
+    let plan = survey::plan(&context, &mut interrupts, true).await?;
     let plan = context
         .engine
         .select(&plan, |destination, task| failed.get(destination).is_some_and(|paths| paths.contains(&task.origin)));

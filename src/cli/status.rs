@@ -89,7 +89,7 @@ impl<'a> Standing<'a> {
 pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
-    let plan = survey::plan(&context, &mut interrupts).await?;
+    let plan = survey::plan(&context, &mut interrupts, false).await?;
     let history = interrupts.unless(context.engine.history(HISTORY)).await??;
     let failures = interrupts.unless(context.engine.standing_failures()).await??;
     let standings: Vec<Standing<'_>> = plan

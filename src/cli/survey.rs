@@ -9,17 +9,18 @@ use super::interrupt::Interrupts;
 use super::output::{Object, Paint};
 use super::progress::Progress;
 use super::{CliError, Context, Output};
-use crate::engine::{DestinationPlan, Inventory, InventoryUpdate, Plan};
+use crate::engine::{DestinationPlan, Inventory, InventoryUpdate, Plan, PlanOptions};
 use crate::text::sanitize;
 
-/// Lists the origin and plans for the destinations asked for.
+/// Lists the origin and plans for the destinations asked for; `again`: also what is known to have drifted.
 ///
 /// # Errors
 /// When nothing of the origin can be read, when it takes too long, and when a signal comes.
-pub(super) async fn plan(context: &Context, interrupts: &mut Interrupts) -> Result<Plan, CliError> {
+pub(super) async fn plan(context: &Context, interrupts: &mut Interrupts, again: bool) -> Result<Plan, CliError> {
     let inventory = inventory(context, interrupts).await?;
+    let options = PlanOptions { only: context.only.clone(), again };
     tokio::select! {
-        plan = context.engine.plan(inventory, &context.only) => Ok(plan),
+        plan = context.engine.plan(inventory, &options) => Ok(plan),
         () = interrupts.next() => Err(CliError::Interrupted),
     }
 }

@@ -22,7 +22,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
-    let plan = survey::plan(&context, &mut interrupts).await?;
+    let plan = survey::plan(&context, &mut interrupts, false).await?;
     let manner = Manner { dry_run: args.dry_run, yes: args.yes };
     cycle::run(&context, plan, &manner, &mut interrupts, out).await
 }

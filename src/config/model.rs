@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 use zeroize::Zeroizing;
 
 use super::check::parse_duration;
-use crate::engine::{Listing, MaxDelete, Rule};
+use crate::engine::{Listing, MaxDelete, OnDrift, OnExisting, Rule};
 
 /// Everything that is configured, defaults included.
 #[derive(Debug, Clone, Deserialize)]
@@ -132,6 +132,10 @@ pub struct Destination {
     pub exclude: Vec<String>,
     /// What is gone at the origin stays here.
     pub ignore_deletes: bool,
+    /// What to do about secrets that somebody else has changed there.
+    pub on_drift: OnDrift,
+    /// What to do about secrets that are there before vsync writes them.
+    pub on_existing: OnExisting,
     /// What stops a cycle before its first write.
     pub guards: Guards,
 }

@@ -35,11 +35,24 @@ pub struct CycleOptions {
     pub timeout: Option<Duration>,
     /// How often state is saved while the cycle runs.
     pub save_every: Duration,
+    /// Do exactly what was planned: a secret that has another version by now, on either side, is not touched.
+    pub exact: bool,
+    /// The cycle whose changes this plan takes back.
+    pub undoes: Option<CycleId>,
+    /// What the lock says it is held for.
+    pub purpose: &'static str,
 }
 
 impl Default for CycleOptions {
     fn default() -> Self {
-        Self { dry_run: false, timeout: None, save_every: Duration::from_secs(5) }
+        Self {
+            dry_run: false,
+            timeout: None,
+            save_every: Duration::from_secs(5),
+            exact: false,
+            undoes: None,
+            purpose: "sync",
+        }
     }
 }
 

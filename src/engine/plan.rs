@@ -13,6 +13,7 @@ pub(super) use build::{Remembered, build};
 pub use objection::Objection;
 
 use super::binding::Binding;
+use super::drift::Drift;
 use super::inventory::Inventory;
 use crate::kv::SecretPath;
 use crate::sync_info::{Index, Insight, SyncInfo};
@@ -145,6 +146,29 @@ impl SecretState {
     }
 }
 
+/// What must be at the destination for a task to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expected {
+    /// This version, as the ledger knows; 0: nothing.
+    Version(u64),
+    /// It was written by a vsync that kept no ledger, so whatever is there now.
+    Recorded,
+}
+
+/// Where the data of a task comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The origin, as it is now.
+    #[default]
+    Origin,
+    /// An earlier version at the destination itself: an undo.
+    Version(u64),
+    /// Nothing is read: this version at the destination is made readable again. An undo of a delete.
+    Undelete(u64),
+}
+
 /// One thing to do at one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
@@ -158,6 +182,10 @@ pub struct Task {
     pub insight: Option<Insight>,
     /// The transform that decided on the destination path.
     pub rule: Arc<str>,
+    /// What must be there.
+    pub expected: Expected,
+    /// Where the data comes from.
+    pub source: Source,
 }
 
 /// How many of each operation.
@@ -240,6 +268,11 @@ pub struct DestinationPlan {
     /// How many recorded secrets go elsewhere since the transforms were changed: they are added at their new paths, and
     /// what was written to the former ones stays there.
     pub moved: u64,
+    /// Secrets that are to be written or deleted, but that somebody else wrote: they are left alone. In order.
+    pub drifted: Vec<Drift>,
+    /// How many secrets the ledger has as copied though the sync info does not, because saving was once cut off: they are
+    /// recorded by the next cycle.
+    pub confirmed: u64,
     /// Secrets that the transforms lead out of this destination's mounts, in order; there is an objection for them.
     pub unroutable: Vec<SecretPath>,
     /// How many recorded secrets take part: those that a full cycle could delete.
@@ -268,6 +301,8 @@ impl DestinationPlan {
             unknown: Vec::new(),
             superseded: Vec::new(),
             moved: 0,
+            drifted: Vec::new(),
+            confirmed: 0,
             unroutable: Vec::new(),
             taking_part: 0,
             objections: Vec::new(),

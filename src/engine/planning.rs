@@ -15,10 +15,19 @@ use crate::state::{State, StateError, bucket_count};
 use crate::sync_info::SyncInfo;
 use crate::vault::VaultClient;
 
+/// What is planned for.
+#[derive(Debug, Clone, Default)]
+pub struct PlanOptions {
+    /// The destinations; none: all.
+    pub only: Vec<DestinationName>,
+    /// Also try what is known to have drifted: somebody may have put it right, or the configuration says otherwise now.
+    pub again: bool,
+}
+
 impl Engine {
-    /// Compares the inventory with what is recorded at each destination (all, if `only` is empty), and checks the
-    /// guards. Writes nothing.
-    pub async fn plan(&self, inventory: Arc<Inventory>, only: &[DestinationName]) -> Plan {
+    /// Compares the inventory with what is recorded at each destination, and checks the guards. Writes nothing.
+    pub async fn plan(&self, inventory: Arc<Inventory>, options: &PlanOptions) -> Plan {
+        let only = &options.only;
         let origin = Place::of(&self.origin().vault).await;
         let chosen = self.destinations().iter().filter(|one| only.is_empty() || only.contains(&one.name));
         let parts = chosen.map(|destination| async {

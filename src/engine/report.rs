@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::inventory::UnknownSubtree;
 use super::plan::{DestinationName, Operation, OperationCounts, Task};
 use crate::kv::SecretPath;
+use crate::state::LockHolder;
 use crate::sync_info::Insight;
 use crate::vault::ErrorKind;
 
@@ -49,7 +50,11 @@ pub enum Cause {
     Token,
     /// Throttled for longer than was waited.
     RateLimit,
-    /// The destination asks for check-and-set, or it did not match.
+    /// Somebody else has changed the secret at the destination since vsync wrote it.
+    Drift,
+    /// The secret is at the destination already, and vsync never wrote it.
+    Existing,
+    /// The destination did not accept the check-and-set, and it cannot be told why.
     Conflict,
     /// Larger than the destination takes.
     TooLarge,
@@ -67,12 +72,14 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, in the order they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Permission,
         Self::Token,
         Self::Sealed,
         Self::Network,
         Self::RateLimit,
+        Self::Drift,
+        Self::Existing,
         Self::Conflict,
         Self::Moved,
         Self::TooLarge,
@@ -87,6 +94,8 @@ impl Cause {
             Self::Permission => "permission",
             Self::Token => "token",
             Self::RateLimit => "rate limit",
+            Self::Drift => "drift",
+            Self::Existing => "existing",
             Self::Conflict => "conflict",
             Self::TooLarge => "too large",
             Self::Sealed => "sealed",
@@ -106,9 +115,13 @@ impl Cause {
             Self::RateLimit => {
                 "Lower num_workers or requests_per_second for this server, or raise its quota, then retry."
             }
-            Self::Conflict => {
-                "Somebody else writes this path, or it demands check-and-set: look at it before retrying."
+            Self::Drift => {
+                "Somebody else changed it at the destination: compare the two, then set on_drift to overwrite or keep, or put it right by hand, and retry."
             }
+            Self::Existing => {
+                "It was there before vsync: set on_existing to adopt (equal values are taken over) or overwrite, and retry."
+            }
+            Self::Conflict => "Somebody else writes this path at the same time: look at it before retrying.",
             Self::TooLarge => "The secret exceeds the destination's limit: split it, or exclude it.",
             Self::Sealed => "Unseal the server or wait for its failover, then retry.",
             Self::Network => "See that the server runs and can be reached, then retry.",
@@ -196,6 +209,8 @@ pub enum Ending {
     TimedOut,
     /// Nobody stopped it, and tasks are pending all the same: a destination was blocked, or a worker broke down.
     Halted,
+    /// It never said how it ended: it still runs, or its process was killed.
+    Unfinished,
 }
 
 impl Ending {
@@ -207,6 +222,7 @@ impl Ending {
             Self::Cancelled => "cancelled",
             Self::TimedOut => "timed out",
             Self::Halted => "halted",
+            Self::Unfinished => "unfinished",
         }
     }
 }
@@ -222,6 +238,15 @@ pub struct DestinationReport {
     pub done: OperationCounts,
     /// Tasks that were not ended; the next cycle finds them again.
     pub pending: u64,
+    /// Tasks among the done ones for which nothing had to be written, because the destination already held the same value.
+    #[serde(default)]
+    pub adopted: u64,
+    /// Tasks among the done ones that left somebody else's secret as it is (`on_drift = "keep"`).
+    #[serde(default)]
+    pub kept: u64,
+    /// Secrets that were left alone because somebody else wrote them, as found in earlier cycles.
+    #[serde(default)]
+    pub drifted: u64,
     /// Secrets that were equal before.
     pub in_sync: u64,
     /// Secrets the origin could not be asked about; nothing was done to them.
@@ -230,7 +255,11 @@ pub struct DestinationReport {
     pub ended: Option<Timestamp>,
     /// The state store refused what was done: the next cycle does it again. The reason.
     pub unsaved: Option<String>,
-    /// Nothing was begun here, because the state cannot be saved or is no longer what was planned with. The reason.
+    /// Somebody else held this destination's lock, so nothing was begun, or not gone on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<LockHolder>,
+    /// Nothing was begun here, because it is locked, or the state cannot be saved or is no longer what was planned with.
+    /// The reason.
     #[serde(default)]
     pub blocked: Option<String>,
     /// What could not be done, in the order it happened.
@@ -280,6 +309,9 @@ pub struct Report {
     /// Nothing was read or written.
     #[serde(default)]
     pub dry_run: bool,
+    /// The cycle whose changes this one took back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<CycleId>,
     /// What of the origin could not be listed or read.
     pub origin_unknown: Vec<UnknownSubtree>,
     /// The state store refused the origin's sync info. The reason.

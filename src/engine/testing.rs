@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Destination, DestinationName, Listing, MaxDelete, Origin, Transforms};
+use super::{Destination, DestinationName, Listing, MaxDelete, OnDrift, OnExisting, Origin, Transforms};
 use crate::http::HttpSettings;
 use crate::kv::{Mount, PathFilter};
 use crate::state::{StateError, StateStore};
@@ -82,6 +82,9 @@ pub(crate) fn destination(name: &str, mount: &Mount) -> Destination {
         num_workers: 4,
         max_delete: MaxDelete::default(),
         ignore_deletes: false,
+        on_drift: OnDrift::Report,
+        on_existing: OnExisting::Report,
+        journal: None,
         timeout: None,
     }
 }

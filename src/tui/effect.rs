@@ -13,8 +13,8 @@ use super::Exit;
 use super::message::{Asked, Message, Refreshed, Selected, SideStatus, Work};
 use super::widget::tree::Tree;
 use crate::engine::{
-    CycleControl, CycleHandle, CycleOptions, DestinationName, Engine, Event, Failure, InventoryUpdate, Plan, Report,
-    Side,
+    CycleControl, CycleHandle, CycleOptions, DestinationName, Engine, Event, Failure, InventoryUpdate, Plan,
+    PlanOptions, Report, Side,
 };
 use crate::kv::{Mount, SecretPath};
 
@@ -263,7 +263,7 @@ fn select(engine: &Engine, plan: &Plan, asked: Asked, messages: &UnboundedSender
 async fn look_again(engine: &Engine, only: &[DestinationName], messages: &UnboundedSender<Message>) -> Refreshed {
     let (updates, arriving) = mpsc::unbounded_channel();
     let (inventory, ()) = tokio::join!(engine.survey(Some(updates)), pass_on(arriving, messages));
-    let plan = Arc::new(engine.plan(Arc::new(inventory), only).await);
+    let plan = Arc::new(engine.plan(Arc::new(inventory), &PlanOptions { only: only.to_vec(), again: false }).await);
     let failures = engine.standing_failures().await.map_err(|error| error.to_string()).map(|standing| {
         plan.destinations
             .iter()

@@ -20,8 +20,8 @@ use super::view::view;
 use super::widget::tree::Tree;
 use crate::engine::{
     Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress, DestinationReport,
-    Ending, Failure, Inventory, Mapping, Objection, Operation, OperationCounts, Phase, Plan, Report, SecretDetail,
-    Side, Step, Task, UnknownSubtree, WorkerRow,
+    Ending, Expected, Failure, Inventory, Mapping, Objection, Operation, OperationCounts, Phase, Plan, Report,
+    SecretDetail, Side, Source, Step, Task, UnknownSubtree, WorkerRow,
 };
 use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{EngineKind, Insight, SyncInfo};
@@ -54,6 +54,8 @@ fn task(operation: Operation, name: &str, target: &str) -> Task {
         destination: path(target),
         insight: (operation != Operation::Delete).then(|| insight(3)),
         rule: if name == target { "identity".into() } else { "v1->v2".into() },
+        expected: Expected::Version(0),
+        source: Source::Origin,
     }
 }
 
@@ -138,10 +140,14 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         planned: OperationCounts { add, update: update + failures.len() as u64, delete: 0 },
         done: OperationCounts { add, update, delete: 0 },
         pending: 0,
+        adopted: 0,
+        kept: 0,
+        drifted: 0,
         in_sync: 13,
         unknown: 1,
         ended: Some(time()),
         unsaved: None,
+        locked: None,
         blocked: None,
         failures,
     };
@@ -155,6 +161,7 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         ended: time(),
         ending: Ending::Completed,
         dry_run: false,
+        undoes: None,
         origin_unknown: Vec::new(),
         origin_unsaved: None,
         unkept: None,

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use vsync::consul::ConsulSettings;
 use vsync::engine::{
     Cause, CycleOptions, Destination, DestinationName, Ending, Engine, EngineError, Event, Listing, MaxDelete,
-    Objection, Operator, Origin, Phase, Plan, Report, Rule, Transforms,
+    Objection, OnDrift, OnExisting, Operator, Origin, Phase, Plan, PlanOptions, Report, Rule, Transforms,
 };
 use vsync::http::HttpSettings;
 use vsync::kv::{Mount, PathFilter};
@@ -66,6 +66,9 @@ impl Sides {
             num_workers: 8,
             max_delete: MaxDelete::default(),
             ignore_deletes: false,
+            on_drift: OnDrift::Report,
+            on_existing: OnExisting::Report,
+            journal: None,
             timeout: None,
         };
         Self { origin, destination, _folder: folder }
@@ -79,7 +82,7 @@ impl Sides {
 
 async fn plan(engine: &Engine) -> Plan {
     let inventory = Arc::new(engine.survey(None).await);
-    engine.plan(inventory, &[]).await
+    engine.plan(inventory, &PlanOptions::default()).await
 }
 
 async fn sync(engine: &Engine) -> Arc<Report> {

@@ -393,6 +393,7 @@ impl Run {
             ended: Timestamp::now(),
             ending: self.ending,
             dry_run: self.options.dry_run,
+            undoes: self.options.undoes,
             origin_unknown: self.inventory.unknown.clone(),
             origin_unsaved,
             unkept: None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{DestinationPlan, Objection, Operation, Task};
+use super::{DestinationPlan, Expected, Objection, Operation, Source, Task};
 use crate::engine::binding::Former;
 use crate::engine::guard;
 use crate::engine::inventory::Inventory;
@@ -51,6 +51,8 @@ pub(in crate::engine) fn build(
             excluded: Vec::new(),
             unknown: Vec::new(),
             superseded: Vec::new(),
+            drifted: Vec::new(),
+            confirmed: 0,
             moved,
             unroutable: Vec::new(),
             taking_part: 0,
@@ -120,6 +122,8 @@ impl Builder<'_> {
                         destination: target,
                         insight: Some(*insight),
                         rule,
+                        expected: Expected::Recorded,
+                        source: Source::Origin,
                     }),
                 }
             }
@@ -165,6 +169,8 @@ impl Builder<'_> {
                 destination: target,
                 insight: None,
                 rule,
+                expected: Expected::Recorded,
+                source: Source::Origin,
             });
         }
     }

@@ -1,0 +1,52 @@
+//! Secrets at a destination that vsync did not write as they are: what to do when one stands in the way.
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::Operation;
+use crate::kv::SecretPath;
+use crate::sync_info::Insight;
+
+/// What to do when somebody else has changed a secret at the destination since vsync wrote it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDrift {
+    /// Leave it as it is and list it.
+    #[default]
+    Report,
+    /// The origin is right: write over it, as a new version.
+    Overwrite,
+    /// The destination is right: leave it as it is, and count it as in sync.
+    Keep,
+}
+
+/// What to do when a secret that is to be added is already there, and vsync never wrote it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnExisting {
+    /// Leave it as it is and list it.
+    #[default]
+    Report,
+    /// Compare the values: record an equal one as copied, list a different one.
+    Adopt,
+    /// The origin is right: write over it, as a new version.
+    Overwrite,
+}
+
+/// A secret that vsync leaves alone because somebody else wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    /// The secret at the origin.
+    pub origin: SecretPath,
+    /// Where it goes.
+    pub destination: SecretPath,
+    /// What was to be done there.
+    pub operation: Operation,
+    /// The origin's insight that met it; for a delete, the one that is recorded.
+    pub insight: Insight,
+    /// The destination's version that vsync wrote; 0: none.
+    pub ours: u64,
+    /// The version that was found there.
+    pub found: u64,
+    /// It counts as in sync, because `on_drift = "keep"`.
+    pub kept: bool,
+}
