@@ -8,5 +8,6 @@ mod clients;
 mod commands;
 mod consul;
 mod engine;
+mod faults;
 mod servers;
 mod sync;

@@ -11,12 +11,14 @@ use tempfile::TempDir;
 use super::api::wait;
 use super::process::{Process, free_port, program, start_on_free_port};
 
-/// One server in memory, datacenter `dc1`.
+/// One server, datacenter `dc1`.
 pub struct ConsulServer {
-    process: Process,
+    process: Option<Process>,
+    arguments: Vec<String>,
     port: u16,
     https_port: u16,
     http: reqwest::Client,
+    // Last, so that the server is gone when its folder goes.
     folder: TempDir,
 }
 
@@ -27,10 +29,12 @@ pub struct ConsulOptions {
     pub acl_token: Option<&'static str>,
     /// Listens for TLS beside plain HTTP.
     pub tls: bool,
+    /// Keeps keys and sessions on disk, so that they survive [`ConsulServer::kill`].
+    pub persistent: bool,
 }
 
 impl ConsulServer {
-    /// Starts it and waits until it takes writes.
+    /// In memory; returns when it takes writes.
     ///
     /// # Panics
     /// If it does not start.
@@ -39,50 +43,58 @@ impl ConsulServer {
         Self::with(ConsulOptions::default())
     }
 
+    /// On disk: see [`Self::kill`] and [`Self::bring_back`].
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn persistent() -> Self {
+        Self::with(ConsulOptions { persistent: true, ..ConsulOptions::default() })
+    }
+
     /// Starts it with these options.
     ///
     /// # Panics
     /// If it does not start.
     #[must_use]
     pub fn with(options: ConsulOptions) -> Self {
-        let consul = program("VSYNC_TEST_CONSUL", &["consul"]);
         start_on_free_port(|| {
             let folder = TempDir::new().expect("a temporary folder");
             let (port, https_port) = (free_port(), free_port());
-            let mut arguments = vec![
-                "agent".to_owned(),
-                "-dev".to_owned(),
-                "-bind=127.0.0.1".to_owned(),
-                format!("-http-port={port}"),
-                format!("-serf-lan-port={}", free_port()),
-                format!("-server-port={}", free_port()),
-                "-serf-wan-port=-1".to_owned(),
-                "-dns-port=-1".to_owned(),
-                "-grpc-port=-1".to_owned(),
-            ];
-            if let Some(token) = options.acl_token {
-                let acl =
-                    format!(r#"acl {{ enabled = true, default_policy = "deny", tokens {{ master = "{token}" }} }}"#);
-                arguments.push(format!("-hcl={acl}"));
-            }
-            if options.tls {
-                make_certificates(&consul, folder.path());
-                let file = |name: &str| folder.path().join(name).display().to_string();
-                arguments.push(format!("-https-port={https_port}"));
-                arguments.push(format!("-hcl=cert_file = {:?}", file("dc1-server-consul-0.pem")));
-                arguments.push(format!("-hcl=key_file = {:?}", file("dc1-server-consul-0-key.pem")));
-            }
-            let mut process = Process::start(&consul, &arguments, &Path::join(folder.path(), "output"));
-            process.wait_until(|output| output.contains("Consul agent running!"))?;
+            let arguments = arguments(options, folder.path(), port, https_port);
             let http = reqwest::Client::builder()
                 .tls_certs_only([])
                 .no_proxy()
                 .timeout(Duration::from_secs(20))
                 .build()
                 .expect("an HTTP client");
-            process.wait_until(|_| has_leader(&http, port))?;
-            Ok(Self { process, port, https_port, http, folder })
+            let mut server = Self { process: None, arguments, port, https_port, http, folder };
+            server.launch()?;
+            Ok(server)
         })
+    }
+
+    fn launch(&mut self) -> Result<(), String> {
+        let output = Path::join(self.folder.path(), "output");
+        let mut process = Process::start(&consul(), &self.arguments, &output);
+        process.wait_until(|output| output.contains("Consul agent running!"))?;
+        process.wait_until(|_| has_leader(&self.http, self.port))?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again on the same ports. A persistent one holds what it held; one in memory is empty.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn bring_back(&mut self) {
+        self.kill();
+        self.launch().unwrap_or_else(|output| panic!("the server does not come back:\n{output}"));
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -147,12 +159,12 @@ impl ConsulServer {
 
     /// Freezes it: connections are accepted, nothing is answered.
     pub fn freeze(&self) {
-        self.process.signal("STOP");
+        self.process.as_ref().expect("a running server").signal("STOP");
     }
 
     /// Goes on after [`Self::freeze`].
     pub fn thaw(&self) {
-        self.process.signal("CONT");
+        self.process.as_ref().expect("a running server").signal("CONT");
     }
 
     fn request(&self, method: Method, path: &str, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
@@ -164,6 +176,46 @@ impl ConsulServer {
             (status, response.bytes().await.expect("a whole answer").to_vec())
         })
     }
+}
+
+fn consul() -> PathBuf {
+    program("VSYNC_TEST_CONSUL", &["consul"])
+}
+
+fn arguments(options: ConsulOptions, folder: &Path, port: u16, https_port: u16) -> Vec<String> {
+    let mut arguments = vec![
+        "agent".to_owned(),
+        "-bind=127.0.0.1".to_owned(),
+        format!("-http-port={port}"),
+        format!("-serf-lan-port={}", free_port()),
+        format!("-server-port={}", free_port()),
+        "-serf-wan-port=-1".to_owned(),
+        "-dns-port=-1".to_owned(),
+        "-grpc-port=-1".to_owned(),
+    ];
+    if options.persistent {
+        let data = folder.join("data");
+        arguments.push("-server".to_owned());
+        arguments.push("-bootstrap-expect=1".to_owned());
+        arguments.push("-node=one".to_owned());
+        arguments.push(format!("-data-dir={}", data.display()));
+        // as in memory: a lone server need not wait long before it elects itself
+        arguments.push("-hcl=performance { raft_multiplier = 1 }".to_owned());
+    } else {
+        arguments.push("-dev".to_owned());
+    }
+    if let Some(token) = options.acl_token {
+        let acl = format!(r#"acl {{ enabled = true, default_policy = "deny", tokens {{ master = "{token}" }} }}"#);
+        arguments.push(format!("-hcl={acl}"));
+    }
+    if options.tls {
+        make_certificates(&consul(), folder);
+        let file = |name: &str| folder.join(name).display().to_string();
+        arguments.push(format!("-https-port={https_port}"));
+        arguments.push(format!("-hcl=cert_file = {:?}", file("dc1-server-consul-0.pem")));
+        arguments.push(format!("-hcl=key_file = {:?}", file("dc1-server-consul-0-key.pem")));
+    }
+    arguments
 }
 
 /// An authority, and a certificate of it for the loopback address.

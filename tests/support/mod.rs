@@ -8,10 +8,12 @@ mod audit;
 mod bao;
 mod consul;
 mod process;
+mod proxy;
 mod vsync;
 
 pub use api::RootClient;
 pub use audit::{Audit, AuditEntry};
 pub use bao::{BaoOptions, BaoServer, Tls};
 pub use consul::{ConsulOptions, ConsulServer};
+pub use proxy::{Exchange, Fault, FaultProxy, FaultRule, When, scrambled};
 pub use vsync::{Run, Running, Vsync};
