@@ -122,7 +122,7 @@ impl Target<'_> {
         let message = match kind {
             _ if !said.is_empty() => return self.error(kind, &*said),
             ErrorKind::NotFound => "there is nothing at this path".to_owned(),
-            ErrorKind::Deleted => "the current version is deleted".to_owned(),
+            ErrorKind::Deleted => "the version is deleted".to_owned(),
             _ if answer.body.starts_with(b"Client sent an HTTP request to an HTTPS server") => {
                 "the server speaks TLS: the address must begin with https://".to_owned()
             }

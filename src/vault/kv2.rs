@@ -138,7 +138,27 @@ impl VaultClient {
     pub async fn read(&self, path: &SecretPath) -> Result<Secret, VaultError> {
         let name = path.to_string();
         let target = Target { operation: "read secret", path: &name };
-        let answer = self.send(target, request(Method::GET, path.data_path(), Repeat::Safe)).await?;
+        self.read_data(target, request(Method::GET, path.data_path(), Repeat::Safe)).await
+    }
+
+    /// `GET MOUNT/data/PATH?version=N`: that version, whichever is the newest.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Deleted`] if that version is soft-deleted or destroyed, [`ErrorKind::NotFound`] if there is no such
+    /// version, or not any more; see [`ErrorKind`] for the rest.
+    pub async fn read_version(&self, path: &SecretPath, version: u64) -> Result<Secret, VaultError> {
+        let name = path.to_string();
+        let target = Target { operation: "read an older version of", path: &name };
+        if version == 0 {
+            // The server takes 0 for "the newest".
+            return Err(target.error(ErrorKind::NotFound, "there is no version 0"));
+        }
+        let request = request(Method::GET, path.data_path(), Repeat::Safe).query("version", version.to_string());
+        self.read_data(target, request).await
+    }
+
+    async fn read_data(&self, target: Target<'_>, request: Request) -> Result<Secret, VaultError> {
+        let answer = self.send(target, request).await?;
         let SecretAnswer { data, metadata } = data(target, &answer)?;
         let json = data.map(serde_json::value::RawValue::get).filter(|json| json.starts_with('{'));
         let json = json.ok_or_else(|| target.error(ErrorKind::Protocol, "the answer holds no data"))?;
@@ -194,6 +214,21 @@ impl VaultClient {
                 refusal => Err(refusal),
             },
         }
+    }
+
+    /// `POST MOUNT/undelete/PATH`: makes soft-deleted versions readable again. What is not deleted, is destroyed, or is
+    /// not there stays as it is: the server answers with success all the same.
+    ///
+    /// # Errors
+    /// [`VaultError`]; see [`ErrorKind`].
+    pub async fn undelete(&self, path: &SecretPath, versions: &[u64]) -> Result<(), VaultError> {
+        let name = path.to_string();
+        let target = Target { operation: "undelete secret", path: &name };
+        let undelete = format!("{}undelete/{}", path.mount(), path.name());
+        let body = serde_json::json!({ "versions": versions }).to_string();
+        let request = request(Method::POST, &undelete, Repeat::Safe).body(Bytes::from(body));
+        let answer = self.send(target, request).await?;
+        if answer.status.is_success() { Ok(()) } else { Err(target.refusal(&answer)) }
     }
 
     /// `GET MOUNT/metadata/PATH`.

@@ -206,6 +206,46 @@ async fn versions_that_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn older_versions_are_read_and_undeleted() {
+    let server = BaoServer::start();
+    let vault = client(&server);
+    for name in ["a", "odd/100% ?#"] {
+        let path = path(name);
+        for n in 1..=4 {
+            vault.write(&path, &secret(&format!(r#"{{"n":{n}}}"#)), None).await.unwrap();
+        }
+        for n in [1, 3, 4] {
+            let read = vault.read_version(&path, n).await.unwrap();
+            assert_eq!((read.version, read.data.expose_json()), (n, &*format!(r#"{{"n":{n}}}"#)), "{name}");
+        }
+        assert_eq!(kind(vault.read_version(&path, 5).await), ErrorKind::NotFound, "{name}");
+        assert_eq!(kind(vault.read_version(&path, 0).await), ErrorKind::NotFound, "0 is not the newest one");
+
+        vault.delete(&path).await.unwrap();
+        server.client().destroy("secret", name, &[2]);
+        assert_eq!(kind(vault.read_version(&path, 4).await), ErrorKind::Deleted, "{name}");
+        assert_eq!(kind(vault.read_version(&path, 2).await), ErrorKind::Deleted, "{name}");
+        assert_eq!(vault.read_version(&path, 3).await.unwrap().version, 3, "the newest one's deletion is its own");
+
+        vault.undelete(&path, &[4, 2]).await.unwrap();
+        assert_eq!(vault.read(&path).await.unwrap().data.expose_json(), r#"{"n":4}"#, "{name}");
+        assert_eq!(kind(vault.read_version(&path, 2).await), ErrorKind::Deleted, "what is destroyed stays so");
+        vault.undelete(&path, &[4]).await.unwrap();
+        assert_eq!(vault.metadata(&path).await.unwrap().current_version, 4, "no version is made by it");
+    }
+    let api = server.client();
+    api.write_metadata("secret", "few", json!({ "max_versions": 2 }));
+    for n in 1..=3 {
+        api.write("secret", "few", &json!({ "n": n }));
+    }
+    assert_eq!(kind(vault.read_version(&path("few"), 1).await), ErrorKind::NotFound, "no longer kept");
+    let reader = api.policy_token("reader", r#"path "secret/data/*" { capabilities = ["read"] }"#);
+    let reader = client_as(&server, token(&reader));
+    assert_eq!(reader.read_version(&path("a"), 1).await.unwrap().version, 1);
+    assert_eq!(kind(reader.undelete(&path("a"), &[4]).await), ErrorKind::PermissionDenied);
+}
+
+#[tokio::test]
 async fn a_mount_of_version_1_is_named() {
     let server = BaoServer::start();
     let version_1 = json!({ "type": "kv", "options": { "version": "1" } });
