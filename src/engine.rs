@@ -17,6 +17,7 @@ mod drift;
 mod event;
 mod guard;
 mod inventory;
+mod origin_record;
 mod plan;
 mod planning;
 mod report;
@@ -37,6 +38,7 @@ pub use drift::{Drift, OnDrift, OnExisting};
 pub use event::{Activity, CycleSnapshot, DestinationProgress, Event, Phase, Step, WorkerRow};
 pub use guard::{MaxDelete, MaxDeleteError};
 pub use inventory::{Inventory, InventoryUpdate, UnknownSubtree};
+pub use origin_record::OriginRecord;
 pub use plan::{
     DestinationName, DestinationPlan, Expected, Objection, Operation, OperationCounts, Plan, SecretState, Source, Task,
 };
@@ -165,6 +167,9 @@ pub enum EngineError {
     /// The state store failed.
     #[error(transparent)]
     State(#[from] StateError),
+    /// All that was recorded of the origin is gone from it.
+    #[error("the origin holds no secret any more: its record was left as it was")]
+    EmptiedOrigin,
     /// A guard stands against the plan.
     #[error("{destination}: {objection}")]
     Objection {

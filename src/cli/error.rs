@@ -61,7 +61,7 @@ impl CliError {
             Self::Usage(_) => Exit::Usage,
             Self::Config(error) if error.is_wrong_usage() => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
-            Self::Engine(EngineError::Objection { .. }) => Exit::Guarded,
+            Self::Engine(EngineError::Objection { .. } | EngineError::EmptiedOrigin) => Exit::Guarded,
             Self::Config(_)
             | Self::Connect(_)
             | Self::Engine(_)

@@ -58,13 +58,15 @@ pub struct Inventory {
     pub unknown: Vec<UnknownSubtree>,
     /// How many secrets were passed over because their current version is deleted or destroyed.
     pub deleted: u64,
+    /// It is what the origin's sync info says, not what the origin itself answered.
+    pub recorded: bool,
 }
 
 impl Inventory {
     /// One in which nothing was found.
     #[must_use]
     pub fn empty(buckets: usize) -> Self {
-        Self { secrets: SyncInfo::new(buckets), excluded: Vec::new(), unknown: Vec::new(), deleted: 0 }
+        Self { secrets: SyncInfo::new(buckets), excluded: Vec::new(), unknown: Vec::new(), deleted: 0, recorded: false }
     }
 
     /// Whether the origin was asked about this path and answered: what is not in [`Inventory::secrets`] then is not

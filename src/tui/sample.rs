@@ -79,6 +79,7 @@ pub(super) fn plan() -> Arc<Plan> {
         excluded: vec![path("scratch/x"), path("scratch/y")],
         unknown: vec![UnknownSubtree { prefix: "secret/vault-admins/".into(), reason: "permission denied".into() }],
         deleted: 4,
+        recorded: false,
     };
     for name in secrets() {
         inventory.secrets.insert(path(&name), insight(3));

@@ -19,8 +19,6 @@ use crate::engine::plan::{DestinationName, Plan};
 use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
 use crate::engine::worker::{Gate, Reach, Slot, Worker};
 use crate::engine::{Destination, Engine};
-use crate::state::{StateError, SyncInfoWriter};
-use crate::sync_info::SyncInfo;
 
 /// Between two snapshots.
 const FRAME: Duration = Duration::from_millis(100);
@@ -343,40 +341,16 @@ impl Run {
         }
     }
 
-    /// Saves what the origin holds, for whoever compares with it. What could not be listed stays as it was recorded.
+    /// Records what the origin holds, unless that is where it was read from; the reason if it did not work.
     fn save_origin(&self) -> tokio::task::JoinHandle<Option<String>> {
         let engine = self.engine.clone();
         let inventory = Arc::clone(&self.inventory);
         let dry_run = self.options.dry_run;
         tokio::spawn(async move {
-            if dry_run {
+            if dry_run || inventory.recorded {
                 return None;
             }
-            let saved = async {
-                let state = engine.origin_state();
-                let mut info = inventory.secrets.clone();
-                let index = if inventory.is_complete() {
-                    state.load_index().await?
-                } else {
-                    let stored = state.load_sync_info(Some(&info)).await?;
-                    for (path, insight) in stored.iter().flat_map(|stored| stored.info.iter()) {
-                        if info.get(path).is_none() && !inventory.is_known(path) {
-                            info.insert(path.clone(), *insight);
-                        }
-                    }
-                    stored.map(|stored| stored.index)
-                };
-                let nothing = SyncInfo::new(1).index();
-                if info.is_empty()
-                    && index.as_ref().is_some_and(|index| index.sums().iter().any(|sum| *sum != nothing.sums()[0]))
-                {
-                    // whoever watches this index may have no guard of its own
-                    return Ok(Some("the origin holds no secret any more: its record was left as it was".to_owned()));
-                }
-                SyncInfoWriter::new(state, index.as_ref()).save(&mut info).await?;
-                Ok::<_, StateError>(None)
-            };
-            let reason = saved.await.unwrap_or_else(|error| Some(error.to_string()))?;
+            let reason = engine.record_origin(&inventory).await.err()?.to_string();
             tracing::error!("the origin's state was not saved: {reason}");
             Some(reason)
         })
