@@ -240,7 +240,7 @@ impl Engine {
         // without the stored index the number of buckets is a guess, and comparing takes longer; that is all
         let stored = self.origin_state().load_index().await.ok().flatten();
         let buckets = bucket_count(self.origin().num_buckets, stored.as_ref());
-        inventory::survey(self.origin(), buckets, updates.as_ref()).await
+        inventory::survey(&inventory::Search::of(self.origin()), buckets, updates.as_ref()).await
     }
 
     /// Begins to execute a plan.

@@ -1,9 +1,14 @@
-//! The words every layer uses for a KV v2 engine: mounts, paths, globs over them, and the data of one secret.
+//! The words every layer uses for a KV v2 engine: mounts, paths, globs over them, the data of one secret
+//! and what tells it from others.
 
+mod fingerprint;
 mod glob;
+mod json;
 mod path;
 mod secret;
 
+pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use glob::{GlobError, PathFilter, Scope};
+pub(crate) use json::{end_of_string, unescape};
 pub use path::{Mount, PathError, SecretPath};
 pub use secret::SecretData;

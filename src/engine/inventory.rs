@@ -1,4 +1,4 @@
-//! What the origin's mounts hold now, with completeness per subtree.
+//! What a Vault's mounts hold now, with completeness per subtree: the origin's to plan, a destination's to verify.
 //!
 //! Each mount is walked folder by folder, many folders at once, each as far up this ladder as server and token allow:
 //!
@@ -29,8 +29,8 @@ const PAGE: u32 = 1000;
 /// After this many failures in a row because the server does not answer, it is not asked any more.
 const GIVE_UP_AFTER: usize = 3;
 
-/// A part of the origin that could not be listed or read. Nothing is known of what lies in it, so nothing in it is
-/// deleted anywhere.
+/// A part of a Vault that could not be listed or read. Nothing is known of what lies in it, so nothing in it is deleted
+/// anywhere, or called missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownSubtree {
     /// A mount or folder (`secret/team/`, with a slash at its end) or one secret (`secret/team/app`).
@@ -47,12 +47,12 @@ impl UnknownSubtree {
     }
 }
 
-/// What the origin holds.
+/// What a Vault holds.
 #[derive(Debug, Clone)]
 pub struct Inventory {
     /// The live secrets that take part.
     pub secrets: SyncInfo,
-    /// Secrets that the origin's globs leave out, in order. Folders that are left out as a whole are not listed.
+    /// Secrets that the globs leave out, in order. Folders that are left out as a whole are not listed.
     pub excluded: Vec<SecretPath>,
     /// What could not be listed or read.
     pub unknown: Vec<UnknownSubtree>,
@@ -69,7 +69,7 @@ impl Inventory {
         Self { secrets: SyncInfo::new(buckets), excluded: Vec::new(), unknown: Vec::new(), deleted: 0, recorded: false }
     }
 
-    /// Whether the origin was asked about this path and answered: what is not in [`Inventory::secrets`] then is not
+    /// Whether the server was asked about this path and answered: what is not in [`Inventory::secrets`] then is not
     /// there.
     #[must_use]
     pub fn is_known(&self, path: &SecretPath) -> bool {
@@ -80,7 +80,7 @@ impl Inventory {
         !self.unknown.iter().any(|subtree| subtree.covers(&path))
     }
 
-    /// Whether all of the origin could be read.
+    /// Whether all of it could be read.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unknown.is_empty()
@@ -92,26 +92,49 @@ impl Inventory {
 pub enum InventoryUpdate {
     /// Live secrets that take part.
     Found(Vec<(SecretPath, Insight)>),
-    /// Secrets that the origin's globs leave out.
+    /// Secrets that the globs leave out.
     Excluded(Vec<SecretPath>),
     /// Something could not be listed or read.
     Unknown(UnknownSubtree),
 }
 
-/// Walks all mounts of `origin`. Never fails: what cannot be read is [`Inventory::unknown`].
+/// What is to be listed.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    /// The server.
+    pub(super) vault: &'a VaultClient,
+    /// Its mounts.
+    pub(super) mounts: &'a [Mount],
+    /// Which of its secrets are of interest.
+    pub(super) filter: &'a PathFilter,
+    /// How many requests may be under way at once.
+    pub(super) num_workers: usize,
+    /// Which ways of listing are tried.
+    pub(super) listing: Listing,
+}
+
+impl<'a> Search<'a> {
+    /// All of the origin that takes part.
+    pub(super) fn of(origin: &'a Origin) -> Self {
+        let Origin { vault, mounts, filter, num_workers, listing, .. } = origin;
+        Self { vault, mounts, filter, num_workers: *num_workers, listing: *listing }
+    }
+}
+
+/// Walks all mounts. Never fails: what cannot be read is [`Inventory::unknown`].
 pub(super) async fn survey(
-    origin: &Origin,
+    search: &Search<'_>,
     buckets: usize,
     updates: Option<&mpsc::UnboundedSender<InventoryUpdate>>,
 ) -> Inventory {
-    let walks: Vec<Arc<Walk>> = origin.mounts.iter().map(|mount| Arc::new(Walk::new(origin, mount))).collect();
+    let walks: Vec<Arc<Walk>> = search.mounts.iter().map(|mount| Arc::new(Walk::new(search, mount))).collect();
     let mut jobs: VecDeque<Job> =
         walks.iter().map(|walk| Job { walk: Arc::clone(walk), place: Place::Folder(String::new()) }).collect();
     let mut running = JoinSet::new();
     let mut inventory = Inventory::empty(buckets);
     loop {
         // the newest jobs first: going deep before going wide keeps the queue short
-        while running.len() < origin.num_workers.max(1) {
+        while running.len() < search.num_workers.max(1) {
             let Some(job) = jobs.pop_back() else { break };
             running.spawn(job.run());
         }
@@ -122,9 +145,9 @@ pub(super) async fn survey(
                 findings.add_to(&mut inventory, updates);
             }
             Err(error) => {
-                // A walk that panicked has told nothing: without knowing where, nothing of the origin is known.
-                tracing::error!(%error, "listing the origin failed unexpectedly");
-                for mount in &origin.mounts {
+                // A walk that panicked has told nothing: without knowing where, nothing of the server is known.
+                tracing::error!(%error, "listing {} failed unexpectedly", search.vault.address());
+                for mount in search.mounts {
                     let subtree =
                         UnknownSubtree { prefix: mount.to_string(), reason: format!("internal error: {error}") };
                     inventory.unknown.push(subtree);
@@ -210,17 +233,17 @@ impl Findings {
 }
 
 impl Walk {
-    fn new(origin: &Origin, mount: &Mount) -> Self {
-        let (first, last_rung) = match origin.listing {
+    fn new(search: &Search<'_>, mount: &Mount) -> Self {
+        let (first, last_rung) = match search.listing {
             Listing::Auto => (SCAN, PLAIN),
             Listing::Scan => (SCAN, SCAN),
             Listing::Detailed => (DETAILED, DETAILED),
             Listing::Plain => (PLAIN, PLAIN),
         };
         Self {
-            vault: origin.vault.clone(),
+            vault: search.vault.clone(),
             mount: mount.clone(),
-            filter: origin.filter.clone(),
+            filter: search.filter.clone(),
             last_rung,
             rung: AtomicU8::new(first),
             proven: AtomicU8::new(u8::MAX),

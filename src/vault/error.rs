@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::Target;
-use super::echo::unescape;
 use crate::http::{HttpError, HttpErrorKind, Response};
+use crate::kv::unescape;
 use crate::text::{sanitize, truncate_end};
 
 /// What a failure means, and with it what to do about it.
