@@ -7,6 +7,7 @@ mod capability;
 mod check;
 mod config;
 mod cycle;
+mod drift;
 mod error;
 mod generate;
 mod history;
@@ -53,7 +54,7 @@ Exit codes:
     1  could not do it, or not all of it: connection, permission, configuration
     2  plan: changes are pending
     3  the cycle finished, some secrets failed; \"vsync retry\" takes them
-    4  a guard stopped it before the first write
+    4  a guard stopped it before the first write, or no line of the saved plan holds any more
     5  another cycle holds this destination's lock
    64  wrong usage
   130  interrupted; state is saved";

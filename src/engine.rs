@@ -21,6 +21,7 @@ mod origin_record;
 mod plan;
 mod planning;
 mod report;
+mod saved_plan;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transform;
@@ -44,6 +45,7 @@ pub use plan::{
 };
 pub use planning::PlanOptions;
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
+pub use saved_plan::{SavedPlan, SavedPlanError, StaleLine};
 pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};
 
 use crate::kv::{Mount, PathFilter, SecretPath};

@@ -14,7 +14,7 @@ pub enum Exit {
     Pending = 2,
     /// The cycle finished and some secrets failed.
     SecretsFailed = 3,
-    /// A guard stopped it before the first write.
+    /// A guard stopped it before the first write, or no line of a saved plan holds any more.
     Guarded = 4,
     /// Another cycle holds this destination's lock.
     Locked = 5,

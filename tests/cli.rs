@@ -215,6 +215,11 @@ fn wrong_usage_is_64() {
         &["retry", "--read-only"],
         &["transform"],
         &["transform", "elsewhere/x"],
+        &["sync", "--on-drift", "adopt"],
+        &["plan", "--on-existing", "keep"],
+        &["retry", "--on-drift"],
+        &["sync", "--plan"],
+        &["sync", "--plan", "plan.json", "--read-only"],
         &["plan", "--output", "xml"],
         &["plan", "--set", "x"],
         &["plan", "--set", "origin.num_worker=1"],
@@ -263,6 +268,52 @@ fn transform_tells_path_and_rule_and_what_is_not_copied() {
     assert_eq!(reasons("secret/eu/x"), [Value::from("excluded for this destination"), Value::Null]);
     assert_eq!(reasons("secret/lost/x"), [Value::from("this mount is not configured at the destination"), Value::Null]);
     assert_eq!(run(&["secret/a", "--destination", "mirror"]).len(), 1);
+}
+
+#[test]
+fn transform_goes_on_past_a_path_that_is_wrong() {
+    let vsync = Vsync::new(CONFIG);
+    let run = vsync.run(&["transform", "secret/a", "elsewhere/x", "secret/", "secret/b"]).expect(64);
+    for path in ["secret/a\n", "secret/b\n"] {
+        assert!(run.stdout.contains(path), "{}", run.text());
+    }
+    assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
+    assert!(run.stderr.contains("\"elsewhere/x\"") && run.stderr.contains("\"secret/\""), "{}", run.stderr);
+    let run = vsync.run(&["transform", "elsewhere/x", "--output", "json"]).expect(64);
+    let error: Value = serde_json::from_str(run.stderr.trim()).expect("JSON");
+    assert_eq!(error["exit"], 64);
+}
+
+#[test]
+fn a_file_that_is_no_saved_plan_is_named() {
+    let vsync = Vsync::new(CONFIG);
+    for (name, content, message) in [
+        ("there is none", None, "the file cannot be read"),
+        ("empty", Some(""), "no saved plan, or a damaged one"),
+        ("half", Some(r#"{"format":1,"vsync":"1.0.0","created":"#), "no saved plan, or a damaged one"),
+        ("newer", Some(r#"{"format":7,"vsync":"9.9.9","what":[]}"#), "vsync 9.9.9 saved this plan in format 7"),
+    ] {
+        if let Some(content) = content {
+            fs::write(vsync.folder().join(name), content).expect("a file");
+        }
+        let run = vsync.run(&["sync", "--yes", "--plan", name]).expect(1);
+        assert!(run.stderr.starts_with(&format!("vsync: {name}: ")), "{}", run.stderr);
+        assert!(run.stderr.contains(message) && run.stderr.contains("; nothing was written"), "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn flags_about_drift_lie_over_the_configuration_of_the_destinations_asked_for() {
+    let vsync = Vsync::new(
+        &CONFIG
+            .replace("[[destinations]]\nname = \"mirror\"", "[[destinations]]\nname = \"mirror\"\non_drift = \"no\""),
+    );
+    let run = vsync.run(&["sync", "--on-drift", "keep"]).expect(1);
+    assert!(run.stderr.contains("on_drift cannot be \"no\""), "the file is still checked: {}", run.stderr);
+    let vsync = Vsync::new(CONFIG);
+    let run = vsync.run(&["sync", "--on-drift", "keep", "--destination", "nowhere"]).expect(64);
+    assert!(run.stderr.contains("us-east, mirror"), "{}", run.stderr);
 }
 
 #[test]

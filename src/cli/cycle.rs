@@ -5,22 +5,31 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::drift::show_drift;
 use super::interrupt::Interrupts;
 use super::output::{self, Object, Paint, ReportObject};
 use super::progress::{Progress, say};
 use super::survey::{show_counts, show_objections, show_unknown};
 use super::{CliError, Context, Output};
-use crate::engine::{Cause, CycleOptions, DestinationName, Ending, EngineError, Failure, Phase, Plan, Report};
+use crate::engine::{
+    Cause, CycleOptions, DestinationName, DestinationReport, Ending, EngineError, Failure, Phase, Plan, Report,
+    StaleLine,
+};
 use crate::exit::Exit;
+use crate::state::LockHolder;
 use crate::text::sanitize;
 
 /// How many failures are shown at the end of a cycle: what went wrong has to fit on a screen or two.
 const SHOWN: usize = 50;
+/// How many secrets are shown per destination that were known to have drifted before.
+const DRIFT_SHOWN: usize = 10;
 
 /// How a plan is to be executed.
 pub(super) struct Manner {
     pub(super) dry_run: bool,
     pub(super) yes: bool,
+    /// The lines of a saved plan that no longer hold; what is left of it is to be done exactly. `None`: it was not saved.
+    pub(super) stale: Option<Vec<StaleLine>>,
 }
 
 /// Shows a plan's counts, asks if there is somebody to ask, executes it and shows the report.
@@ -32,7 +41,10 @@ pub(super) async fn run(
     out: &mut Output,
 ) -> Result<Exit, CliError> {
     show_unknown(&plan, out)?;
+    let stale = manner.stale.as_deref().unwrap_or_default();
+    show_stale(stale, out)?;
     show_counts(&plan, out)?;
+    show_drift(&plan, DRIFT_SHOWN, out)?;
     if plan.objections().next().is_some() {
         show_objections(&plan, out)?;
         if !out.is_json() {
@@ -43,6 +55,12 @@ pub(super) async fn run(
     if let Some(part) = plan.destinations.iter().find(|part| part.unavailable.is_some()) {
         let reason = part.unavailable.clone().unwrap_or_default();
         return Err(EngineError::Unavailable { destination: part.destination.clone(), reason }.into());
+    }
+    if plan.is_empty() && !stale.is_empty() {
+        if !out.is_json() {
+            out.line("Nothing was written: no line of the saved plan holds any more. Plan again.")?;
+        }
+        return Ok(Exit::Guarded);
     }
     if plan.is_empty() {
         if !out.is_json() {
@@ -63,7 +81,43 @@ pub(super) async fn run(
     }
     let report = execute(context, plan, manner, interrupts).await?;
     show_report(&report, Some(SHOWN), out)?;
-    Ok(judge(&report))
+    Ok(match (judge(&report), &manner.stale) {
+        (Exit::SecretsFailed, Some(_)) if all_refused(&report) => {
+            if !out.is_json() {
+                out.line("Nothing was written: no line of the saved plan holds any more. Plan again.")?;
+                out.flush()?;
+            }
+            Exit::Guarded
+        }
+        (Exit::Done, Some(stale)) if !stale.is_empty() => Exit::SecretsFailed,
+        (exit, _) => exit,
+    })
+}
+
+/// Whether every task was refused because one of the sides has moved.
+fn all_refused(report: &Report) -> bool {
+    let moved = |cause| matches!(cause, Cause::Moved | Cause::Drift | Cause::Existing);
+    report.done().total() == 0 && report.pending() == 0 && report.failures().all(|(_, failure)| moved(failure.cause))
+}
+
+/// Lines of a saved plan that are not carried out.
+fn show_stale(stale: &[StaleLine], out: &mut Output) -> Result<(), CliError> {
+    if out.is_json() {
+        for line in stale {
+            out.object(&Object::failure(line.destination.as_str(), &line.failure))?;
+        }
+        return Ok(());
+    }
+    if !stale.is_empty() {
+        let lines = if stale.len() == 1 { "1 line".to_owned() } else { format!("{} lines", stale.len()) };
+        let message = format!("{lines} of the saved plan no longer hold and are not carried out:");
+        out.line(out.paint(Paint::Bad, &message))?;
+        let left_out = show_failures(stale.iter().map(|line| (&line.destination, &line.failure)), Some(SHOWN), out)?;
+        if left_out > 0 {
+            out.line(format!("… and {left_out} more; \"--output json\" lists all of them"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Why a plan without tasks has none. What could not be read may well hold some.
@@ -112,7 +166,7 @@ async fn execute(
     manner: &Manner,
     interrupts: &mut Interrupts,
 ) -> Result<Arc<Report>, CliError> {
-    let options = CycleOptions { dry_run: manner.dry_run, ..CycleOptions::default() };
+    let options = CycleOptions { dry_run: manner.dry_run, exact: manner.stale.is_some(), ..CycleOptions::default() };
     let handle = context.engine.start(plan, options)?;
     let control = handle.control();
     let mut snapshots = handle.snapshots();
@@ -149,11 +203,14 @@ fn judge(report: &Report) -> Exit {
     let unsaved = report.origin_unsaved.is_some()
         || report.unkept.is_some()
         || report.destinations.iter().any(|part| part.unsaved.is_some());
+    let blocked = |part: &DestinationReport| part.blocked.is_some() && part.locked.is_none();
     match report.ending {
         Ending::Cancelled => Exit::Interrupted,
         // what a timeout left pending is part of the work that was not done
-        Ending::TimedOut | Ending::Halted | Ending::Unfinished => Exit::Failed,
-        Ending::Completed if unsaved || !report.origin_unknown.is_empty() => Exit::Failed,
+        Ending::TimedOut | Ending::Unfinished => Exit::Failed,
+        _ if unsaved || !report.origin_unknown.is_empty() || report.destinations.iter().any(blocked) => Exit::Failed,
+        _ if report.destinations.iter().any(|part| part.locked.is_some()) => Exit::Locked,
+        Ending::Halted => Exit::Failed,
         Ending::Completed if report.failed() > 0 => Exit::SecretsFailed,
         Ending::Completed => Exit::Done,
     }
@@ -169,11 +226,14 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
         return Ok(out.flush()?);
     }
     let took = format!("{} in {}", report.ending.as_str(), output::duration(report.duration()));
-    out.line(if report.dry_run {
-        format!("dry run {took}; no secret was read or written")
-    } else {
-        format!("cycle {} {took} ({:.0} secrets/s)", report.cycle, report.rate())
+    out.line(match report.ending {
+        _ if report.dry_run => format!("dry run {took}; no secret was read or written"),
+        Ending::Unfinished => format!("cycle {} is unfinished: still running, or killed", report.cycle),
+        _ => format!("cycle {} {took} ({:.0} secrets/s)", report.cycle, report.rate()),
     })?;
+    if let Some(cycle) = &report.undoes {
+        out.line(format!("It took back what cycle {cycle} did."))?;
+    }
     let rows: Vec<Vec<String>> = report
         .destinations
         .iter()
@@ -204,7 +264,21 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
     }
     for part in &report.destinations {
         let name = sanitize(part.destination.as_str());
-        if let Some(reason) = &part.blocked {
+        for (count, what) in [
+            (part.adopted, "of these held the same value already and were not written"),
+            (part.kept, "of these were left as somebody else made them (on_drift = \"keep\")"),
+            (part.drifted, "more were left alone, because somebody else wrote them; \"vsync status\" names them"),
+        ] {
+            if count > 0 {
+                out.line(format!("{name}: {count} {what}"))?;
+            }
+        }
+        if let Some(holder) = &part.locked {
+            let began =
+                if part.done.total() > 0 || !part.failures.is_empty() { "it was stopped" } else { "nothing was begun" };
+            let message = format!("{name}: {began}, because {}", held_by(holder));
+            out.line(out.paint(Paint::Bad, &message))?;
+        } else if let Some(reason) = &part.blocked {
             let message = format!("{name}: nothing was written, because {}", sanitize(reason));
             out.line(out.paint(Paint::Bad, &message))?;
         }
@@ -241,6 +315,18 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
     Ok(out.flush()?)
 }
 
+/// Who has a destination's lock, as somebody who wants it needs to know.
+fn held_by(holder: &LockHolder) -> String {
+    let LockHolder { operator, host, pid, since, purpose } = holder;
+    format!(
+        "{}@{} has its lock since {} ({}, process {pid}); wait for its end, or see whether it still runs there",
+        sanitize(operator),
+        sanitize(host),
+        output::time(*since),
+        sanitize(purpose),
+    )
+}
+
 /// Failures by cause, each cause with its count and what to do. Tells how many are left out.
 fn show_failures<'a>(
     failures: impl Iterator<Item = (&'a DestinationName, &'a Failure)>,
@@ -260,7 +346,7 @@ fn show_failures<'a>(
             let (origin, path) = (failure.origin.to_string(), failure.destination.to_string());
             let path = if origin == path { String::new() } else { format!(" → {}", sanitize(&path)) };
             let attempts =
-                if failure.attempts == 1 { String::new() } else { format!(" ({} attempts)", failure.attempts) };
+                if failure.attempts <= 1 { String::new() } else { format!(" ({} attempts)", failure.attempts) };
             out.line(format!(
                 "    {}  {} {}{path}: {}{attempts}",
                 sanitize(destination.as_str()),

@@ -1,10 +1,11 @@
 //! What ends a command early, and with which exit code.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 use crate::connect::ConnectError;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, SavedPlanError};
 use crate::exit::Exit;
 
 /// Why a command could not do what it was asked for.
@@ -35,6 +36,24 @@ pub enum CliError {
         /// The limit.
         timeout: std::time::Duration,
     },
+    /// A plan cannot be saved in, or taken from, this file.
+    #[error("{}: {source}", .file.display())]
+    SavedPlan {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: Box<SavedPlanError>,
+    },
+    /// The file of a plan cannot be read or written.
+    #[error("{}: the file cannot be {done}: {source}", .file.display())]
+    PlanFile {
+        /// The file.
+        file: PathBuf,
+        /// `read` or `written`.
+        done: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -54,6 +73,10 @@ impl CliError {
         Self::Usage(message.into())
     }
 
+    pub(super) fn saved_plan(file: &Path, source: SavedPlanError) -> Self {
+        Self::SavedPlan { file: file.to_owned(), source: Box::new(source) }
+    }
+
     /// The exit code that says this.
     #[must_use]
     pub fn exit(&self) -> Exit {
@@ -62,11 +85,17 @@ impl CliError {
             Self::Config(error) if error.is_wrong_usage() => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::Engine(EngineError::Objection { .. } | EngineError::EmptiedOrigin) => Exit::Guarded,
+            Self::SavedPlan { source, .. } => match **source {
+                SavedPlanError::AnotherServer { .. } => Exit::Guarded,
+                SavedPlanError::NotPlannedFor { .. } => Exit::Usage,
+                _ => Exit::Failed,
+            },
             Self::Config(_)
             | Self::Connect(_)
             | Self::Engine(_)
             | Self::Origin { .. }
             | Self::OriginTimeout { .. }
+            | Self::PlanFile { .. }
             | Self::NotFound(_)
             | Self::Output(_) => Exit::Failed,
         }
@@ -83,6 +112,26 @@ impl CliError {
             Self::Engine(EngineError::Unavailable { .. }) => {
                 Some("nothing was written; see that its state store can be reached, or leave it out with --destination")
             }
+            Self::SavedPlan { source, .. } => Some(match **source {
+                SavedPlanError::Incomplete { .. } => {
+                    "no plan was saved; see that its state store can be reached, or leave it out with --destination"
+                }
+                SavedPlanError::Unpinned { .. } => {
+                    "no plan was saved; let its token read MOUNT/metadata/*, or sync once without a saved plan"
+                }
+                SavedPlanError::Damaged(_) => "nothing was written; save the plan anew with \"vsync plan --out\"",
+                SavedPlanError::Newer { .. } => {
+                    "nothing was written; use that vsync, or save the plan anew with this one"
+                }
+                SavedPlanError::UnknownDestination { .. } => {
+                    "nothing was written; name the destinations you mean with --destination, or save the plan anew"
+                }
+                SavedPlanError::NotPlannedFor { .. } => "nothing was written",
+                SavedPlanError::AnotherServer { .. } => {
+                    "nothing was written; use the configuration it was made with, or save the plan anew"
+                }
+            }),
+            Self::PlanFile { done: "read", .. } => Some("nothing was written; \"vsync plan --out FILE\" saves a plan"),
             _ => None,
         }
     }

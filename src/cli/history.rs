@@ -3,7 +3,7 @@
 use super::cycle::show_report;
 use super::output::{self, Object, Paint, ReportObject};
 use super::{CliError, Common, Context, Output};
-use crate::engine::Report;
+use crate::engine::{Ending, Report};
 use crate::exit::Exit;
 use crate::text::sanitize;
 
@@ -33,7 +33,12 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         Err(_) => by_beginning(&context, id).await?,
     };
     match report {
-        Some(report) => show_report(&report, None, out)?,
+        Some(report) => {
+            if !out.is_json() {
+                out.line(told(&report))?;
+            }
+            show_report(&report, None, out)?;
+        }
         None => {
             return Err(CliError::NotFound(format!(
                 "there is no cycle {}; \"vsync history\" lists them",
@@ -42,6 +47,17 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         }
     }
     Ok(Exit::Done)
+}
+
+/// Who ran a cycle, where, when and for how long.
+fn told(report: &Report) -> String {
+    let (operator, host, vsync) = (sanitize(&report.operator), sanitize(&report.host), sanitize(&report.vsync));
+    let started = output::time(report.started);
+    let by = format!("by {operator}@{host} with vsync {vsync}");
+    match report.ending {
+        Ending::Unfinished => format!("started {started} {by}; last heard of {}", output::time(report.ended)),
+        _ => format!("started {started}, ended {} {by}", output::time(report.ended)),
+    }
 }
 
 async fn by_beginning(context: &Context, beginning: &str) -> Result<Option<Report>, CliError> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Format;
 use crate::engine::{Cause, Failure, OperationCounts, Report};
+use crate::state::LockHolder;
 
 /// One line of JSON.
 #[derive(Debug, Serialize)]
@@ -48,6 +49,12 @@ pub enum Object<'a> {
         delete: u64,
         /// Secrets recorded as equal.
         in_sync: u64,
+        /// Secrets left alone because somebody else changed them.
+        drifted: u64,
+        /// Secrets left alone because they were there before vsync.
+        existing: u64,
+        /// Secrets that stay as somebody else made them.
+        kept: u64,
         /// Secrets that globs leave out.
         excluded: u64,
         /// Secrets the origin could not be asked about.
@@ -73,6 +80,30 @@ pub enum Object<'a> {
         path: String,
         /// The transform that decided; `identity` if none did.
         rule: &'a str,
+    },
+    /// `plan`, `sync`, `status`: a secret that is left alone because somebody else wrote it.
+    Drift {
+        /// The destination.
+        destination: &'a str,
+        /// `add`, `update` or `delete`: what was to be done.
+        operation: &'a str,
+        /// The secret at the origin.
+        origin: String,
+        /// Where it goes.
+        path: String,
+        /// The destination's version that vsync wrote; 0: none, it was there before.
+        ours: u64,
+        /// The version that was found there.
+        found: u64,
+        /// Whether it stays so on purpose, and counts as in sync.
+        kept: bool,
+    },
+    /// `plan --out`: the file that the plan was saved in.
+    SavedPlan {
+        /// The file.
+        file: &'a str,
+        /// How many tasks it has.
+        lines: usize,
     },
     /// A guard that stands against the plan.
     Objection {
@@ -135,6 +166,12 @@ pub enum Object<'a> {
         delete: u64,
         /// Secrets to add, update or delete whose last attempt failed.
         failed: u64,
+        /// Secrets left alone because somebody else changed them.
+        drifted: u64,
+        /// Secrets left alone because they were there before vsync.
+        existing: u64,
+        /// Secrets that stay as somebody else made them.
+        kept: u64,
         /// Secrets that globs leave out.
         excluded: u64,
         /// Secrets the origin could not be asked about.
@@ -145,7 +182,7 @@ pub enum Object<'a> {
         last_cycle: Option<String>,
         /// When that started.
         last_started: Option<Timestamp>,
-        /// How that ended: `completed`, `cancelled`, `timed_out`.
+        /// How that ended: `completed`, `cancelled`, `timed_out`, `halted`, `unfinished`.
         last_ending: Option<crate::engine::Ending>,
         /// Why it cannot be told: its state could not be read.
         unavailable: Option<&'a str>,
@@ -211,6 +248,8 @@ pub struct ReportObject<'a> {
     duration: f64,
     ending: crate::engine::Ending,
     dry_run: bool,
+    /// The cycle whose changes it took back.
+    undoes: Option<String>,
     operator: &'a str,
     host: &'a str,
     vsync: &'a str,
@@ -234,9 +273,17 @@ struct DestinationObject<'a> {
     done: OperationCounts,
     failed: usize,
     pending: u64,
+    /// Done without a write, because the destination held the same value.
+    adopted: u64,
+    /// Done by leaving somebody else's secret as it is.
+    kept: u64,
+    /// Left alone, as in earlier cycles, because somebody else wrote them.
+    drifted: u64,
     in_sync: u64,
     unknown: u64,
     unsaved: Option<&'a str>,
+    /// Who held the lock that kept the cycle from this destination.
+    locked: Option<&'a LockHolder>,
     blocked: Option<&'a str>,
 }
 
@@ -248,6 +295,7 @@ impl<'a> From<&'a Report> for ReportObject<'a> {
             duration: report.duration().as_secs_f64(),
             ending: report.ending,
             dry_run: report.dry_run,
+            undoes: report.undoes.map(|cycle| cycle.to_string()),
             operator: &report.operator,
             host: &report.host,
             vsync: &report.vsync,
@@ -267,9 +315,13 @@ impl<'a> From<&'a Report> for ReportObject<'a> {
                     done: part.done,
                     failed: part.failures.len(),
                     pending: part.pending,
+                    adopted: part.adopted,
+                    kept: part.kept,
+                    drifted: part.drifted,
                     in_sync: part.in_sync,
                     unknown: part.unknown,
                     unsaved: part.unsaved.as_deref(),
+                    locked: part.locked.as_ref(),
                     blocked: part.blocked.as_deref(),
                 })
                 .collect(),

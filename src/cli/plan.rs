@@ -1,10 +1,17 @@
 //! `vsync plan`: what a cycle would do.
 
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::drift::{DriftArgs, show_drift};
 use super::interrupt::Interrupts;
 use super::output::{Object, Paint};
+use super::progress::say;
 use super::survey::{self, show_counts, show_objections, show_unknown};
 use super::{CliError, Common, Context, Output};
-use crate::engine::{DestinationPlan, Operation, Plan};
+use crate::engine::{DestinationPlan, Expected, Operation, Plan};
 use crate::exit::Exit;
 use crate::text::sanitize;
 
@@ -14,12 +21,21 @@ pub struct Args {
     /// Only the counts, not every secret
     #[arg(long)]
     summary: bool,
+    /// Save the plan in this file, for "vsync sync --plan FILE": paths and versions, no values
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// What to do about secrets that somebody else wrote.
+    #[command(flatten)]
+    drift: DriftArgs,
 }
+
+/// How many drifted secrets are shown per destination.
+const SHOWN: usize = 1_000;
 
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     let mut interrupts = Interrupts::listen()?;
-    let context = Context::new(common)?;
-    let plan = survey::plan(&context, &mut interrupts, false).await?;
+    let context = Context::new(&args.drift.over(common)?)?;
+    let plan = survey::plan(&context, &mut interrupts).await?;
     if !args.summary {
         for part in &plan.destinations {
             show_tasks(part, out)?;
@@ -27,8 +43,58 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     }
     show_unknown(&plan, out)?;
     show_counts(&plan, out)?;
+    show_drift(&plan, if args.summary { 0 } else { SHOWN }, out)?;
     show_objections(&plan, out)?;
+    if let Some(file) = &args.out {
+        out.flush()?;
+        save(&context, &plan, file, &mut interrupts, out).await?;
+    }
     Ok(judge(&plan))
+}
+
+async fn save(
+    context: &Context,
+    plan: &Plan,
+    file: &Path,
+    interrupts: &mut Interrupts,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let tasks = || plan.destinations.iter().flat_map(|part| &part.tasks);
+    let unpinned = tasks().filter(|task| task.expected == Expected::Recorded).count();
+    if unpinned > 0 {
+        say(&format!("asking the destinations which versions they have of {unpinned} secrets"));
+    }
+    let saved = interrupts.unless(context.engine.save_plan(plan)).await?;
+    let saved = saved.map_err(|source| CliError::saved_plan(file, source))?;
+    replace(file, &saved.encode()).map_err(|source| CliError::PlanFile {
+        file: file.to_owned(),
+        done: "written",
+        source,
+    })?;
+    let shown = file.display().to_string();
+    if out.is_json() {
+        out.object(&Object::SavedPlan { file: &shown, lines: saved.len() })?;
+    } else {
+        let shown = sanitize(&shown);
+        out.line(format!("{} lines saved; \"vsync sync --plan {shown}\" does exactly these", saved.len()))?;
+    }
+    Ok(())
+}
+
+/// Puts a file that only its owner can read in the place of what was there, all at once or not at all.
+fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = file.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
+    let beside = file.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+    let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut new| {
+        new.write_all(bytes)?;
+        new.sync_all()?;
+        fs::rename(&beside, file)
+    });
+    if written.is_err() {
+        // of a failure only the first reason is worth telling
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 fn judge(plan: &Plan) -> Exit {

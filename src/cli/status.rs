@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::drift::{DriftCounts, show_drift};
 use super::interrupt::Interrupts;
 use super::output::{self, Object, Paint};
 use super::survey::{self, show_unknown};
@@ -20,6 +21,8 @@ pub struct Args {}
 
 /// How many past cycles are looked through for the last one of a destination.
 const HISTORY: usize = 50;
+/// How many drifted secrets are shown per destination.
+const SHOWN: usize = 10;
 
 /// One destination.
 struct Standing<'a> {
@@ -53,6 +56,7 @@ impl<'a> Standing<'a> {
             self.pending.update,
             self.pending.delete,
             self.failed,
+            DriftCounts::of(self.part).open(),
             self.part.excluded.len() as u64,
             self.part.unknown.len() as u64,
         ];
@@ -68,6 +72,7 @@ impl<'a> Standing<'a> {
     }
 
     fn object(&self) -> Object<'_> {
+        let DriftCounts { changed, existing, kept } = DriftCounts::of(self.part);
         Object::Status {
             destination: self.part.destination.as_str(),
             in_sync: self.part.in_sync,
@@ -75,6 +80,9 @@ impl<'a> Standing<'a> {
             update: self.pending.update,
             delete: self.pending.delete,
             failed: self.failed,
+            drifted: changed,
+            existing,
+            kept,
             excluded: self.part.excluded.len() as u64,
             unknown: self.part.unknown.len() as u64,
             lag: self.lag.map(|lag| lag.as_secs_f64()),
@@ -89,7 +97,7 @@ impl<'a> Standing<'a> {
 pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
-    let plan = survey::plan(&context, &mut interrupts, false).await?;
+    let plan = survey::plan(&context, &mut interrupts).await?;
     let history = interrupts.unless(context.engine.history(HISTORY)).await??;
     let failures = interrupts.unless(context.engine.standing_failures()).await??;
     let standings: Vec<Standing<'_>> = plan
@@ -110,13 +118,14 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
             "* UPDATE",
             "- DELETE",
             "! FAILED",
+            "~ DRIFTED",
             "∅ EXCLUDED",
             "? UNKNOWN",
             "LAG",
             "LAST CYCLE",
         ];
         let rows: Vec<_> = standings.iter().map(Standing::row).collect();
-        for (number, line) in output::table(&headings, &rows, &[9]).iter().enumerate() {
+        for (number, line) in output::table(&headings, &rows, &[10]).iter().enumerate() {
             out.line(if number == 0 { out.paint(Paint::Strong, line) } else { line.clone() })?;
         }
         for part in &plan.destinations {
@@ -126,6 +135,7 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
             }
         }
     }
+    show_drift(&plan, SHOWN, out)?;
     let complete = plan.inventory.unknown.is_empty() && plan.destinations.iter().all(|part| part.unavailable.is_none());
     Ok(if complete { Exit::Done } else { Exit::Failed })
 }

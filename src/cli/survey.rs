@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::drift::DriftCounts;
 use super::interrupt::Interrupts;
 use super::output::{Object, Paint};
 use super::progress::Progress;
@@ -12,20 +13,21 @@ use super::{CliError, Context, Output};
 use crate::engine::{DestinationPlan, Inventory, InventoryUpdate, Plan, PlanOptions};
 use crate::text::sanitize;
 
-/// Lists the origin and plans for the destinations asked for; `again`: also what is known to have drifted.
+/// Lists the origin and plans for the destinations asked for.
 ///
 /// # Errors
 /// When nothing of the origin can be read, when it takes too long, and when a signal comes.
-pub(super) async fn plan(context: &Context, interrupts: &mut Interrupts, again: bool) -> Result<Plan, CliError> {
+pub(super) async fn plan(context: &Context, interrupts: &mut Interrupts) -> Result<Plan, CliError> {
     let inventory = inventory(context, interrupts).await?;
-    let options = PlanOptions { only: context.only.clone(), again };
-    tokio::select! {
-        plan = context.engine.plan(inventory, &options) => Ok(plan),
-        () = interrupts.next() => Err(CliError::Interrupted),
-    }
+    let options = PlanOptions { only: context.only.clone(), again: false };
+    interrupts.unless(context.engine.plan(inventory, &options)).await
 }
 
-async fn inventory(context: &Context, interrupts: &mut Interrupts) -> Result<Arc<Inventory>, CliError> {
+/// Lists the origin.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) async fn inventory(context: &Context, interrupts: &mut Interrupts) -> Result<Arc<Inventory>, CliError> {
     let (sender, mut updates) = mpsc::unbounded_channel();
     let survey = context.engine.survey(Some(sender));
     tokio::pin!(survey);
@@ -106,14 +108,16 @@ pub(super) fn show_counts(plan: &Plan, out: &mut Output) -> Result<(), CliError>
         .map(|part| {
             let counts = part.counts();
             let excluded = part.excluded.len() as u64;
-            let numbers = [counts.add, counts.update, counts.delete, part.in_sync, excluded, part.unknown.len() as u64];
+            let drifted = DriftCounts::of(part).open();
+            let unknown = part.unknown.len() as u64;
+            let numbers = [counts.add, counts.update, counts.delete, part.in_sync, drifted, excluded, unknown];
             let numbers =
                 numbers.map(|number| if part.unavailable.is_some() { "-".to_owned() } else { number.to_string() });
             std::iter::once(sanitize(part.destination.as_str()).into_owned()).chain(numbers).collect()
         })
         .collect();
     for (number, line) in super::output::table(
-        &["DESTINATION", "+ ADD", "* UPDATE", "- DELETE", "= IN SYNC", "∅ EXCLUDED", "? UNKNOWN"],
+        &["DESTINATION", "+ ADD", "* UPDATE", "- DELETE", "= IN SYNC", "~ DRIFTED", "∅ EXCLUDED", "? UNKNOWN"],
         &rows,
         &[],
     )
@@ -155,12 +159,16 @@ pub(super) fn show_counts(plan: &Plan, out: &mut Output) -> Result<(), CliError>
 
 fn counts(part: &DestinationPlan) -> Object<'_> {
     let counts = part.counts();
+    let DriftCounts { changed, existing, kept } = DriftCounts::of(part);
     Object::Plan {
         destination: part.destination.as_str(),
         add: counts.add,
         update: counts.update,
         delete: counts.delete,
         in_sync: part.in_sync,
+        drifted: changed,
+        existing,
+        kept,
         excluded: part.excluded.len() as u64,
         unknown: part.unknown.len() as u64,
         deletes_ignored: part.deletes_ignored,

@@ -1,19 +1,30 @@
 //! `vsync sync`: plan, guard, execute.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use super::cycle::{self, Manner};
+use super::drift::DriftArgs;
 use super::interrupt::Interrupts;
 use super::{CliError, Common, Context, Output, survey};
+use crate::engine::{Plan, SavedPlan, StaleLine};
 use crate::exit::Exit;
 
 /// Flags of `sync`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Do exactly what "vsync plan --out FILE" saved; a line whose secret has another version by now is refused
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Find out what would fail, without reading or writing a secret
     #[arg(long)]
     dry_run: bool,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// What to do about secrets that somebody else wrote.
+    #[command(flatten)]
+    drift: DriftArgs,
 }
 
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
@@ -21,8 +32,23 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         common.must_be_allowed_to_write()?;
     }
     let mut interrupts = Interrupts::listen()?;
-    let context = Context::new(common)?;
-    let plan = survey::plan(&context, &mut interrupts, false).await?;
-    let manner = Manner { dry_run: args.dry_run, yes: args.yes };
+    let context = Context::new(&args.drift.over(common)?)?;
+    let (plan, stale) = match &args.plan {
+        Some(file) => {
+            let (plan, stale) = load(&context, file, &mut interrupts).await?;
+            (plan, Some(stale))
+        }
+        None => (survey::plan(&context, &mut interrupts).await?, None),
+    };
+    let manner = Manner { dry_run: args.dry_run, yes: args.yes, stale };
     cycle::run(&context, plan, &manner, &mut interrupts, out).await
+}
+
+/// A saved plan, compared with what holds now.
+async fn load(context: &Context, file: &Path, interrupts: &mut Interrupts) -> Result<(Plan, Vec<StaleLine>), CliError> {
+    let refused = |source| CliError::saved_plan(file, source);
+    let bytes = fs::read(file).map_err(|source| CliError::PlanFile { file: file.to_owned(), done: "read", source })?;
+    let saved = SavedPlan::decode(&bytes).map_err(refused)?;
+    let inventory = survey::inventory(context, interrupts).await?;
+    interrupts.unless(context.engine.load_plan(&saved, inventory, &context.only)).await?.map_err(refused)
 }

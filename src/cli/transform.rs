@@ -1,7 +1,7 @@
 //! `vsync transform`: where a path would go, and by which rule. Asks no server.
 
 use super::output::{Object, Paint};
-use super::{CliError, Common, Output};
+use super::{CliError, Common, Output, report_text};
 use crate::connect;
 use crate::exit::Exit;
 use crate::kv::{PathFilter, SecretPath};
@@ -24,12 +24,18 @@ pub(super) fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit
         PathFilter::new(include, exclude, &mounts).map_err(connect::ConnectError::from)
     };
     let origin_filter = filter(&config.origin.include, &config.origin.exclude)?;
-    let paths: Vec<SecretPath> = args
-        .paths
-        .iter()
-        .map(|text| SecretPath::parse(text, &mounts).map_err(|error| CliError::usage(error.to_string())))
-        .collect::<Result<_, _>>()?;
-    for path in &paths {
+    let mut exit = Exit::Done;
+    for text in &args.paths {
+        let path = match SecretPath::parse(text, &mounts) {
+            Ok(path) => path,
+            Err(error) => {
+                // one that is wrong does not hide where the others go
+                out.flush()?;
+                report_text(&error.to_string(), None, Exit::Usage, common);
+                exit = Exit::Usage;
+                continue;
+            }
+        };
         let shown = path.to_string();
         if !out.is_json() {
             out.line(out.paint(Paint::Strong, &sanitize(&shown)))?;
@@ -38,14 +44,14 @@ pub(super) fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit
             if !only.is_empty() && !only.iter().any(|name| name.as_str() == destination.name) {
                 continue;
             }
-            let mapping = connect::transforms(destination).map_err(connect::ConnectError::from)?.apply(path);
+            let mapping = connect::transforms(destination).map_err(connect::ConnectError::from)?.apply(&path);
             let there = connect::mounts(&destination.mounts).map_err(connect::ConnectError::from)?;
             let target = SecretPath::parse_data(&mapping.data_path, &there).ok();
             let in_a_mount =
                 target.as_ref().is_some_and(|target| there.iter().any(|mount| mount.as_str() == target.mount()));
-            let reason = if !origin_filter.admits(path) {
+            let reason = if !origin_filter.admits(&path) {
                 Some("excluded at the origin")
-            } else if !filter(&destination.include, &destination.exclude)?.admits(path) {
+            } else if !filter(&destination.include, &destination.exclude)?.admits(&path) {
                 Some("excluded for this destination")
             } else if target.is_none() {
                 Some("this is no path of a secret")
@@ -77,5 +83,5 @@ pub(super) fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit
             }
         }
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }

@@ -9,5 +9,6 @@ mod commands;
 mod consul;
 mod engine;
 mod faults;
+mod plans;
 mod servers;
 mod sync;

@@ -1,0 +1,138 @@
+//! Which lines of a saved plan still hold.
+
+use jiff::Timestamp;
+
+use super::Line;
+use crate::engine::inventory::Inventory;
+use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Operation, Task};
+use crate::engine::report::{Cause, Failure};
+use crate::sync_info::Insight;
+
+/// A line of a saved plan that no longer holds and is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleLine {
+    /// The destination.
+    pub destination: DestinationName,
+    /// The line, and why not; nothing was sent for it.
+    pub failure: Failure,
+}
+
+/// Why a line does not hold.
+struct Reason {
+    cause: Cause,
+    message: String,
+}
+
+impl Reason {
+    fn moved(message: impl Into<String>) -> Self {
+        Self { cause: Cause::Moved, message: message.into() }
+    }
+}
+
+/// Leaves in a plan that was made just now only what the lines say too, held to the versions they name. Returns the lines
+/// that it does not have.
+pub(super) fn keep_what_holds(part: &mut DestinationPlan, lines: &[Line], inventory: &Inventory) -> Vec<StaleLine> {
+    let mut tasks = Vec::new();
+    let mut stale = Vec::new();
+    for line in lines {
+        match judge(line, part, inventory) {
+            Ok(task) => tasks.push(task),
+            Err(Reason { cause, message }) => stale.push(StaleLine {
+                destination: part.destination.clone(),
+                failure: Failure {
+                    operation: line.operation,
+                    origin: line.origin.clone(),
+                    destination: line.destination.clone(),
+                    insight: line.insight,
+                    cause,
+                    message,
+                    attempts: 0,
+                    at: Timestamp::now(),
+                },
+            }),
+        }
+    }
+    tasks.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
+    part.tasks = tasks;
+    stale
+}
+
+fn judge(line: &Line, part: &DestinationPlan, inventory: &Inventory) -> Result<Task, Reason> {
+    let Ok(at) = part.tasks.binary_search_by(|task| task.origin.cmp(&line.origin)) else {
+        return Err(not_planned(line, part, inventory));
+    };
+    let task = &part.tasks[at];
+    match (line.insight, task.insight) {
+        (None, Some(_)) => return Err(Reason::moved("the origin has it again")),
+        (Some(_), None) => return Err(Reason::moved("the origin no longer has it")),
+        (planned, present) if planned != present => return Err(Reason::moved(newer(planned, present))),
+        _ => {}
+    }
+    if task.destination != line.destination {
+        return Err(Reason::moved(format!("it goes to {} now, by rule \"{}\"", task.destination, task.rule)));
+    }
+    match task.expected {
+        Expected::Version(version) if version != line.expected => Err(Reason {
+            cause: Cause::Drift,
+            message: format!(
+                "{} is recorded there now, and the plan was made for {}",
+                says(version),
+                says(line.expected)
+            ),
+        }),
+        _ if task.operation != line.operation => {
+            Err(Reason::moved(format!("it is a secret to {} now", task.operation.as_str())))
+        }
+        _ => Ok(Task { expected: Expected::Version(line.expected), ..task.clone() }),
+    }
+}
+
+/// Why there is no task for a line.
+fn not_planned(line: &Line, part: &DestinationPlan, inventory: &Inventory) -> Reason {
+    let origin = &line.origin;
+    if let Ok(at) = part.drifted.binary_search_by(|drift| drift.origin.cmp(origin)) {
+        let drift = &part.drifted[at];
+        let (cause, message) = match drift.ours {
+            0 => (Cause::Existing, format!("{} is there, and vsync wrote none", says(drift.found))),
+            ours => (Cause::Drift, format!("{} is there, and vsync wrote {}", says(drift.found), says(ours))),
+        };
+        return Reason { cause, message };
+    }
+    let shown = origin.to_string();
+    if let Some(subtree) = inventory.unknown.iter().find(|subtree| subtree.covers(&shown)) {
+        return Reason::moved(format!("the origin could not be asked about it: {}", subtree.reason));
+    }
+    let excluded = |paths: &[_]| paths.binary_search(origin).is_ok();
+    if excluded(&inventory.excluded) || excluded(&part.excluded) {
+        return Reason::moved("the configuration leaves it out now");
+    }
+    let recorded = part.recorded.get(origin);
+    match (line.operation, inventory.secrets.get(origin)) {
+        (Operation::Delete, Some(_)) => Reason::moved("the origin has it again"),
+        (Operation::Delete, None) if recorded.is_none() => Reason::moved("it is done already"),
+        (Operation::Delete, None) => Reason::moved("the configuration no longer has it deleted"),
+        (_, None) => Reason::moved("the origin no longer has it"),
+        (_, Some(_)) if excluded(&part.unroutable) => {
+            Reason::moved("the transforms lead it out of the destination's mounts now")
+        }
+        (_, Some(present)) if line.insight == Some(*present) => Reason::moved("it is done already"),
+        (_, Some(present)) => Reason::moved(format!("{}, and it is done already", newer(line.insight, Some(*present)))),
+    }
+}
+
+/// In which way the origin has moved.
+fn newer(planned: Option<Insight>, present: Option<Insight>) -> String {
+    match (planned, present) {
+        (Some(planned), Some(present)) if planned.version == present.version => {
+            format!("the origin changed it at {}, after the plan", present.update_time)
+        }
+        (Some(planned), Some(present)) => {
+            format!("the origin has version {} now, and the plan was made for {}", present.version, planned.version)
+        }
+        _ => "the origin changed it".to_owned(),
+    }
+}
+
+fn says(version: u64) -> String {
+    if version == 0 { "no version".to_owned() } else { format!("version {version}") }
+}

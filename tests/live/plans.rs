@@ -1,0 +1,170 @@
+//! Plans that are saved, looked at, and executed exactly as they are.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::support::{BaoServer, Run, Vsync};
+
+/// An origin and a destination, and vsync between them.
+struct Sides {
+    origin: BaoServer,
+    destination: BaoServer,
+    vsync: Vsync,
+}
+
+impl Sides {
+    /// With secrets `app-0`, `app-1`, … at the origin, synced if `synced`.
+    fn with(count: usize, synced: bool) -> Self {
+        let (origin, destination) = (BaoServer::start(), BaoServer::start());
+        origin.client().write_all("secret", (0..count).map(|i| (format!("app-{i}"), json!({ "i": i }))));
+        let vsync = Vsync::new(&config(&origin, &destination, "root"));
+        if synced {
+            let _ = vsync.run(&["sync", "--yes"]).expect(0);
+        }
+        Self { origin, destination, vsync }
+    }
+
+    /// The newest version of a secret at the destination; 0: none.
+    fn version(&self, name: &str) -> u64 {
+        let metadata = self.destination.client().metadata("secret", name);
+        metadata.map_or(0, |metadata| metadata["current_version"].as_u64().unwrap())
+    }
+}
+
+fn config(origin: &BaoServer, destination: &BaoServer, token: &str) -> String {
+    format!(
+        "origin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"root\" }}\n\
+         [[destinations]]\nname = \"copy\"\nguards.max_delete = \"50%\"\n\
+         vault = {{ address = \"{}\", token = \"{token}\", max_retries = 1 }}\n",
+        origin.address(),
+        destination.address(),
+    )
+}
+
+/// What a command said of failures: path, cause, message.
+fn failures(run: &Run) -> Vec<(String, String, String)> {
+    let objects = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut failures: Vec<_> = objects
+        .filter(|object| object["type"] == "failure")
+        .map(|object| {
+            let text = |key: &str| object[key].as_str().unwrap().to_owned();
+            (text("origin"), text("cause"), text("message"))
+        })
+        .collect();
+    failures.sort();
+    failures
+}
+
+#[test]
+fn exactly_the_saved_lines_are_done() {
+    let sides = Sides::with(6, true);
+    let (client, vsync) = (sides.origin.client(), &sides.vsync);
+    client.write("secret", "app-1", &json!({ "i": "changed" }));
+    client.write("secret", "new", &json!({ "i": "new" }));
+    client.delete("secret", "app-2");
+    let run = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
+    assert!(run.stdout.contains("3 lines saved; \"vsync sync --plan plan.json\""), "{}", run.stdout);
+
+    let file = vsync.folder().join("plan.json");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("changed") && !text.contains("root"), "a value or a token: {text}");
+    let saved: Value = serde_json::from_str(&text).unwrap();
+    let lines = saved["destinations"][0]["lines"].as_array().unwrap();
+    let line = |at: usize| (lines[at]["operation"].as_str().unwrap(), lines[at]["expected"].as_u64().unwrap());
+    assert_eq!([line(0), line(1), line(2)], [("update", 1), ("delete", 1), ("add", 0)]);
+
+    // what comes later is not part of it
+    client.write("secret", "later", &json!({ "i": "later" }));
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--dry-run"]).expect(0);
+    assert!(run.stdout.contains("dry run completed"), "{}", run.stdout);
+    let _ = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(0);
+    let copied = sides.destination.client().read_all("secret");
+    assert_eq!(copied.len(), 6);
+    assert_eq!((copied["app-1"].as_str(), copied["new"].as_str()), (r#"{"i":"changed"}"#, r#"{"i":"new"}"#));
+    assert!(!copied.contains_key("app-2") && !copied.contains_key("later"), "{copied:?}");
+
+    // and it cannot be done twice
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--output", "json"]).expect(4);
+    assert_eq!(failures(&run).len(), 3);
+    assert!(failures(&run).iter().all(|(_, cause, message)| cause == "moved" && message == "it is done already"));
+    assert_eq!(sides.version("app-1"), 2);
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert!(sides.destination.client().read_all("secret").contains_key("later"));
+}
+
+#[test]
+fn a_line_whose_origin_has_moved_is_refused() {
+    let sides = Sides::with(4, true);
+    let (client, vsync) = (sides.origin.client(), &sides.vsync);
+    for name in ["app-0", "app-1", "app-2"] {
+        client.write("secret", name, &json!({ "i": "planned" }));
+    }
+    let _ = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
+    client.write("secret", "app-1", &json!({ "i": "not planned" }));
+    client.delete("secret", "app-2");
+
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--output", "json"]).expect(3);
+    let moved = |name: &str, message: &str| (format!("secret/{name}"), "moved".to_owned(), message.to_owned());
+    let expected = [
+        moved("app-1", "the origin has version 3 now, and the plan was made for 2"),
+        moved("app-2", "the origin no longer has it"),
+    ];
+    assert_eq!(failures(&run), expected);
+    let live = sides.destination.client().read_all("secret");
+    assert_eq!(live["app-0"], r#"{"i":"planned"}"#, "the rest is done");
+    assert_eq!((live["app-1"].as_str(), live["app-2"].as_str()), (r#"{"i":1}"#, r#"{"i":2}"#), "these are not");
+
+    // now nothing of it holds
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(4);
+    assert!(run.stdout.contains("3 lines of the saved plan no longer hold"), "{}", run.stdout);
+    assert!(run.stdout.contains("Nothing was written: no line of the saved plan holds any more."), "{}", run.stdout);
+    assert_eq!(sides.version("app-0"), 2);
+}
+
+#[test]
+fn a_plan_holds_for_its_servers_only() {
+    let sides = Sides::with(2, false);
+    let _ = sides.vsync.run(&["plan", "--out", "plan.json"]).expect(2);
+    let other = BaoServer::start();
+    sides.vsync.configure(&config(&sides.origin, &other, "root"));
+    let run = sides.vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(4);
+    assert!(run.stderr.contains("plan.json: this plan was made for the destination copy at"), "{}", run.stderr);
+    assert!(run.stderr.contains("nothing was written;"), "{}", run.stderr);
+    assert_eq!(other.client().read_all("secret").len(), 0);
+
+    sides.vsync.configure(&config(&sides.origin, &sides.destination, "root"));
+    let text = std::fs::read_to_string(sides.vsync.folder().join("plan.json")).unwrap();
+    for (bad, message) in [
+        (text.replace("\"copy\"", "\"elsewhere\""), "for \"elsewhere\" too, which is not configured"),
+        (text.replacen("\"format\":1", "\"format\":9", 1), "in format 9"),
+        (text[..text.len() / 2].to_owned(), "a damaged one"),
+    ] {
+        std::fs::write(sides.vsync.folder().join("bad.json"), bad).unwrap();
+        let run = sides.vsync.run(&["sync", "--plan", "bad.json", "--yes"]).expect(1);
+        assert!(run.stderr.contains("bad.json: ") && run.stderr.contains(message), "{}", run.stderr);
+    }
+    assert_eq!(sides.destination.client().read_all("secret").len(), 0);
+    let _ = sides.vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(0);
+    assert_eq!(sides.destination.client().read_all("secret").len(), 2);
+}
+
+#[test]
+fn guards_judge_the_lines_that_remain() {
+    let sides = Sides::with(4, true);
+    let (client, vsync) = (sides.origin.client(), &sides.vsync);
+    for name in ["app-0", "app-1", "app-2"] {
+        client.delete("secret", name);
+    }
+    let run = vsync.run(&["plan", "--out", "plan.json"]).expect(4);
+    assert!(run.stdout.contains("3 of 4 secrets would be deleted"), "{}", run.stdout);
+    let _ = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(4);
+    assert_eq!(sides.destination.client().read_all("secret").len(), 4);
+
+    client.write("secret", "app-2", &json!({ "i": "back" }));
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(3);
+    assert!(run.stdout.contains("the origin has it again"), "{}", run.stdout);
+    assert_eq!(sides.destination.client().read_all("secret").len(), 2);
+}
