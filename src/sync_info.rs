@@ -132,6 +132,9 @@ impl SyncInfo {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::kv::Mount;

@@ -2,6 +2,8 @@
 
 mod build;
 mod objection;
+#[cfg(test)]
+mod properties;
 
 use std::fmt;
 use std::sync::Arc;
@@ -260,7 +262,8 @@ pub struct DestinationPlan {
     pub deletes_ignored: u64,
     /// Secrets of the origin that a glob leaves out here, in order.
     pub excluded: Vec<SecretPath>,
-    /// Secrets recorded here of which the origin could not say whether they still exist or are newer, in order.
+    /// Secrets recorded here of which the origin could not say whether they still exist or are newer, and those that
+    /// would be written over their copies, in order.
     pub unknown: Vec<SecretPath>,
     /// Secrets the origin no longer has whose destination path, the second, now belongs to another one: their record goes
     /// when that one is written.

@@ -236,6 +236,9 @@ fn with_go_classes(from: &str) -> String {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::kv::Mount;

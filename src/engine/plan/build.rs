@@ -1,6 +1,6 @@
 //! Comparing what the origin holds with what is recorded at a destination.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{DestinationPlan, Expected, Objection, Operation, Source, Task};
@@ -149,6 +149,7 @@ impl Builder<'_> {
                 }
             }
         }
+        self.withhold();
         for path in gone {
             // A path that cannot be routed any more was objected to, or its mount is no longer ours to delete in.
             let Ok((target, rule)) = self.router.route(&path) else {
@@ -173,6 +174,23 @@ impl Builder<'_> {
                 source: Source::Origin,
             });
         }
+    }
+
+    /// Takes back what would be written over an unknown secret's copy: that one may still be there, and then the path is
+    /// its own. It waits until the origin has told.
+    fn withhold(&mut self) {
+        let Some(claims) = &self.claims else { return };
+        let owner = |path: &SecretPath| {
+            let (target, _) = self.router.route(path).ok()?;
+            claims.owners.get(&target)
+        };
+        let owners: HashSet<&SecretPath> = self.plan.unknown.iter().filter_map(owner).collect();
+        if owners.is_empty() {
+            return;
+        }
+        let withheld = self.plan.tasks.extract_if(.., |task| owners.contains(&task.origin));
+        let withheld: Vec<SecretPath> = withheld.map(|task| task.origin).collect();
+        self.plan.unknown.extend(withheld);
     }
 
     /// Whether the configuration still covers this recorded path.
@@ -360,6 +378,18 @@ mod tests {
         assert_eq!(tasks(&plan), ["- kept/gone"]);
         let unknown: Vec<&str> = plan.unknown.iter().map(SecretPath::name).collect();
         assert_eq!(unknown, ["team/deep/y", "team/x"]);
+    }
+
+    #[test]
+    fn an_unknown_secrets_copy_is_not_written_over() {
+        let there =
+            destination(|there| there.transforms = rule("^secret/data/[ab]/(?P<rest>.*)$", "secret/data/${rest}"));
+        let mut origin = inventory(&[("b/x", 1), ("b/y", 1)]);
+        origin.unknown.push(UnknownSubtree { prefix: "secret/a/".to_owned(), reason: "denied".to_owned() });
+        let plan = plan(&origin, &there, &info(&[("a/x", 1)]), false);
+        assert_eq!(tasks(&plan), ["+ b/y"]);
+        let unknown: Vec<&str> = plan.unknown.iter().map(SecretPath::name).collect();
+        assert_eq!(unknown, ["a/x", "b/x"]);
     }
 
     #[test]
