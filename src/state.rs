@@ -9,11 +9,19 @@
 //! <sync path>destination/…       the same for a destination
 //! <sync path>vsync/destination   what a destination's sync info belongs to, where v0.3 never looks
 //! <sync path>vsync/cycles/…      reports of cycles, where v0.3 never looks
+//! <sync path>vsync/ledger/…      what vsync last did at each path of a destination ([`Ledger`])
+//! <sync path>vsync/changes/…     what each cycle changed there, to undo it ([`ChangeLog`])
 //! ```
+//!
+//! A [`Journal`] keeps changes in local files until a store has them.
 
+mod changes;
+mod compact;
 mod consul;
 mod cycle_log;
 mod embedded;
+mod journal;
+mod ledger;
 mod lock;
 #[cfg(test)]
 mod memory;
@@ -25,7 +33,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use changes::{Change, ChangeKind, ChangeLog};
 pub use cycle_log::CycleLog;
+pub use journal::{Journal, Segment};
+pub use ledger::{Foreign, Ledger, LedgerEntry, LedgerWriter};
 pub use lock::LockHolder;
 pub use sync_state::{State, StateSide, Stored, SyncInfoWriter, bucket_count};
 

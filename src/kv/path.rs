@@ -123,6 +123,20 @@ impl SecretPath {
         })
     }
 
+    /// Takes back a path that was kept as its [`SecretPath::data_path`] and the length of its [`SecretPath::mount`], which
+    /// no configuration is needed for.
+    ///
+    /// # Errors
+    /// [`PathError::NoSecret`] when no mount of this length is followed by `data/` and a name.
+    pub fn from_parts(text: &str, mount_len: usize) -> Result<Self, PathError> {
+        let mount = text.get(..mount_len).filter(|mount| mount.len() > 1 && mount.ends_with('/'));
+        let name = text.get(mount_len..).and_then(|rest| rest.strip_prefix(DATA)).filter(|name| !name.is_empty());
+        match (mount, name, u32::try_from(mount_len)) {
+            (Some(_), Some(_), Ok(mount_len)) => Ok(Self { text: text.into(), mount_len }),
+            _ => Err(PathError::NoSecret(text.to_owned())),
+        }
+    }
+
     /// Reads a path as a person types it: `secret/team/app` or `secret/data/team/app`, a leading slash allowed.
     /// `data/` right behind the mount is always read as the API's, never as a folder of that name.
     ///
@@ -265,6 +279,18 @@ mod tests {
         assert_eq!((path.mount(), path.name()), ("a/data/", "metadata/data/x"));
         let path = SecretPath::parse_data(text, &[]).expect("a path");
         assert_eq!((path.mount(), path.name()), ("a/", "data/metadata/data/x"));
+    }
+
+    #[test]
+    fn a_path_comes_back_from_its_parts() {
+        let path = SecretPath::new(&mount("a/data"), "metadata/data/x");
+        let back = SecretPath::from_parts(path.data_path(), path.mount().len()).expect("a path");
+        assert_eq!((back.mount(), back.name()), ("a/data/", "metadata/data/x"));
+        for (text, mount_len) in
+            [("a/data/x", 0), ("a/data/x", 3), ("a/data/", 2), ("/data/x", 1), ("ü/data/x", 1), ("a", 9)]
+        {
+            assert!(SecretPath::from_parts(text, mount_len).is_err(), "{text} {mount_len}");
+        }
     }
 
     #[test]

@@ -8,9 +8,9 @@ use crate::kv::Mount;
 use crate::sync_info::{Bucket, DEFAULT_BUCKETS, Index, Sum, SyncInfo, bucket_of, decode_bucket, encode_bucket};
 
 /// A path's bucket is computed from two bytes, so more buckets than this stay empty.
-const MAX_BUCKETS: usize = 1 << 16;
+pub(super) const MAX_BUCKETS: usize = 1 << 16;
 /// How much is encoded and handed to the store at a time: memory stays small however much there is to save.
-const BATCH_BYTES: usize = 4 << 20;
+pub(super) const BATCH_BYTES: usize = 4 << 20;
 /// How many buckets are loaded at a time.
 const BATCH_BUCKETS: usize = 8;
 /// How often loading starts over because somebody replaced the index meanwhile.
@@ -70,6 +70,7 @@ pub struct Stored {
 #[derive(Debug, Clone)]
 pub struct State {
     store: Arc<dyn StateStore>,
+    base: String,
     prefix: String,
     note: String,
     mounts: Vec<Mount>,
@@ -81,8 +82,9 @@ impl State {
     #[must_use]
     pub fn new(store: Arc<dyn StateStore>, sync_path: &str, side: StateSide, mounts: Vec<Mount>) -> Self {
         let base = normalized(sync_path);
+        let prefix = format!("{base}{}", side.folder());
         let note = format!("{base}vsync/{}", side.folder().trim_end_matches('/'));
-        Self { store, prefix: base + side.folder(), note, mounts }
+        Self { store, base, prefix, note, mounts }
     }
 
     /// The store, for messages.
@@ -184,6 +186,16 @@ impl State {
         Ok(SyncInfo::from_summed_buckets(buckets))
     }
 
+    /// The store itself, for what is kept beside the sync info.
+    pub(super) fn store(&self) -> &Arc<dyn StateStore> {
+        &self.store
+    }
+
+    /// The key of something under this sync path that v0.3 never looks at.
+    pub(super) fn own_key(&self, name: &str) -> String {
+        format!("{}vsync/{name}", self.base)
+    }
+
     fn index_key(&self) -> String {
         format!("{}index", self.prefix)
     }
@@ -192,7 +204,7 @@ impl State {
         format!("{}{at}", self.prefix)
     }
 
-    fn error(&self, operation: &'static str, key: &str, message: impl fmt::Display) -> StateError {
+    pub(super) fn error(&self, operation: &'static str, key: &str, message: impl fmt::Display) -> StateError {
         StateError { operation, key: key.to_owned(), location: self.location(), message: message.to_string() }
     }
 }
@@ -318,7 +330,7 @@ enum Saved {
 
 /// The largest bucket that is written: a little less than the store takes, so that a few more secrets do not make it
 /// grow at once.
-fn bucket_limit(store: &dyn StateStore) -> usize {
+pub(super) fn bucket_limit(store: &dyn StateStore) -> usize {
     let limit = store.value_limit();
     limit - limit / 32
 }

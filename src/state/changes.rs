@@ -1,0 +1,193 @@
+//! What cycles changed at a destination: what sync info and ledger are made of, and what undoing a cycle needs.
+
+mod log;
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+pub use log::ChangeLog;
+
+use super::compact::{self, CompactInsight, is_default};
+use super::{Foreign, Ledger, LedgerEntry};
+use crate::kv::SecretPath;
+use crate::sync_info::{EngineKind, Insight, SyncInfo, UpdateTime};
+
+/// What was done with one secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// A version was written.
+    Written,
+    /// The current version was soft-deleted.
+    Deleted,
+    /// A soft-deleted version was made readable again.
+    Restored,
+    /// It was equal already; nothing was written.
+    Adopted,
+    /// Somebody else's secret stood in the way; nothing was written.
+    Met,
+    /// As [`ChangeKind::Met`], and the configuration says to leave it so.
+    Kept,
+}
+
+/// One secret at a destination, before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What was done.
+    pub kind: ChangeKind,
+    /// The origin's secret.
+    pub origin: SecretPath,
+    /// Where it lies at the destination.
+    pub destination: SecretPath,
+    /// The destination's version before; 0: there was none.
+    pub before: u64,
+    /// The destination's version after; of what was met or kept, the foreign one.
+    pub version: u64,
+    /// What the sync info said before; `None`: it was not recorded.
+    pub insight_before: Option<Insight>,
+    /// The origin's insight it belongs to; `None` for a delete.
+    pub insight: Option<Insight>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Change {
+    /// Applies it to the sync info and the ledger, whose bucket of [`Change::destination`] must be loaded: the one place
+    /// that says how. Applying it twice is as good as once.
+    ///
+    /// | kind | sync info | ledger |
+    /// |---|---|---|
+    /// | written, adopted, restored | gets the insight; without one the entry goes | the insight and version; not deleted, nothing foreign |
+    /// | deleted | the entry goes | the former version, deleted; nothing foreign |
+    /// | met | as it was | as it was, and the foreign version with the insight that met it |
+    /// | kept | as for written: it counts as in sync | as for met, and kept |
+    ///
+    /// A delete that met somebody else's version has no insight; the one recorded before stands for it.
+    pub fn apply(&self, recorded: &mut SyncInfo, ledger: &mut Ledger) {
+        let known = ledger.get(&self.destination);
+        let entry = match self.kind {
+            ChangeKind::Written | ChangeKind::Adopted | ChangeKind::Restored => LedgerEntry {
+                origin: self.origin.clone(),
+                insight: self.insight.unwrap_or_else(|| self.last_insight(known)),
+                version: self.version,
+                deleted: false,
+                foreign: None,
+                at: self.at,
+            },
+            ChangeKind::Deleted => LedgerEntry {
+                origin: self.origin.clone(),
+                insight: self.last_insight(known),
+                version: self.before,
+                deleted: true,
+                foreign: None,
+                at: self.at,
+            },
+            ChangeKind::Met | ChangeKind::Kept => {
+                let insight = self.insight.unwrap_or_else(|| self.last_insight(known));
+                let foreign = Foreign { version: self.version, insight, kept: self.kind == ChangeKind::Kept };
+                let former = known.cloned().unwrap_or_else(|| LedgerEntry {
+                    origin: self.origin.clone(),
+                    insight,
+                    version: 0,
+                    deleted: false,
+                    foreign: None,
+                    at: self.at,
+                });
+                LedgerEntry { foreign: Some(foreign), at: self.at, ..former }
+            }
+        };
+        ledger.insert(self.destination.clone(), entry);
+        match (self.kind, self.insight) {
+            (ChangeKind::Met, _) => {}
+            (ChangeKind::Deleted, _) | (_, None) => {
+                recorded.remove(&self.origin);
+            }
+            (_, Some(insight)) => {
+                recorded.insert(self.origin.clone(), insight);
+            }
+        }
+    }
+
+    /// As [`Change::apply`], unless the ledger knows of something later at that path: a machine may come back with a
+    /// journal from before others went on. Returns whether it was applied.
+    pub fn merge(&self, recorded: &mut SyncInfo, ledger: &mut Ledger) -> bool {
+        let is_newest = ledger.get(&self.destination).is_none_or(|known| known.at <= self.at);
+        if is_newest {
+            self.apply(recorded, ledger);
+        }
+        is_newest
+    }
+
+    /// The insight that was copied before.
+    fn last_insight(&self, known: Option<&LedgerEntry>) -> Insight {
+        let copied = known.filter(|known| known.version > 0).map(|known| known.insight);
+        self.insight_before.or(copied).unwrap_or(Insight {
+            version: 0,
+            update_time: UpdateTime::from(self.at),
+            kind: EngineKind::KvV2,
+        })
+    }
+}
+
+/// A change as it is stored. What is usual is left out.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record<'a> {
+    #[serde(rename = "k")]
+    kind: ChangeKind,
+    #[serde(rename = "o")]
+    origin: Cow<'a, str>,
+    /// The length of the origin's mount, as [`compact::mount_len`] gives it.
+    #[serde(rename = "om", default, skip_serializing_if = "Option::is_none")]
+    origin_mount: Option<usize>,
+    /// Unless it is the origin's.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    destination: Option<Cow<'a, str>>,
+    #[serde(rename = "dm", default, skip_serializing_if = "Option::is_none")]
+    destination_mount: Option<usize>,
+    #[serde(rename = "b", default, skip_serializing_if = "is_default")]
+    before: u64,
+    #[serde(rename = "v", default, skip_serializing_if = "is_default")]
+    version: u64,
+    #[serde(rename = "ib", default, skip_serializing_if = "Option::is_none")]
+    insight_before: Option<CompactInsight>,
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    insight: Option<CompactInsight>,
+    #[serde(rename = "t")]
+    at: Timestamp,
+}
+
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let destination = (!compact::is_same(&self.origin, &self.destination)).then_some(&self.destination);
+        Record {
+            kind: self.kind,
+            origin: self.origin.data_path().into(),
+            origin_mount: compact::mount_len(&self.origin),
+            destination: destination.map(|path| path.data_path().into()),
+            destination_mount: destination.and_then(compact::mount_len),
+            before: self.before,
+            version: self.version,
+            insight_before: self.insight_before.map(Into::into),
+            insight: self.insight.map(Into::into),
+            at: self.at,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Change {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let record = Record::deserialize(deserializer)?;
+        let origin = compact::path(&record.origin, record.origin_mount).map_err(de::Error::custom)?;
+        let destination = match record.destination {
+            Some(text) => compact::path(&text, record.destination_mount).map_err(de::Error::custom)?,
+            None => origin.clone(),
+        };
+        let Record { kind, before, version, at, .. } = record;
+        let (insight_before, insight) = (record.insight_before.map(Into::into), record.insight.map(Into::into));
+        Ok(Self { kind, origin, destination, before, version, insight_before, insight, at })
+    }
+}
