@@ -1,4 +1,4 @@
-//! Where vsync remembers: sync info of both sides and the reports of past cycles.
+//! Where vsync remembers: sync info of both sides, the reports of past cycles, and who is at work.
 //!
 //! A [`StateStore`] keeps bytes under keys; [`State`] and [`CycleLog`] give them their meaning. [`open`] is the only
 //! place that names the stores there are.
@@ -11,6 +11,7 @@
 //! <sync path>vsync/cycles/…      reports of cycles, where v0.3 never looks
 //! <sync path>vsync/ledger/…      what vsync last did at each path of a destination ([`Ledger`])
 //! <sync path>vsync/changes/…     what each cycle changed there, to undo it ([`ChangeLog`])
+//! <sync path>vsync/locks/…       the locks of both sides; in the embedded store files beside it
 //! ```
 //!
 //! A [`Journal`] keeps changes in local files until a store has them.
@@ -37,7 +38,7 @@ pub use changes::{Change, ChangeKind, ChangeLog};
 pub use cycle_log::CycleLog;
 pub use journal::{Journal, Segment};
 pub use ledger::{Foreign, Ledger, LedgerEntry, LedgerWriter};
-pub use lock::LockHolder;
+pub use lock::{KeyWatch, Lock, LockError, LockHolder, LockTaken};
 pub use sync_state::{State, StateSide, Stored, SyncInfoWriter, bucket_count};
 
 use crate::consul::ConsulSettings;
@@ -46,7 +47,7 @@ use crate::consul::ConsulSettings;
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {key} in {location}: {message}")]
 pub struct StateError {
-    /// What was tried: `read`, `save`, `list`, `delete`, `open`.
+    /// What was tried: `read`, `save`, `list`, `delete`, `open`, `lock`, `unlock`, `watch`.
     pub operation: &'static str,
     /// The key it was tried with.
     pub key: String,
@@ -80,6 +81,12 @@ pub trait StateStore: fmt::Debug + Send + Sync {
 
     /// Forgets these keys, in the order given where it cannot be atomic; those that do not exist are no error.
     async fn delete(&self, keys: &[String]) -> Result<(), StateError>;
+
+    /// Takes the lock of this name, or says who has it. Does not wait for it.
+    async fn lock(&self, key: &str, holder: &LockHolder) -> Result<Lock, LockError>;
+
+    /// Watches one key. Nothing is read before the first [`KeyWatch::changed`].
+    fn watch(&self, key: &str) -> Box<dyn KeyWatch>;
 }
 
 /// Which store to open.

@@ -39,6 +39,10 @@ struct NewSession<'a> {
     ttl: String,
     behavior: SessionBehavior,
     lock_delay: String,
+    /// Consul 1.7 and later.
+    node_checks: [&'a str; 0],
+    /// Consul up to 1.6.
+    checks: [&'a str; 0],
 }
 
 #[derive(Deserialize)]
@@ -52,6 +56,9 @@ impl ConsulClient {
     /// Creates a session that ends when it is not renewed for `ttl` (10 s to a day; Consul may wait up to twice as
     /// long). For `lock_delay` after such an end nobody else gets its locks, so that a write of the old owner that is
     /// still under way cannot meet those of the new one.
+    ///
+    /// It depends on no health check: a restart of the Consul agent, or a moment of bad network between agents, does
+    /// not end it.
     pub async fn create_session(
         &self,
         name: &str,
@@ -61,7 +68,14 @@ impl ConsulClient {
     ) -> Result<Session, ConsulError> {
         let call = Call { operation: "create session", target: name };
         let in_seconds = |duration: Duration| format!("{}s", duration.as_secs());
-        let session = NewSession { name, ttl: in_seconds(ttl), behavior, lock_delay: in_seconds(lock_delay) };
+        let session = NewSession {
+            name,
+            ttl: in_seconds(ttl),
+            behavior,
+            lock_delay: in_seconds(lock_delay),
+            node_checks: [],
+            checks: [],
+        };
         // strings always serialize
         let body = serde_json::to_vec(&session).unwrap_or_default();
         // one created unseen ends by itself, so another attempt does no harm

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{Destination, DestinationName, Listing, MaxDelete, OnDrift, OnExisting, Origin, Transforms};
 use crate::http::HttpSettings;
 use crate::kv::{Mount, PathFilter};
-use crate::state::{StateError, StateStore};
+use crate::state::{KeyWatch, Lock, LockError, LockHolder, StateError, StateStore};
 use crate::sync_info::{EngineKind, Insight};
 use crate::vault::{Auth, VaultClient, VaultSettings};
 
@@ -42,6 +42,29 @@ impl StateStore for NoStore {
 
     async fn delete(&self, _: &[String]) -> Result<(), StateError> {
         Ok(())
+    }
+
+    async fn lock(&self, _: &str, _: &LockHolder) -> Result<Lock, LockError> {
+        Ok(Lock::on_nothing())
+    }
+
+    fn watch(&self, _: &str) -> Box<dyn KeyWatch> {
+        Box::new(Unchanged { told: false })
+    }
+}
+
+/// What nobody ever changes.
+struct Unchanged {
+    told: bool,
+}
+
+#[async_trait]
+impl KeyWatch for Unchanged {
+    async fn changed(&mut self) -> Result<Option<Vec<u8>>, StateError> {
+        if std::mem::replace(&mut self.told, true) {
+            std::future::pending::<()>().await;
+        }
+        Ok(None)
     }
 }
 

@@ -1,10 +1,14 @@
 //! The store in Consul's KV, where vsync v0.3 keeps its state too.
 
+mod lock;
+
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{StateError, StateStore};
-use crate::consul::{ConsulClient, ConsulError, ConsulSettings, TRANSACTION_OPERATIONS, TransactionOp, VALUE_LIMIT};
+use super::{KeyWatch, Lock, LockError, LockHolder, StateError, StateStore};
+use crate::consul::{
+    ConsulClient, ConsulError, ConsulSettings, TRANSACTION_OPERATIONS, TransactionOp, VALUE_LIMIT, Watch,
+};
 
 /// Consul refuses a transaction whose body is larger than a value may be.
 const TRANSACTION_BYTES: usize = VALUE_LIMIT - VALUE_LIMIT / 16;
@@ -15,6 +19,7 @@ const CONCURRENT_READS: usize = 8;
 #[derive(Debug, Clone)]
 pub(super) struct ConsulStore {
     client: ConsulClient,
+    settings: ConsulSettings,
 }
 
 impl ConsulStore {
@@ -25,7 +30,7 @@ impl ConsulStore {
             location: format!("Consul at {}", settings.http.address),
             message: error.message().to_owned(),
         })?;
-        Ok(Self { client })
+        Ok(Self { client, settings: settings.clone() })
     }
 
     fn error(&self, operation: &'static str, key: &str) -> impl FnOnce(ConsulError) -> StateError {
@@ -83,6 +88,28 @@ impl StateStore for ConsulStore {
             self.client.transact(&operations).await.map_err(self.error("delete", &group[0]))?;
         }
         Ok(())
+    }
+
+    async fn lock(&self, key: &str, holder: &LockHolder) -> Result<Lock, LockError> {
+        self.take(key, holder).await
+    }
+
+    fn watch(&self, key: &str) -> Box<dyn KeyWatch> {
+        Box::new(ConsulWatch { store: self.clone(), watch: self.client.watch(key), key: key.to_owned() })
+    }
+}
+
+struct ConsulWatch {
+    store: ConsulStore,
+    watch: Watch,
+    key: String,
+}
+
+#[async_trait]
+impl KeyWatch for ConsulWatch {
+    async fn changed(&mut self) -> Result<Option<Vec<u8>>, StateError> {
+        let entry = self.watch.changed().await.map_err(self.store.error("watch", &self.key))?;
+        Ok(entry.map(|entry| entry.value))
     }
 }
 

@@ -3,6 +3,9 @@
 //! Only one process may have the file open, and a console stays open for hours. So the file is opened for each
 //! operation and closed behind it, and whoever finds it open waits a little.
 
+mod lock;
+mod watch;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +17,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use redb::{Builder, DatabaseError, ReadOnlyTable, ReadableDatabase as _, Table, TableDefinition};
 
-use super::{StateError, StateStore};
+use super::lock::LockStatus;
+use super::{KeyWatch, Lock, LockError, LockHolder, StateError, StateStore};
 
 const ENTRIES: TableDefinition<&str, &[u8]> = TableDefinition::new("entries");
 /// As large as Consul's. The file would take more, but a changed secret rewrites a whole value.
@@ -158,6 +162,25 @@ impl StateStore for EmbeddedStore {
             })
         })
         .await
+    }
+
+    async fn lock(&self, key: &str, holder: &LockHolder) -> Result<Lock, LockError> {
+        let (shared, name, holder) = (Arc::clone(&self.shared), key.to_owned(), holder.clone());
+        let taken = tokio::task::spawn_blocking(move || lock::take(&shared.file, &name, &holder)).await;
+        match taken.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(Ok(file)) => Ok(Lock::new(LockStatus::default(), file)),
+            Ok(Err(taken)) => Err(LockError::Held(taken)),
+            Err(error) => Err(LockError::State(StateError {
+                operation: "lock",
+                key: key.to_owned(),
+                location: self.location(),
+                message: error.to_string(),
+            })),
+        }
+    }
+
+    fn watch(&self, key: &str) -> Box<dyn KeyWatch> {
+        Box::new(watch::EmbeddedWatch::new(self.clone(), key))
     }
 }
 

@@ -1,16 +1,18 @@
 //! A store in memory for tests, that can be cut off between any two writes.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{StateError, StateStore};
+use super::lock::{Grip, LockStatus, Told};
+use super::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateError, StateStore};
 
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
     limit: usize,
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Debug, Default)]
@@ -19,11 +21,12 @@ struct Inner {
     read: Vec<String>,
     written: Vec<String>,
     writes_left: Option<usize>,
+    locks: BTreeMap<String, LockHolder>,
 }
 
 impl MemoryStore {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, inner: Mutex::default() }
+        Self { limit, inner: Arc::default() }
     }
 
     pub(crate) fn keys(&self) -> Vec<String> {
@@ -111,5 +114,56 @@ impl StateStore for MemoryStore {
             inner.entries.remove(key);
         }
         Ok(())
+    }
+
+    async fn lock(&self, key: &str, holder: &LockHolder) -> Result<Lock, LockError> {
+        let mut inner = self.inner.lock().unwrap();
+        if let Some(holder) = inner.locks.get(key) {
+            return Err(LockError::Held(LockTaken::By(holder.clone())));
+        }
+        inner.locks.insert(key.to_owned(), holder.clone());
+        let grip = MemoryGrip { inner: Arc::clone(&self.inner), key: key.to_owned() };
+        Ok(Lock::new(LockStatus::default(), grip))
+    }
+
+    fn watch(&self, key: &str) -> Box<dyn KeyWatch> {
+        Box::new(MemoryWatch { inner: Arc::clone(&self.inner), key: key.to_owned(), told: Told::default() })
+    }
+}
+
+struct MemoryGrip {
+    inner: Arc<Mutex<Inner>>,
+    key: String,
+}
+
+#[async_trait]
+impl Grip for MemoryGrip {
+    async fn let_go(self: Box<Self>) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+impl Drop for MemoryGrip {
+    fn drop(&mut self) {
+        self.inner.lock().unwrap().locks.remove(&self.key);
+    }
+}
+
+struct MemoryWatch {
+    inner: Arc<Mutex<Inner>>,
+    key: String,
+    told: Told,
+}
+
+#[async_trait]
+impl KeyWatch for MemoryWatch {
+    async fn changed(&mut self) -> Result<Option<Vec<u8>>, StateError> {
+        loop {
+            let value = self.inner.lock().unwrap().entries.get(&self.key).cloned();
+            if self.told.is_news(value.as_ref()) {
+                return Ok(value);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }

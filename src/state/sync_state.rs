@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{StateError, StateStore, normalized};
+use super::{KeyWatch, Lock, LockError, LockHolder, StateError, StateStore, normalized};
 use crate::kv::Mount;
 use crate::sync_info::{Bucket, DEFAULT_BUCKETS, Index, Sum, SyncInfo, bucket_of, decode_bucket, encode_bucket};
 
@@ -33,6 +33,10 @@ impl StateSide {
             Self::Origin => "origin/",
             Self::Destination => "destination/",
         }
+    }
+
+    fn name(self) -> &'static str {
+        self.folder().trim_end_matches('/')
     }
 }
 
@@ -73,6 +77,7 @@ pub struct State {
     base: String,
     prefix: String,
     note: String,
+    lock: String,
     mounts: Vec<Mount>,
 }
 
@@ -83,8 +88,9 @@ impl State {
     pub fn new(store: Arc<dyn StateStore>, sync_path: &str, side: StateSide, mounts: Vec<Mount>) -> Self {
         let base = normalized(sync_path);
         let prefix = format!("{base}{}", side.folder());
-        let note = format!("{base}vsync/{}", side.folder().trim_end_matches('/'));
-        Self { store, base, prefix, note, mounts }
+        let note = format!("{base}vsync/{}", side.name());
+        let lock = format!("{base}vsync/locks/{}", side.name());
+        Self { store, base, prefix, note, lock, mounts }
     }
 
     /// The store, for messages.
@@ -113,6 +119,26 @@ impl State {
     /// [`StateError`] when the store refuses.
     pub async fn save_note(&self, note: Vec<u8>) -> Result<(), StateError> {
         self.store.put(vec![(self.note.clone(), note)]).await
+    }
+
+    /// The name of this side's lock: `<sync path>vsync/locks/destination`.
+    #[must_use]
+    pub fn lock_key(&self) -> String {
+        self.lock.clone()
+    }
+
+    /// Takes this side's lock, or says who has it. Does not wait for it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] when somebody else has it, [`LockError::State`] when the store does not answer.
+    pub async fn lock(&self, holder: &LockHolder) -> Result<Lock, LockError> {
+        self.store.lock(&self.lock, holder).await
+    }
+
+    /// Watches the index, which changes after the buckets have: who sees a new index finds what it names.
+    #[must_use]
+    pub fn watch_index(&self) -> Box<dyn KeyWatch> {
+        self.store.watch(&self.index_key())
     }
 
     /// The stored index; `None` if nothing was ever saved.
