@@ -1,8 +1,10 @@
 //! Secrets at a destination that vsync did not write as they are: what to do when one stands in the way.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Operation;
+use super::report::{Cause, Failure};
 use crate::kv::SecretPath;
 use crate::sync_info::Insight;
 
@@ -49,4 +51,37 @@ pub struct Drift {
     pub found: u64,
     /// It counts as in sync, because `on_drift = "keep"`.
     pub kept: bool,
+}
+
+impl Drift {
+    /// The class of what stands in the way.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        if self.ours == 0 { Cause::Existing } else { Cause::Drift }
+    }
+
+    /// Which version is there instead of which.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let Self { found, ours, .. } = self;
+        match ours {
+            0 => format!("version {found} is there, vsync wrote none"),
+            _ => format!("version {found} is there, vsync wrote {ours}"),
+        }
+    }
+
+    /// It as a failure that was met in an earlier cycle, as far as `known` goes back.
+    #[must_use]
+    pub fn to_failure(&self, known: Timestamp) -> Failure {
+        Failure {
+            operation: self.operation,
+            origin: self.origin.clone(),
+            destination: self.destination.clone(),
+            insight: (self.operation != Operation::Delete).then_some(self.insight),
+            cause: self.cause(),
+            message: self.message(),
+            attempts: 0,
+            at: known,
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! The one place that starts work on the engine and turns its end into a message.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 
@@ -13,8 +14,8 @@ use super::Exit;
 use super::message::{Asked, Message, Refreshed, Selected, SideStatus, Work};
 use super::widget::tree::Tree;
 use crate::engine::{
-    CycleControl, CycleHandle, CycleOptions, DestinationName, Engine, Event, Failure, InventoryUpdate, Plan,
-    PlanOptions, Report, Side,
+    CycleControl, CycleHandle, CycleOptions, DestinationName, DestinationPlan, Engine, Event, Failure, InventoryUpdate,
+    Plan, PlanOptions, Report, Side,
 };
 use crate::kv::{Mount, SecretPath};
 
@@ -160,9 +161,11 @@ impl Worker {
                 let _ = messages.send(Message::Lost(Work::Refresh));
                 return;
             };
-            let plan = refreshed.plan.clone();
+            let inventory = Arc::clone(&refreshed.plan.inventory);
             let _ = messages.send(Message::Refreshed(Box::new(refreshed)));
             if let Some(asked) = retry {
+                // what was left alone is tried again, too: somebody may have put it right
+                let plan = engine.plan(inventory, &PlanOptions { only, again: true }).await;
                 select(&engine, &plan, asked, &messages);
             }
         }));
@@ -264,12 +267,14 @@ async fn look_again(engine: &Engine, only: &[DestinationName], messages: &Unboun
     let (updates, arriving) = mpsc::unbounded_channel();
     let (inventory, ()) = tokio::join!(engine.survey(Some(updates)), pass_on(arriving, messages));
     let plan = Arc::new(engine.plan(Arc::new(inventory), &PlanOptions { only: only.to_vec(), again: false }).await);
-    let failures = engine.standing_failures().await.map_err(|error| error.to_string()).map(|standing| {
-        plan.destinations
-            .iter()
-            .flat_map(|part| standing.get(&part.destination).into_iter().flatten().map(move |one| (part, one)))
-            .map(|(part, failure)| (part.destination.clone(), failure.clone()))
-            .collect::<Vec<(DestinationName, Failure)>>()
+    let failures = engine.standing_failures().await.map_err(|error| error.to_string());
+    let failures = failures.map(|mut standing| {
+        let of_part = |part: &DestinationPlan| {
+            with_drift(standing.remove(&part.destination).unwrap_or_default(), part, plan.created)
+        };
+        let parts =
+            plan.destinations.iter().map(|part| part.destination.clone()).zip(plan.destinations.iter().map(of_part));
+        parts.flat_map(|(name, failures)| failures.into_iter().map(move |one| (name.clone(), one))).collect::<Vec<_>>()
     });
     let mounts: Vec<Mount> = engine.origin().mounts.clone();
     let known = failures.clone().unwrap_or_default();
@@ -278,6 +283,14 @@ async fn look_again(engine: &Engine, only: &[DestinationName], messages: &Unboun
     let built = tokio::task::spawn_blocking(move || Tree::of_plan(&planned, &known, &mounts)).await;
     let tree = built.unwrap_or_else(|_| Tree::new(plan.destinations.len()));
     Refreshed { plan, tree, failures }
+}
+
+/// Failures that stand, and what is known to have drifted: the reports that met it first may be long gone.
+fn with_drift(mut failures: Vec<Failure>, part: &DestinationPlan, known: Timestamp) -> Vec<Failure> {
+    let listed: HashSet<SecretPath> = failures.iter().map(|failure| failure.origin.clone()).collect();
+    let others = part.drifted.iter().filter(|drift| !drift.kept && !listed.contains(&drift.origin));
+    failures.extend(others.map(|drift| drift.to_failure(known)));
+    failures
 }
 
 /// Hands the inventory on in batches, so that each can cost as much as a look at the whole tree.

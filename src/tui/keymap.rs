@@ -37,6 +37,7 @@ pub(super) enum Action {
     ToggleAdd,
     ToggleUpdate,
     ToggleDelete,
+    ToggleDrifted,
     ExecuteMarked,
     ExecuteAll,
     DryRun,
@@ -190,6 +191,13 @@ pub(super) const BINDINGS: &[Binding] = &[
     row(&[c('+')], Action::ToggleAdd, &[PLAN], "", "show or hide what is to be added"),
     row(&[c('*')], Action::ToggleUpdate, &[PLAN], "", "show or hide what is to be updated"),
     row(&[c('-')], Action::ToggleDelete, &[PLAN], "", "show or hide what is to be deleted"),
+    row(
+        &[c('~')],
+        Action::ToggleDrifted,
+        &[PLAN],
+        "",
+        "show or hide what is left alone, because somebody else wrote it",
+    ),
     // Movement
     row(&[k(KeyCode::Enter)], Action::Open, &[OVERVIEW], "its plan", "show the plan for this destination"),
     row(

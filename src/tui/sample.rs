@@ -20,7 +20,7 @@ use super::view::view;
 use super::widget::tree::Tree;
 use crate::engine::{
     Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress, DestinationReport,
-    Ending, Expected, Failure, Inventory, Mapping, Objection, Operation, OperationCounts, Phase, Plan, Report,
+    Drift, Ending, Expected, Failure, Inventory, Mapping, Objection, Operation, OperationCounts, Phase, Plan, Report,
     SecretDetail, Side, Source, Step, Task, UnknownSubtree, WorkerRow,
 };
 use crate::kv::{Mount, SecretPath};
@@ -59,6 +59,10 @@ fn task(operation: Operation, name: &str, target: &str) -> Task {
     }
 }
 
+fn drift(operation: Operation, name: &str, ours: u64, found: u64, kept: bool) -> Drift {
+    Drift { origin: path(name), destination: path(name), operation, insight: insight(3), ours, found, kept }
+}
+
 /// Teams, environments and applications, as somebody would lay them out.
 pub(super) fn secrets() -> Vec<String> {
     let mut all = Vec::new();
@@ -86,12 +90,17 @@ pub(super) fn plan() -> Arc<Plan> {
     }
     let [first, second, third] = names();
     let mut near = DestinationPlan::empty(first);
-    near.in_sync = 35;
+    near.in_sync = 33;
     near.unknown = vec![path("vault-admins/root")];
     near.tasks = vec![
         task(Operation::Update, "billing/prod/database", "billing/prod/database"),
         task(Operation::Delete, "payments/old/key", "payments/old/key"),
         task(Operation::Add, "search/stage/worker", "search/stage/worker"),
+    ];
+    near.drifted = vec![
+        drift(Operation::Add, "search/dev/mailer", 0, 2, false),
+        drift(Operation::Update, "search/dev/worker", 1, 2, true),
+        drift(Operation::Update, "search/prod/mailer", 4, 5, false),
     ];
     let mut behind = DestinationPlan::empty(second);
     behind.in_sync = 13;
@@ -288,7 +297,10 @@ pub(super) fn opened(width: u16, height: u16) -> Model {
 }
 
 pub(super) fn refreshed() -> Message {
-    let (plan, failures) = (plan(), failures());
+    let (plan, mut failures) = (plan(), failures());
+    let near = &plan.destinations[0];
+    let drifted = near.drifted.iter().filter(|drift| !drift.kept);
+    failures.extend(drifted.map(|drift| (near.destination.clone(), drift.to_failure(time()))));
     let tree = Tree::of_plan(&plan, &failures, &[mount()]);
     Message::Refreshed(Box::new(Refreshed { plan, tree, failures: Ok(failures) }))
 }

@@ -92,11 +92,7 @@ fn not_planned(line: &Line, part: &DestinationPlan, inventory: &Inventory) -> Re
     let origin = &line.origin;
     if let Ok(at) = part.drifted.binary_search_by(|drift| drift.origin.cmp(origin)) {
         let drift = &part.drifted[at];
-        let (cause, message) = match drift.ours {
-            0 => (Cause::Existing, format!("{} is there, and vsync wrote none", says(drift.found))),
-            ours => (Cause::Drift, format!("{} is there, and vsync wrote {}", says(drift.found), says(ours))),
-        };
-        return Reason { cause, message };
+        return Reason { cause: drift.cause(), message: drift.message() };
     }
     let shown = origin.to_string();
     if let Some(subtree) = inventory.unknown.iter().find(|subtree| subtree.covers(&shown)) {

@@ -130,7 +130,7 @@ fn what_has_moved_at_the_destination_is_stale() {
     assert_eq!(left, [""; 0]);
     let moved = "version 7 is recorded there now, and the plan was made for version 5";
     let expected = [
-        ("add", Cause::Existing, "version 2 is there, and vsync wrote none"),
+        ("add", Cause::Existing, "version 2 is there, vsync wrote none"),
         ("delete", Cause::Drift, moved),
         ("update", Cause::Drift, moved),
     ];

@@ -18,7 +18,7 @@ use crate::tui::screen::Screen;
 use crate::tui::update::{marked, movement, select};
 use crate::tui::widget::panel;
 use crate::tui::widget::scroll::Scroll;
-use crate::tui::widget::tree::{NodeId, Tree};
+use crate::tui::widget::tree::{NodeId, Standing, Tree};
 
 /// From this width on the details stand beside the tree.
 const BESIDE: u16 = 110;
@@ -250,12 +250,16 @@ fn mark(model: &mut Model) {
         return;
     }
     let tree = &model.browse.tree;
-    let tasks: Vec<Vec<SecretPath>> = (0..model.marks.len())
-        .map(|at| tree.secrets_where(id, at, super::super::widget::tree::Standing::is_task))
-        .collect();
+    let tasks: Vec<Vec<SecretPath>> =
+        (0..model.marks.len()).map(|at| tree.secrets_where(id, at, Standing::is_task)).collect();
     let count: usize = tasks.iter().map(Vec::len).sum();
     if count == 0 {
-        model.say("Nothing is to be done here, so there is nothing to mark.");
+        let drifted = (0..model.marks.len()).any(|at| tree.ways_behind(id, at).any(|way| way == Standing::Drifted));
+        model.say(if drifted {
+            "Somebody else wrote this at the destination, so it is left alone: Failures (5) says what to do."
+        } else {
+            "Nothing is to be done here, so there is nothing to mark."
+        });
         return;
     }
     let all = tasks.iter().zip(&model.marks).all(|(tasks, marks)| tasks.iter().all(|path| marks.contains(path)));

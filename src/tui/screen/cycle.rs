@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::engine::{CycleSnapshot, DestinationProgress, Ending, Phase, Report, WorkerRow};
+use crate::engine::{CycleSnapshot, DestinationProgress, Ending, Phase, Report, SecretState, WorkerRow};
 use crate::tui::effect::{Control, Effect};
 use crate::tui::format;
 use crate::tui::keymap::Action;
@@ -293,6 +293,15 @@ fn view_report(model: &Model, report: &Report, area: Rect, buffer: &mut Buffer) 
         ];
         if failed > 0 {
             spans.push(Span::styled(format!("   {} failed", format::count(failed)), theme.bad()));
+        }
+        for (count, what) in [(part.adopted, "adopted"), (part.kept, "kept")] {
+            if count > 0 {
+                spans.push(Span::styled(format!("   {} {what}", format::count(count)), theme.muted()));
+            }
+        }
+        if part.drifted > 0 {
+            let text = format!("   {} drifted before", format::count(part.drifted));
+            spans.push(Span::styled(text, theme.state(SecretState::Drifted)));
         }
         if part.pending > 0 {
             spans.push(Span::styled(format!("   {} pending", format::count(part.pending)), theme.warning()));

@@ -336,8 +336,12 @@ fn details(model: &Model, width: usize) -> Vec<Line<'static>> {
     lines.extend(text(&target, theme.muted()));
     lines.extend(text(&format!("{}: {}", failure.cause.as_str(), failure.message), theme.bad()));
     lines.extend(text(failure.cause.remedy(), theme.text()));
-    let tried =
-        format!("{}, given up {}", format::plural(u64::from(failure.attempts), "request"), format::time(failure.at));
+    let tried = match failure.attempts {
+        0 => "known from an earlier cycle".to_owned(),
+        attempts => {
+            format!("{}, given up {}", format::plural(u64::from(attempts), "request"), format::time(failure.at))
+        }
+    };
     lines.extend(text(&tried, theme.muted()));
     lines
 }

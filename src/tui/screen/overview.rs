@@ -7,7 +7,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::Screen;
-use crate::engine::{DestinationName, Report, SecretState};
+use crate::engine::{Cause, DestinationName, Report, SecretState};
 use crate::tui::effect::Effect;
 use crate::tui::format;
 use crate::tui::keymap::Action;
@@ -20,7 +20,7 @@ use crate::tui::widget::tree::Standing;
 use crate::tui::widget::{cell, chart, panel};
 
 /// From this width on a vault needs one line, else two.
-const WIDE: u16 = 168;
+const WIDE: u16 = 176;
 
 /// A token with less than this is worth a warning.
 const SHORT_LIFE: Duration = Duration::from_hours(1);
@@ -183,12 +183,13 @@ fn health(model: &Model, side: &SideView) -> Vec<Span<'static>> {
 }
 
 /// The states that are counted, in the order of their columns.
-const SHOWN: [SecretState; 7] = [
+const SHOWN: [SecretState; 8] = [
     SecretState::InSync,
     SecretState::Add,
     SecretState::Update,
     SecretState::Delete,
     SecretState::Failed,
+    SecretState::Drifted,
     SecretState::Unknown,
     SecretState::Excluded,
 ];
@@ -252,6 +253,8 @@ fn last_cycle(model: &Model, name: &DestinationName) -> Vec<Span<'static>> {
     let mut spans = vec![Span::styled(format::day_and_minute(report.ended), theme.text())];
     if failed > 0 {
         spans.push(Span::styled(format!(" ! {}", format::short(failed)), theme.bad()));
+    } else if part.is_some_and(|part| part.locked.is_some()) {
+        spans.push(Span::styled(" locked", theme.bad()));
     } else if part.is_some_and(|part| part.blocked.is_some()) {
         spans.push(Span::styled(" not begun", theme.bad()));
     } else if part.is_some_and(|part| part.unsaved.is_some()) {
@@ -318,10 +321,22 @@ fn concerns(model: &Model) -> Vec<(char, ratatui::style::Style, String)> {
         );
         found.push(('?', theme.state(SecretState::Unknown), text));
     }
-    if !model.failures.is_empty() {
-        let text =
-            format!("{} failed; 5 shows why and what to do.", format::plural(model.failures.len() as u64, "secret"));
+    let drift = |cause| matches!(cause, Cause::Drift | Cause::Existing);
+    let failed = model.failures.iter().filter(|(_, failure)| !drift(failure.cause)).count() as u64;
+    if failed > 0 {
+        let text = format!("{} failed; 5 shows why and what to do.", format::plural(failed, "secret"));
         found.push(('!', theme.bad(), text));
+    }
+    for part in model.plan.iter().flat_map(|plan| &plan.destinations) {
+        let left_alone = part.drifted.iter().filter(|drift| !drift.kept).count() as u64;
+        if left_alone > 0 {
+            let text = format!(
+                "{}: {} left alone, because somebody else wrote them there; 5 names them and says what to do.",
+                part.destination,
+                format::plural(left_alone, "secret")
+            );
+            found.push(('~', theme.state(SecretState::Drifted), text));
+        }
     }
     for (destination, reason) in &model.cycle.unsaved {
         found.push(('!', theme.bad(), format!("{destination}: state could not be saved: {reason}")));

@@ -4,7 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::engine::{DestinationPlan, Operation, Plan, Task};
+use crate::engine::{DestinationPlan, Drift, Operation, Plan, SecretState, Task};
+use crate::kv::SecretPath;
 use crate::tui::effect::{Effect, Keep};
 use crate::tui::filter::Filter;
 use crate::tui::format;
@@ -23,10 +24,44 @@ pub(in crate::tui) struct State {
     destination: Option<usize>,
     /// Operations that are hidden.
     hidden: Vec<Operation>,
+    /// Whether what is left alone is hidden.
+    drift_hidden: bool,
     pub(in crate::tui) filter: Filter,
-    /// Destination and task.
-    rows: Vec<(u16, u32)>,
+    /// Destination, and its task or what is left alone there; by path.
+    rows: Vec<(u16, Item)>,
+    /// How many of them are left alone.
+    drifted: usize,
     scroll: Scroll,
+}
+
+/// The place of a row among the tasks of its destination, or among what is left alone there.
+#[derive(Debug, Clone, Copy)]
+enum Item {
+    Task(u32),
+    Drift(u32),
+}
+
+/// What a row shows.
+#[derive(Debug, Clone, Copy)]
+enum Row<'a> {
+    Task(&'a Task),
+    Drift(&'a Drift),
+}
+
+impl<'a> Row<'a> {
+    fn origin(self) -> &'a SecretPath {
+        match self {
+            Self::Task(task) => &task.origin,
+            Self::Drift(drift) => &drift.origin,
+        }
+    }
+
+    fn destination(self) -> &'a SecretPath {
+        match self {
+            Self::Task(task) => &task.destination,
+            Self::Drift(drift) => &drift.destination,
+        }
+    }
 }
 
 /// Shows one destination's tasks, or all.
@@ -46,50 +81,65 @@ pub(in crate::tui) fn rebuild(model: &mut Model) {
         if state.destination.is_some_and(|only| only != usize::from(at)) {
             continue;
         }
-        for (number, task) in (0_u32..).zip(&part.tasks) {
-            if state.hidden.contains(&task.operation) {
-                continue;
-            }
+        let first = rows.len();
+        let tasks = (0_u32..).zip(&part.tasks).filter(|(_, task)| !state.hidden.contains(&task.operation));
+        let tasks = tasks.map(|(number, task)| (Item::Task(number), Row::Task(task)));
+        let drifted = (0_u32..).zip(&part.drifted).filter(|(_, drift)| !drift.kept && !state.drift_hidden);
+        let drifted = drifted.map(|(number, drift)| (Item::Drift(number), Row::Drift(drift)));
+        let mut mixed = false;
+        for (item, row) in tasks.chain(drifted) {
             if !needle.is_empty() {
                 use std::fmt::Write;
                 path.clear();
-                let _ = write!(path, "{} {}", task.origin, task.destination);
+                let _ = write!(path, "{} {}", row.origin(), row.destination());
                 if !needle.found_in(&path) {
                     continue;
                 }
             }
-            rows.push((at, number));
+            mixed |= matches!(item, Item::Drift(_));
+            rows.push((at, item));
+        }
+        if mixed {
+            rows[first..].sort_by(|&(at, a), &(_, b)| {
+                let path = |item| row_of(plan, at, item).map(Row::origin);
+                path(a).cmp(&path(b))
+            });
         }
     }
+    model.plan_list.drifted = rows.iter().filter(|(_, item)| matches!(item, Item::Drift(_))).count();
     model.plan_list.rows = rows;
 }
 
 /// Where the cursor is, as it outlives a new plan.
-pub(in crate::tui) fn cursor(model: &Model) -> Option<(usize, crate::kv::SecretPath)> {
-    let (at, task) = current(model)?;
-    Some((at, task.origin.clone()))
+pub(in crate::tui) fn cursor(model: &Model) -> Option<(usize, SecretPath)> {
+    let (at, row) = current(model)?;
+    Some((at, row.origin().clone()))
 }
 
 /// Puts the cursor back.
-pub(in crate::tui) fn restore(model: &mut Model, cursor: Option<(usize, crate::kv::SecretPath)>) {
+pub(in crate::tui) fn restore(model: &mut Model, cursor: Option<(usize, SecretPath)>) {
     let (Some(plan), Some((at, path))) = (&model.plan, cursor) else { return };
     let rows = &model.plan_list.rows;
     // Tasks are sorted by destination and path, so this is where it is, or where it was.
-    let row = rows.partition_point(|&(place, number)| match usize::from(place).cmp(&at) {
+    let row = rows.partition_point(|&(place, item)| match usize::from(place).cmp(&at) {
         std::cmp::Ordering::Less => true,
         std::cmp::Ordering::Greater => false,
-        std::cmp::Ordering::Equal => task_of(plan, place, number).is_some_and(|task| task.origin < path),
+        std::cmp::Ordering::Equal => row_of(plan, place, item).is_some_and(|row| *row.origin() < path),
     });
     model.plan_list.scroll.select(row);
 }
 
-fn task_of(plan: &Plan, at: u16, number: u32) -> Option<&Task> {
-    plan.destinations.get(usize::from(at))?.tasks.get(number as usize)
+fn row_of(plan: &Plan, at: u16, item: Item) -> Option<Row<'_>> {
+    let part = plan.destinations.get(usize::from(at))?;
+    match item {
+        Item::Task(number) => part.tasks.get(number as usize).map(Row::Task),
+        Item::Drift(number) => part.drifted.get(number as usize).map(Row::Drift),
+    }
 }
 
-fn current(model: &Model) -> Option<(usize, &Task)> {
-    let (at, number) = *model.plan_list.rows.get(model.plan_list.scroll.row())?;
-    Some((usize::from(at), task_of(model.plan.as_deref()?, at, number)?))
+fn current(model: &Model) -> Option<(usize, Row<'_>)> {
+    let (at, item) = *model.plan_list.rows.get(model.plan_list.scroll.row())?;
+    Some((usize::from(at), row_of(model.plan.as_deref()?, at, item)?))
 }
 
 pub(in crate::tui) fn settle(model: &mut Model) {
@@ -115,6 +165,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ToggleAdd => toggle(model, Operation::Add),
         Action::ToggleUpdate => toggle(model, Operation::Update),
         Action::ToggleDelete => toggle(model, Operation::Delete),
+        Action::ToggleDrifted => {
+            model.plan_list.drift_hidden = !model.plan_list.drift_hidden;
+            rebuild(model);
+        }
+        Action::Mark if matches!(current(model), Some((_, Row::Drift(_)))) => model.say(LEFT_ALONE),
         Action::Mark => {
             if let Some((at, path)) = cursor(model) {
                 if let Some(marks) = model.marks.get_mut(at)
@@ -161,8 +216,8 @@ fn toggle(model: &mut Model, operation: Operation) {
 /// Marks what shows.
 fn mark_all(model: &mut Model) {
     let Some(plan) = model.plan.clone() else { return };
-    for &(at, number) in &model.plan_list.rows {
-        if let (Some(task), Some(marks)) = (task_of(&plan, at, number), model.marks.get_mut(usize::from(at))) {
+    for &(at, item) in &model.plan_list.rows {
+        if let (Some(Row::Task(task)), Some(marks)) = (row_of(&plan, at, item), model.marks.get_mut(usize::from(at))) {
             marks.insert(task.origin.clone());
         }
     }
@@ -187,16 +242,24 @@ pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
     view_tasks(model, bottom, buffer);
 }
 
-const NAME: usize = 16;
+/// From this width on the counts have room.
+const WIDE: u16 = 100;
+
+/// The columns of the counts: how wide the name is, each count, and the gap before the verdict.
+fn count_columns(width: usize) -> (usize, [usize; 5], usize) {
+    if width >= usize::from(WIDE) { (16, [10, 10, 10, 11, 11], 3) } else { (12, [7, 10, 10, 11, 11], 1) }
+}
 
 fn view_destinations(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
     let inner = panel::panel(theme, "Plan", super::marked_title(model), area, buffer);
-    let mut head = format!("   {}", cell::left("destination", NAME));
-    for title in ["+ add", "* update", "- delete", "= in sync"] {
-        head += &cell::right(title, 10);
+    let (name, widths, gap) = count_columns(usize::from(area.width));
+    let mut head = format!("   {}", cell::left("destination", name));
+    for (title, width) in ["+ add", "* update", "- delete", "~ drifted", "= in sync"].into_iter().zip(widths) {
+        head += &cell::right(title, width);
     }
-    head += "   verdict";
+    head += &" ".repeat(gap);
+    head += "verdict";
     panel::lines([Line::styled(head, theme.muted())], inner, buffer);
     let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     let mut lines = verdicts(model, usize::from(area.width));
@@ -232,7 +295,9 @@ fn verdicts(model: &Model, width: usize) -> Vec<(Choice, Line<'static>)> {
     let mut lines = Vec::new();
     if plan.destinations.len() > 1 {
         let in_sync = plan.destinations.iter().map(|part| part.in_sync).sum();
-        lines.push((Some(None), counts(model, "all", plan.counts(), in_sync, Vec::new())));
+        let drifted = plan.destinations.iter().map(left_alone).sum();
+        let numbers = Numbers { tasks: plan.counts(), drifted, in_sync };
+        lines.push((Some(None), counts(model, "all", numbers, width, Vec::new())));
     }
     for (at, part) in plan.destinations.iter().enumerate() {
         let obstacles: Vec<_> = obstacles_of(part).collect();
@@ -244,7 +309,8 @@ fn verdicts(model: &Model, width: usize) -> Vec<(Choice, Line<'static>)> {
             vec![Span::styled("no objection", theme.good())]
         };
         let name = part.destination.as_str();
-        lines.push((Some(Some(at)), counts(model, name, part.counts(), part.in_sync, verdict)));
+        let numbers = Numbers { tasks: part.counts(), drifted: left_alone(part), in_sync: part.in_sync };
+        lines.push((Some(Some(at)), counts(model, name, numbers, width, verdict)));
         for obstacle in obstacles {
             for line in cell::wrap(&obstacle.to_string(), width.saturating_sub(9)) {
                 lines.push((None, Line::styled(format!("     {line}"), theme.bad())));
@@ -262,6 +328,15 @@ fn verdicts(model: &Model, width: usize) -> Vec<(Choice, Line<'static>)> {
         }
     }
     lines
+}
+
+/// Said of a secret that somebody else wrote.
+const LEFT_ALONE: &str =
+    "Somebody else wrote this at the destination, so it is left alone: Failures (5) says what to do.";
+
+/// How many secrets are left alone because somebody else wrote them.
+fn left_alone(part: &DestinationPlan) -> u64 {
+    part.drifted.iter().filter(|drift| !drift.kept).count() as u64
 }
 
 fn obstacles_of(part: &DestinationPlan) -> impl Iterator<Item = Obstacle<'_>> {
@@ -286,6 +361,10 @@ fn moved(part: &DestinationPlan) -> Option<String> {
 /// What is left alone there, and why.
 fn remark(part: &DestinationPlan) -> Option<String> {
     let mut parts = Vec::new();
+    let kept = part.drifted.len() as u64 - left_alone(part);
+    if kept > 0 {
+        parts.push(format!("{} kept as somebody else made them", format::plural(kept, "secret")));
+    }
     if part.deletes_ignored > 0 {
         parts.push(format!("{} left in place by ignore_deletes", format::plural(part.deletes_ignored, "delete")));
     }
@@ -296,26 +375,36 @@ fn remark(part: &DestinationPlan) -> Option<String> {
     if parts.is_empty() { None } else { Some(parts.join("; ")) }
 }
 
-fn counts(
-    model: &Model,
-    name: &str,
-    counts: crate::engine::OperationCounts,
+/// What is counted of a destination, or of all.
+#[derive(Clone, Copy)]
+struct Numbers {
+    tasks: crate::engine::OperationCounts,
+    drifted: u64,
     in_sync: u64,
-    verdict: Vec<Span<'static>>,
-) -> Line<'static> {
+}
+
+fn counts(model: &Model, name: &str, numbers: Numbers, width: usize, verdict: Vec<Span<'static>>) -> Line<'static> {
     let theme = &model.theme;
-    let mut spans = vec![Span::raw("   "), Span::styled(cell::left(name, NAME), theme.strong())];
-    for operation in Operation::ALL {
-        let number = counts.of(operation);
+    let (name_width, widths, gap) = count_columns(width);
+    let mut spans = vec![Span::raw("   "), Span::styled(cell::left(name, name_width), theme.strong())];
+    for (operation, width) in Operation::ALL.into_iter().zip(widths) {
+        let number = numbers.tasks.of(operation);
         let style = if number == 0 || model.plan_list.hidden.contains(&operation) {
             theme.muted()
         } else {
             theme.state(operation.state())
         };
-        spans.push(Span::styled(cell::right(&format::count(number), 10), style));
+        spans.push(Span::styled(cell::right(&format::count(number), width), style));
     }
-    spans.push(Span::styled(cell::right(&format::count(in_sync), 10), theme.good()));
-    spans.push(Span::raw("   "));
+    let [.., for_drifted, for_in_sync] = widths;
+    let style = if numbers.drifted == 0 || model.plan_list.drift_hidden {
+        theme.muted()
+    } else {
+        theme.state(SecretState::Drifted)
+    };
+    spans.push(Span::styled(cell::right(&format::count(numbers.drifted), for_drifted), style));
+    spans.push(Span::styled(cell::right(&format::count(numbers.in_sync), for_in_sync), theme.good()));
+    spans.push(Span::raw(" ".repeat(gap)));
     spans.extend(verdict);
     Line::from(spans)
 }
@@ -327,12 +416,17 @@ fn view_tasks(model: &Model, area: Rect, buffer: &mut Buffer) {
     for operation in &state.hidden {
         right.push(Span::styled(format!(" without {} ", operation.state().symbol()), theme.warning()));
     }
-    let title = match state.destination.and_then(|at| model.destinations.get(at)) {
-        None => format!("Tasks {}", format::count(state.rows.len() as u64)),
-        Some(name) => {
-            format!("Tasks for {} {}", crate::text::sanitize(name.as_str()), format::count(state.rows.len() as u64))
-        }
+    if state.drift_hidden {
+        right.push(Span::styled(" without ~ ", theme.warning()));
+    }
+    let mut title = match state.destination.and_then(|at| model.destinations.get(at)) {
+        None => "Tasks ".to_owned(),
+        Some(name) => format!("Tasks for {} ", crate::text::sanitize(name.as_str())),
     };
+    title += &format::count((state.rows.len() - state.drifted) as u64);
+    if state.drifted > 0 {
+        title = format!("{title}, {} drifted", format::count(state.drifted as u64));
+    }
     let inner = panel::panel(theme, &title, right, area, buffer);
     let widths = Widths::new(model, usize::from(inner.width));
     let head = format!(
@@ -357,9 +451,9 @@ fn view_tasks(model: &Model, area: Rect, buffer: &mut Buffer) {
     let Some(plan) = &model.plan else { return };
     let window = state.scroll.window(state.rows.len(), usize::from(rows.height));
     for (place, row) in rows.rows().zip(window) {
-        let (at, number) = state.rows[row];
-        if let Some(task) = task_of(plan, at, number) {
-            panel::lines([task_line(model, usize::from(at), task, &widths)], place, buffer);
+        let (at, item) = state.rows[row];
+        if let Some(row) = row_of(plan, at, item) {
+            panel::lines([row_line(model, usize::from(at), row, &widths)], place, buffer);
         }
         if row == state.scroll.row() {
             buffer.set_style(place, theme.selected());
@@ -388,23 +482,27 @@ impl Widths {
     }
 }
 
-fn task_line(model: &Model, at: usize, task: &Task, widths: &Widths) -> Line<'static> {
+fn row_line(model: &Model, at: usize, row: Row<'_>, widths: &Widths) -> Line<'static> {
     let theme = &model.theme;
     let tree = &model.browse.tree;
-    let marked = model.marks.get(at).is_some_and(|marks| marks.contains(&task.origin));
-    let failed = tree.find(&task.origin).is_some_and(|id| tree.standing(id, at) == Standing::Failed);
-    let state = task.operation.state();
-    let same = task.origin == task.destination;
-    let target = if same { "the same path".to_owned() } else { task.destination.to_string() };
+    let origin = row.origin();
+    let marked = model.marks.get(at).is_some_and(|marks| marks.contains(origin));
+    let failed = tree.find(origin).is_some_and(|id| tree.standing(id, at) == Standing::Failed);
+    let (state, rule) = match row {
+        Row::Task(task) => (task.operation.state(), task.rule.to_string()),
+        Row::Drift(_) => (SecretState::Drifted, "drifted".to_owned()),
+    };
+    let same = origin == row.destination();
+    let target = if same { "the same path".to_owned() } else { row.destination().to_string() };
     let name = model.destinations.get(at).map_or("", |name| name.as_str());
     Line::from(vec![
         Span::styled(if marked { "●" } else { " " }, theme.accent()),
         Span::styled(state.symbol().to_string(), theme.state(state)),
         Span::styled(if failed { "! " } else { "  " }, theme.bad()),
-        Span::styled(cell::path(&task.origin.to_string(), widths.origin), theme.text()),
+        Span::styled(cell::path(&origin.to_string(), widths.origin), theme.text()),
         Span::styled(format!(" {}", cell::left(name, widths.name)), theme.muted()),
         Span::styled("  ", theme.muted()),
         Span::styled(cell::path(&target, widths.target), if same { theme.muted() } else { theme.text() }),
-        Span::styled(format!("  {}", cell::left(&task.rule, widths.rule)), theme.muted()),
+        Span::styled(format!("  {}", cell::left(&rule, widths.rule)), theme.muted()),
     ])
 }

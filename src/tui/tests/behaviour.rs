@@ -320,7 +320,15 @@ fn a_plan_is_filtered_by_text_state_and_destination() {
         title.split(['─', '╭']).find(|part| part.contains("Tasks")).expect("a title").trim().to_owned()
     };
     press(&mut model, "3");
+    assert_eq!(shown(&model), "Tasks 31, 2 drifted");
+    press(&mut model, "~");
     assert_eq!(shown(&model), "Tasks 31");
+    press(&mut model, "~ / s e a r c h / d e v enter +");
+    assert_eq!(shown(&model), "Tasks 0, 1 drifted", "all that is to do there is to add");
+    press(&mut model, "space");
+    assert_eq!(model.marked(), 0, "what is left alone is no task");
+    assert!(model.notice.as_ref().is_some_and(|notice| notice.text.contains("left alone")));
+    press(&mut model, "esc ~ +");
     press(&mut model, "/ S E A R C H");
     assert_eq!(shown(&model), "Tasks 0", "capitals are meant");
     press(&mut model, "esc / s e a r c h enter");
@@ -352,7 +360,7 @@ fn a_retry_plans_anew() {
     let mut model = sample::full(80, 24);
     let effects = press(&mut model, "5 X");
     assert!(
-        matches!(effects.as_slice(), [Effect::Retry(Asked { keep: Keep::Marked(marked), .. })] if marked.len() == 3)
+        matches!(effects.as_slice(), [Effect::Retry(Asked { keep: Keep::Marked(marked), .. })] if marked.len() == 5)
     );
     let mut model = sample::full(80, 24);
     assert!(press(&mut model, "5 R").is_empty(), "nothing is marked");

@@ -33,6 +33,10 @@ impl Tree {
                 let id = tree.insert(path);
                 tree.set(id, at, Standing::Unknown);
             }
+            for drift in &part.drifted {
+                let id = tree.insert(&drift.origin);
+                tree.set(id, at, if drift.kept { Standing::InSync } else { Standing::Drifted });
+            }
             for task in &part.tasks {
                 let id = tree.insert(&task.origin);
                 tree.set(id, at, task.operation.state().into());
