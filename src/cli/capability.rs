@@ -58,7 +58,12 @@ pub(super) fn wanted(mount: &Mount, places: &[String], need: Need) -> Vec<Wanted
         folders_above(places).into_iter().map(|folder| on(part, &folder, &["list"], &[])).collect::<Vec<_>>()
     };
     match need {
-        Need::Write => at_places("data", &["create", "update", "delete"], &[]),
+        // Metadata tells what stands in the way of a write, and whether what is to be deleted is what vsync wrote. Data is
+        // read to compare, where the configuration says so, and to undo.
+        Need::Write => at_places("data", &["create", "update", "delete"], &["read"])
+            .into_iter()
+            .chain(at_places("metadata", &["read"], &[]))
+            .collect(),
         // before anything is deleted, the secret's own metadata is asked whether it is really gone
         Need::Read(listing) => match listing {
             // the mount is scanned as a whole
@@ -144,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_needs_no_reading() {
+    fn a_destination_need_not_give_away_data() {
         let mount = Mount::parse("kv").expect("a mount");
         let wanted = wanted(&mount, &places(&mount, None), Need::Write);
-        assert!(missing(&wanted, &owned(&[&["create", "delete", "update"]])).is_empty());
-        assert_eq!(missing(&wanted, &[]).len(), 3);
+        assert!(missing(&wanted, &owned(&[&["create", "delete", "update"], &["read"]])).is_empty());
+        assert_eq!(missing(&wanted, &[]).len(), 4);
     }
 
     #[test]
@@ -159,7 +164,7 @@ mod tests {
         let places = places(&mount, filter.scopes());
         assert_eq!(places, ["a/b/*", "x/app"]);
         let paths = |need| wanted(&mount, &places, need).into_iter().map(|wanted| wanted.path).collect::<Vec<_>>();
-        assert_eq!(paths(Need::Write), ["secret/data/a/b/*", "secret/data/x/app"]);
+        assert_eq!(paths(Need::Write)[..2], ["secret/data/a/b/*", "secret/data/x/app"]);
         let listed = ["secret/metadata/", "secret/metadata/a/", "secret/metadata/x/", "secret/metadata/a/b/*"];
         assert_eq!(paths(Need::Read(Listing::Plain))[..4], listed);
         let elsewhere = Mount::parse("other").expect("a mount");

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Destination;
+use super::drift::{OnDrift, OnExisting};
 use super::plan::Objection;
+use super::report::CycleId;
 use super::transform::{Rule, Transforms};
 use crate::kv::SecretPath;
 use crate::vault::{Health, VaultClient};
@@ -67,6 +70,14 @@ pub(super) struct Binding {
     pub(super) origin: Place,
     pub(super) destination: Place,
     transforms: Vec<Rule>,
+    /// What was done about secrets that somebody else wrote.
+    #[serde(default)]
+    on_drift: OnDrift,
+    #[serde(default)]
+    on_existing: OnExisting,
+    /// The cycle that is at work. One that never ended may have written what is not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) open: Option<CycleId>,
 }
 
 /// Transforms that were in force before.
@@ -89,12 +100,20 @@ impl Former {
 }
 
 impl Binding {
-    pub(super) fn new(origin: Place, destination: Place, transforms: &Transforms, former: Option<&Self>) -> Self {
-        let (origin, destination) = match former {
-            Some(former) => (origin.completed_by(&former.origin), destination.completed_by(&former.destination)),
-            None => (origin, destination),
+    pub(super) fn new(origin: Place, place: Place, destination: &Destination, former: Option<&Self>) -> Self {
+        let (origin, place) = match former {
+            Some(former) => (origin.completed_by(&former.origin), place.completed_by(&former.destination)),
+            None => (origin, place),
         };
-        Self { origin, destination, transforms: transforms.rules() }
+        let open = former.and_then(|former| former.open);
+        Self {
+            origin,
+            destination: place,
+            transforms: destination.transforms.rules(),
+            on_drift: destination.on_drift,
+            on_existing: destination.on_existing,
+            open,
+        }
     }
 
     /// The bytes that are kept.
@@ -118,6 +137,11 @@ impl Binding {
             format!("of {}", recorded.address)
         };
         Some(Objection::AnotherServer { side: side.to_owned(), recorded, present: present.address.clone() })
+    }
+
+    /// Whether something else was to be done about secrets that somebody else wrote.
+    pub(super) fn had_other_policies(&self, now: &Self) -> bool {
+        (self.on_drift, self.on_existing) != (now.on_drift, now.on_existing)
     }
 
     /// The transforms that were in force, if they were others than now.

@@ -11,6 +11,7 @@
 
 mod lane;
 mod rate;
+mod record;
 mod run;
 
 use std::sync::Arc;

@@ -18,6 +18,7 @@ use super::binding::Binding;
 use super::drift::Drift;
 use super::inventory::Inventory;
 use crate::kv::SecretPath;
+use crate::state::{Change, Ledger};
 use crate::sync_info::{Index, Insight, SyncInfo};
 
 /// The name of a destination in the configuration.
@@ -290,6 +291,12 @@ pub struct DestinationPlan {
     pub(super) stored: Option<Index>,
     /// What the sync info belongs to from the next cycle on.
     pub(super) binding: Option<Binding>,
+    /// What vsync did at the paths of the tasks, with what the local journal adds to it.
+    pub(super) ledger: Ledger,
+    /// The same as the store has it.
+    pub(super) ledger_as_stored: Ledger,
+    /// What the local journal says that the store does not know yet, with the cycles that did it.
+    pub(super) journaled: Vec<(String, Change)>,
 }
 
 impl DestinationPlan {
@@ -313,11 +320,13 @@ impl DestinationPlan {
             recorded: SyncInfo::new(1),
             stored: None,
             binding: None,
+            ledger: Ledger::empty(),
+            ledger_as_stored: Ledger::empty(),
+            journaled: Vec::new(),
         }
     }
 
-    /// A part without tasks, for tests of what shows plans.
-    #[cfg(test)]
+    /// A part without tasks.
     pub(crate) fn empty(destination: DestinationName) -> Self {
         Self { unavailable: None, ..Self::unavailable(destination, String::new()) }
     }
@@ -332,6 +341,16 @@ impl DestinationPlan {
     #[must_use]
     pub fn answered(&self) -> bool {
         self.binding.as_ref().is_none_or(|binding| binding.destination.answered)
+    }
+
+    /// Whether the last cycle here never said how it ended, so that what it wrote may not be recorded.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.binding.as_ref().is_some_and(|binding| binding.open.is_some())
+    }
+
+    /// Whether planning found records that are to be saved even if there is no task.
+    pub(super) fn has_unsaved_records(&self) -> bool {
+        self.moved > 0 || self.confirmed > 0 || !self.journaled.is_empty()
     }
 
     /// Whether both are for one Vault.

@@ -7,11 +7,12 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::binding::{Binding, PATIENCE, Place};
+use super::drift::Drift;
 use super::inventory::Inventory;
-use super::plan::{self, DestinationName, DestinationPlan, Objection, Operation, Plan, Remembered, Task};
-use super::{Destination, Engine, guard};
+use super::plan::{self, DestinationName, DestinationPlan, Expected, Objection, Operation, Plan, Remembered, Task};
+use super::{Destination, Engine, OnDrift, OnExisting, guard};
 use crate::kv::{Mount, SecretPath};
-use crate::state::{State, StateError, bucket_count};
+use crate::state::{Change, Journal, Ledger, LedgerEntry, State, StateError, bucket_count};
 use crate::sync_info::SyncInfo;
 use crate::vault::VaultClient;
 
@@ -31,7 +32,7 @@ impl Engine {
         let origin = Place::of(&self.origin().vault).await;
         let chosen = self.destinations().iter().filter(|one| only.is_empty() || only.contains(&one.name));
         let parts = chosen.map(|destination| async {
-            match self.plan_destination(&inventory, &origin, destination).await {
+            match self.plan_destination(&inventory, &origin, destination, options.again).await {
                 Ok(part) => part,
                 Err(error) => DestinationPlan::unavailable(destination.name.clone(), error.to_string()),
             }
@@ -46,14 +47,17 @@ impl Engine {
         inventory: &Arc<Inventory>,
         origin: &Place,
         destination: &Destination,
+        again: bool,
     ) -> Result<DestinationPlan, StateError> {
         let state = self.destination_state(destination);
         let place = Place::of(&destination.vault).await;
         let loops_back = origin.is(&place);
         let former = load_binding(&state).await?;
-        let binding = Binding::new(origin.clone(), place, &destination.transforms, former.as_ref());
-        let remembered = self.remembered(&state, inventory, destination, former.as_ref()).await?;
-        let (at_origin, inventory) = (self.origin().clone(), Arc::clone(inventory));
+        let binding = Binding::new(origin.clone(), place, destination, former.as_ref());
+        let mut remembered = self.remembered(&state, &inventory.secrets, destination, former.as_ref()).await?;
+        let mut known = Known::of(&state, destination, &mut remembered.info).await?;
+        let (at_origin, at_inventory) = (self.origin().clone(), Arc::clone(inventory));
+        let inventory = Arc::clone(inventory);
         let planned_for = destination.clone();
         // comparing a million secrets takes a second of pure computing
         let built = tokio::task::spawn_blocking(move || {
@@ -63,22 +67,63 @@ impl Engine {
             Ok(part) => part,
             Err(error) => return Ok(DestinationPlan::unavailable(destination.name.clone(), error.to_string())),
         };
+        known.load(&state, destinations_of(&part.tasks)).await?;
+        let again = again || former.as_ref().is_some_and(|former| former.had_other_policies(&binding));
+        expect(&mut part, &known.ledger, destination, again);
+        self.guard_deletes(&mut part, &at_inventory);
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
         part.objections.extend(unfit_mounts(&part, &destination.vault).await);
         part.binding = Some(binding);
+        known.give_to(&mut part);
         Ok(part)
+    }
+
+    /// A destination's part of a plan that consists of these tasks, whatever the origin holds.
+    ///
+    /// # Errors
+    /// [`StateError`] when the destination's state cannot be read.
+    pub(super) async fn plan_tasks(
+        &self,
+        destination: &Destination,
+        mut tasks: Vec<Task>,
+    ) -> Result<DestinationPlan, StateError> {
+        let state = self.destination_state(destination);
+        let former = load_binding(&state).await?;
+        let (origin, place) = tokio::join!(Place::of(&self.origin().vault), Place::of(&destination.vault));
+        let binding = Binding::new(origin, place, destination, former.as_ref());
+        let nothing = SyncInfo::new(bucket_count(destination.num_buckets, None));
+        let Remembered { info, index, .. } = self.remembered(&state, &nothing, destination, None).await?;
+        tasks.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
+        let mut part = DestinationPlan {
+            recorded: info,
+            stored: index,
+            tasks,
+            ..DestinationPlan::empty(destination.name.clone())
+        };
+        let mut known = Known::of(&state, destination, &mut part.recorded).await?;
+        known.load(&state, destinations_of(&part.tasks)).await?;
+        part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
+        part.binding = Some(binding);
+        known.give_to(&mut part);
+        Ok(part)
+    }
+
+    fn guard_deletes(&self, part: &mut DestinationPlan, inventory: &Inventory) {
+        let max_delete = self.destination(&part.destination).map(|destination| destination.max_delete);
+        part.objections.retain(|objection| !objection.is_about_deletes());
+        part.objections.extend(guard::deletes(part, inventory, max_delete.unwrap_or_default()));
     }
 
     async fn remembered(
         &self,
         state: &State,
-        inventory: &Inventory,
+        like: &SyncInfo,
         destination: &Destination,
         former: Option<&Binding>,
     ) -> Result<Remembered, StateError> {
-        let stored = state.load_sync_info(Some(&inventory.secrets)).await?;
+        let stored = state.load_sync_info(Some(like)).await?;
         let (info, index) = stored.map_or((None, None), |stored| (Some(stored.info), Some(stored.index)));
-        let at_origin = inventory.secrets.buckets().len();
+        let at_origin = like.buckets().len();
         let buckets = bucket_count(destination.num_buckets.or(Some(at_origin)), index.as_ref());
         let info = info.map_or_else(|| SyncInfo::new(buckets), |info| info.with_buckets(buckets));
         let former = former.and_then(|former| former.former_transforms(&destination.transforms));
@@ -94,11 +139,128 @@ impl Engine {
             part.tasks.retain(|task| keep(&name, task));
             // their successors may not be among the chosen
             part.superseded.clear();
-            part.objections.retain(|objection| !objection.is_about_deletes());
-            let max_delete = self.destination(&name).map(|destination| destination.max_delete).unwrap_or_default();
-            part.objections.extend(guard::deletes(part, &plan.inventory, max_delete));
+            self.guard_deletes(part, &plan.inventory);
         }
         selected
+    }
+}
+
+/// What is known of what vsync did at a destination: by the store, and by the local journal.
+struct Known {
+    ledger: Ledger,
+    ledger_as_stored: Ledger,
+    journaled: Vec<(String, Change)>,
+    opened: bool,
+}
+
+impl Known {
+    /// Reads the journal, and merges into `recorded` what the store does not have of it.
+    async fn of(state: &State, destination: &Destination, recorded: &mut SyncInfo) -> Result<Self, StateError> {
+        let mut known =
+            Self { ledger: Ledger::empty(), ledger_as_stored: Ledger::empty(), journaled: Vec::new(), opened: false };
+        let Some(folder) = &destination.journal else { return Ok(known) };
+        let journal = Journal::new(folder, state);
+        known.journaled = journal.read().map_err(|error| StateError {
+            operation: "read",
+            key: "the local journal".to_owned(),
+            location: folder.display().to_string(),
+            message: error.to_string(),
+        })?;
+        let paths: Vec<SecretPath> = known.journaled.iter().map(|(_, change)| change.destination.clone()).collect();
+        known.load(state, paths).await?;
+        for (_, change) in &known.journaled {
+            change.merge(recorded, &mut known.ledger);
+        }
+        Ok(known)
+    }
+
+    /// Loads what the store has of these paths.
+    async fn load(&mut self, state: &State, paths: Vec<SecretPath>) -> Result<(), StateError> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        if !self.opened {
+            self.ledger_as_stored = Ledger::open(state).await?;
+            self.ledger = self.ledger_as_stored.clone();
+            self.opened = true;
+        }
+        self.ledger.load(&paths).await
+    }
+
+    fn give_to(self, part: &mut DestinationPlan) {
+        part.ledger = self.ledger;
+        part.ledger_as_stored = self.ledger_as_stored;
+        part.journaled = self.journaled;
+    }
+}
+
+fn destinations_of(tasks: &[Task]) -> Vec<SecretPath> {
+    tasks.iter().map(|task| task.destination.clone()).collect()
+}
+
+/// Compares the tasks with the ledger: says what each must find at the destination, records what the ledger has as done,
+/// and sets aside what is known to have been changed by somebody else.
+fn expect(part: &mut DestinationPlan, ledger: &Ledger, destination: &Destination, again: bool) {
+    for mut task in std::mem::take(&mut part.tasks) {
+        let entry = ledger.get(&task.destination);
+        let ours = entry.filter(|entry| entry.version > 0);
+        if let Some(entry) = ours
+            && entry.foreign.is_none()
+            && is_done(&task, entry)
+        {
+            match task.operation {
+                Operation::Delete => {
+                    part.recorded.remove(&task.origin);
+                }
+                Operation::Add | Operation::Update => {
+                    part.recorded.insert(task.origin, entry.insight);
+                    part.in_sync += 1;
+                }
+            }
+            part.confirmed += 1;
+            continue;
+        }
+        let before = part.recorded.get(&task.origin).copied();
+        task.expected = match ours {
+            Some(entry) => Expected::Version(entry.version),
+            None if before.is_some() => Expected::Recorded,
+            None => Expected::Version(0),
+        };
+        let met = entry.and_then(|entry| entry.foreign.as_ref()).filter(|_| !again && holds_back(&task, destination));
+        match (met, task.insight.or(before)) {
+            (Some(foreign), Some(insight))
+                if task.operation == Operation::Delete || !insight.supersedes(&foreign.insight) =>
+            {
+                part.drifted.push(Drift {
+                    origin: task.origin,
+                    destination: task.destination,
+                    operation: task.operation,
+                    insight,
+                    ours: ours.map_or(0, |entry| entry.version),
+                    found: foreign.version,
+                    kept: foreign.kept,
+                });
+            }
+            _ => part.tasks.push(task),
+        }
+    }
+}
+
+/// Whether the ledger has this very task as carried out.
+fn is_done(task: &Task, entry: &LedgerEntry) -> bool {
+    entry.origin == task.origin
+        && match task.insight {
+            Some(insight) => !entry.deleted && !insight.supersedes(&entry.insight),
+            None => entry.deleted,
+        }
+}
+
+/// Whether the configuration leaves alone what somebody else wrote.
+fn holds_back(task: &Task, destination: &Destination) -> bool {
+    if task.expected == Expected::Version(0) {
+        destination.on_existing != OnExisting::Overwrite
+    } else {
+        destination.on_drift != OnDrift::Overwrite
     }
 }
 

@@ -182,10 +182,16 @@ pub(super) struct Outcome {
 /// A task that was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
-    /// Written with the origin's insight as it was read (it may be newer than the plan's).
-    Written(Insight),
-    /// Deleted at the destination.
-    Deleted,
+    /// Written with the origin's insight as it was read (it may be newer than the plan's), in place of version `before`.
+    Written { insight: Insight, before: u64, version: u64 },
+    /// `version` holds the same values already.
+    Adopted { insight: Insight, before: u64, version: u64 },
+    /// Version `found` is somebody else's and stays.
+    Kept { before: u64, found: u64, insight: Option<Insight> },
+    /// This version was deleted at the destination, or there was nothing to delete.
+    Deleted { version: u64 },
+    /// This version can be read again at the destination.
+    Restored { version: u64 },
     /// A dry run found nothing in the way.
     Possible,
 }
@@ -195,6 +201,16 @@ pub(super) enum Done {
 pub(super) struct Failed {
     pub cause: Cause,
     pub message: String,
+    /// Somebody else's version stood in the way.
+    pub met: Option<u64>,
+    /// A write may have been carried out all the same.
+    pub unsettled: bool,
+}
+
+impl Failed {
+    pub(super) fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into(), met: None, unsettled: false }
+    }
 }
 
 /// How a cycle came to its end.
@@ -274,7 +290,11 @@ impl DestinationReport {
         self.pending = self.pending.saturating_sub(1);
         self.ended = Some(now);
         match &outcome.result {
-            Ok(_) => self.done.count(*operation),
+            Ok(done) => {
+                self.done.count(*operation);
+                self.adopted += u64::from(matches!(done, Done::Adopted { .. }));
+                self.kept += u64::from(matches!(done, Done::Kept { .. }));
+            }
             Err(failed) => self.failures.push(Failure {
                 operation: *operation,
                 origin: origin.clone(),

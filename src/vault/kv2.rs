@@ -173,7 +173,8 @@ impl VaultClient {
     ///
     /// # Errors
     /// [`ErrorKind::CheckAndSet`] if the current version is another one, or `cas` is required and was not given. After a
-    /// timeout or a broken connection the secret may have been written all the same; that is why it is not repeated.
+    /// timeout or a broken connection the secret may have been written all the same. With `cas` the request is repeated
+    /// then, because it cannot be carried out twice; the repetition of one that was carried out is refused.
     pub async fn write(
         &self,
         path: &SecretPath,
@@ -182,7 +183,8 @@ impl VaultClient {
     ) -> Result<WrittenVersion, VaultError> {
         let name = path.to_string();
         let target = Target { operation: "write secret", path: &name };
-        let request = request(Method::POST, path.data_path(), Repeat::IfUnprocessed)
+        let repeat = if cas.is_some() { Repeat::Safe } else { Repeat::IfUnprocessed };
+        let request = request(Method::POST, path.data_path(), repeat)
             .body(Bytes::from_owner(write_body(data.expose_json(), cas)));
         let answer = self.send(target, request).await?;
         if !answer.status.is_success() {

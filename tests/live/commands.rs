@@ -102,7 +102,8 @@ fn check_asks_for_no_more_than_include_globs_need() {
     let read = format!("{narrow_read}\npath \"secret/metadata/team/\" {{ capabilities = [\"list\"] }}");
     let narrow_read = origin.client().policy_token("narrow-reader", narrow_read);
     let reader = origin.client().policy_token("reader", &read);
-    let write = r#"path "secret/data/team/a/*" { capabilities = ["create", "update", "delete"] }"#;
+    let write = r#"path "secret/data/team/a/*" { capabilities = ["create", "update", "delete"] }
+        path "secret/metadata/team/a/*" { capabilities = ["read"] }"#;
     let writer = destination.client().policy_token("writer", write);
     let for_team = Given {
         origin_token: &reader,

@@ -6,89 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tempfile::TempDir;
 use vsync::consul::ConsulSettings;
 use vsync::engine::{
-    Cause, CycleOptions, Destination, DestinationName, Ending, Engine, EngineError, Event, Listing, MaxDelete,
-    Objection, OnDrift, OnExisting, Operator, Origin, Phase, Plan, PlanOptions, Report, Rule, Transforms,
+    Cause, CycleOptions, DestinationName, Ending, Engine, EngineError, Event, Listing, MaxDelete, Objection, Operator,
+    Phase, Rule, Transforms,
 };
 use vsync::http::HttpSettings;
-use vsync::kv::{Mount, PathFilter};
-use vsync::state::{self, StateStore, StoreSettings};
-use vsync::vault::{Auth, VaultClient, VaultSettings};
-use zeroize::Zeroizing;
+use vsync::kv::PathFilter;
+use vsync::state::{self, StoreSettings};
 
+use crate::sides::{Sides, mount, plan, sync, vault};
 use crate::support::{BaoServer, ConsulServer, RootClient};
 
 const NAMES: usize = 120;
-
-fn vault(server: &BaoServer, token: &str) -> VaultClient {
-    let http = HttpSettings { address: server.address(), max_retries: 2, ..HttpSettings::default() };
-    VaultClient::new(VaultSettings { http, namespace: None, auth: Auth::Token(Zeroizing::new(token.to_owned())) })
-        .unwrap()
-}
-
-fn mount(name: &str) -> Mount {
-    Mount::parse(name).unwrap()
-}
-
-/// One origin, one destination, state in a folder that goes with it.
-struct Sides {
-    origin: Origin,
-    destination: Destination,
-    _folder: TempDir,
-}
-
-impl Sides {
-    fn new(from: &BaoServer, to: &BaoServer) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn StateStore> =
-            state::open(&StoreSettings::Embedded { file: folder.path().join("state.redb") }).unwrap();
-        let origin = Origin {
-            vault: vault(from, BaoServer::ROOT_TOKEN),
-            mounts: vec![mount("secret")],
-            filter: PathFilter::default(),
-            store: Arc::clone(&store),
-            sync_path: "vsync/".to_owned(),
-            num_buckets: None,
-            num_workers: 8,
-            listing: Listing::Auto,
-        };
-        let destination = Destination {
-            name: DestinationName::new("there"),
-            vault: vault(to, BaoServer::ROOT_TOKEN),
-            mounts: vec![mount("secret")],
-            filter: PathFilter::default(),
-            transforms: Transforms::default(),
-            store,
-            sync_path: "vsync/there/".to_owned(),
-            num_buckets: None,
-            num_workers: 8,
-            max_delete: MaxDelete::default(),
-            ignore_deletes: false,
-            on_drift: OnDrift::Report,
-            on_existing: OnExisting::Report,
-            journal: None,
-            timeout: None,
-        };
-        Self { origin, destination, _folder: folder }
-    }
-
-    fn engine(&self) -> Engine {
-        let operator = Operator { name: "tester".to_owned(), host: "here".to_owned() };
-        Engine::new(self.origin.clone(), vec![self.destination.clone()], operator)
-    }
-}
-
-async fn plan(engine: &Engine) -> Plan {
-    let inventory = Arc::new(engine.survey(None).await);
-    engine.plan(inventory, &PlanOptions::default()).await
-}
-
-async fn sync(engine: &Engine) -> Arc<Report> {
-    let plan = plan(engine).await;
-    engine.start(plan, CycleOptions::default()).unwrap().wait().await
-}
 
 fn seed(client: &RootClient) {
     client.write_all("secret", (0..NAMES).map(|n| (format!("team{}/app{n}", n % 4), json!({ "n": n }))));

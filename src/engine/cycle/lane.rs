@@ -1,20 +1,20 @@
-//! A destination's part of a cycle: its tasks, its workers, what has become of them, and its sync info.
+//! A destination's part of a cycle: its tasks, its workers, and what has become of them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::record::{Record, Save};
 use crate::engine::Destination;
-use crate::engine::binding::Binding;
 use crate::engine::event::DestinationProgress;
-use crate::engine::plan::DestinationPlan;
-use crate::engine::report::{DestinationReport, Done, Outcome};
-use crate::engine::worker::{Queue, Reach, Slot};
+use crate::engine::plan::{DestinationPlan, Task};
+use crate::engine::report::{CycleId, DestinationReport, Done, Outcome};
+use crate::engine::worker::{Manner, Queue, Reach, Slot};
 use crate::kv::SecretPath;
-use crate::state::{State, StateError, SyncInfoWriter};
-use crate::sync_info::{Index, SyncInfo};
+use crate::state::{Change, ChangeKind, LockHolder, State};
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -25,71 +25,50 @@ pub(super) struct Lane {
     pub(super) slots: Vec<Arc<Slot>>,
     /// The workers that run, by number - 1.
     pub(super) alive: Vec<bool>,
+    pub(super) manner: Manner,
     pub(super) report: DestinationReport,
-    recorded: SyncInfo,
-    /// What the sync info belongs to; it is kept before the first write.
-    binding: Option<Binding>,
-    state: State,
+    record: Record,
     /// Records that go when the path they share is written: that path, and theirs.
     superseded: HashMap<SecretPath, Vec<SecretPath>>,
-    /// Whether something was recorded since the last save began, or that save failed.
-    changed: bool,
-    /// Away while a save is under way.
-    writer: Option<SyncInfoWriter>,
-    /// The index that the plan was made with.
-    planned_with: Option<Index>,
+    /// Whether a write may have been carried out that is not recorded.
+    unsettled: bool,
     /// Ends this lane alone.
     pub(super) stop: CancellationToken,
     /// When it is to stop beginning tasks.
     pub(super) deadline: Option<Instant>,
 }
 
-/// A save that is under way.
-#[derive(Debug)]
-pub(super) struct Save {
-    pub(super) lane: usize,
-    writer: SyncInfoWriter,
-    info: SyncInfo,
-    result: Result<bool, StateError>,
-}
-
-impl Save {
-    pub(super) async fn run(mut self) -> Self {
-        self.result = self.writer.save(&mut self.info).await;
-        self
-    }
-}
-
 impl Lane {
     pub(super) fn new(
+        cycle: CycleId,
         destination: Destination,
-        plan: DestinationPlan,
+        mut plan: DestinationPlan,
         state: State,
-        dry_run: bool,
+        manner: Manner,
         stop: CancellationToken,
     ) -> Self {
         let planned = plan.counts();
-        let mut recorded = plan.recorded;
-        let mut changed = plan.moved > 0;
+        let mut changed = plan.has_unsaved_records();
         let mut superseded: HashMap<SecretPath, Vec<SecretPath>> = HashMap::new();
         let to_write: HashSet<&SecretPath> = plan.tasks.iter().map(|task| &task.destination).collect();
-        for (path, target) in plan.superseded {
+        for (path, target) in std::mem::take(&mut plan.superseded) {
             if to_write.contains(&target) {
                 superseded.entry(target).or_default().push(path);
             } else {
-                recorded.remove(&path);
+                plan.recorded.remove(&path);
                 changed = true;
             }
         }
+        drop(to_write);
         Self {
             report: DestinationReport {
-                destination: plan.destination,
+                destination: plan.destination.clone(),
                 planned,
                 done: crate::engine::OperationCounts::default(),
                 pending: planned.total(),
                 adopted: 0,
                 kept: 0,
-                drifted: plan.drifted.len() as u64,
+                drifted: plan.drifted.iter().filter(|drift| !drift.kept).count() as u64,
                 in_sync: plan.in_sync,
                 unknown: plan.unknown.len() as u64,
                 ended: None,
@@ -98,115 +77,101 @@ impl Lane {
                 blocked: None,
                 failures: Vec::new(),
             },
-            queue: Arc::new(Queue::new(plan.tasks)),
+            queue: Arc::new(Queue::new(std::mem::take(&mut plan.tasks))),
             reach: Arc::new(Reach::new(destination.num_workers)),
             slots: Vec::new(),
             alive: Vec::new(),
-            recorded,
-            binding: plan.binding,
+            manner: Manner { interrupted: plan.was_interrupted(), ..manner },
+            record: Record::new(cycle, plan, state, destination.journal.as_deref(), changed && !manner.dry_run),
             superseded,
-            changed: changed && !dry_run,
-            writer: Some(SyncInfoWriter::new(state.clone(), plan.stored.as_ref())),
-            planned_with: plan.stored,
+            unsettled: false,
             stop,
             deadline: destination.timeout.map(|timeout| Instant::now() + timeout),
-            state,
             destination,
         }
     }
 
-    /// Keeps what must be kept before the first secret is written: that moved secrets are not where they now belong, and
-    /// what the sync info belongs to. It also shows that the store takes something at all.
-    ///
-    /// The error says why the lane must not begin.
-    pub(super) async fn prepare(&mut self) -> Result<(), String> {
-        if self.queue.len() == 0 && !self.changed {
+    /// Takes the destination's lock, and keeps what must be kept before the first secret is written. The error says why
+    /// the lane must not begin.
+    pub(super) async fn prepare(&mut self, holder: &LockHolder) -> Result<(), Blocked> {
+        if self.queue.len() == 0 && !self.record.has_unsaved() {
             return Ok(());
         }
-        let index = self.state.load_index().await.map_err(|error| format!("its state cannot be read: {error}"))?;
-        if index != self.planned_with {
-            return Err("another cycle has saved its state since the plan was made; plan again".to_owned());
-        }
-        self.keep_first().await.map_err(|error| format!("its state cannot be saved: {error}"))
-    }
-
-    async fn keep_first(&mut self) -> Result<(), StateError> {
-        if self.changed
-            && let Some(writer) = &mut self.writer
-        {
-            writer.save(&mut self.recorded).await?;
-            self.changed = false;
-        }
-        match &self.binding {
-            Some(binding) => self.state.save_note(binding.encode()).await,
-            None => Ok(()),
-        }
+        self.record.begin(holder, &self.stop).await
     }
 
     /// Nothing can be recorded, so nothing may be written: all tasks stay pending.
-    pub(super) fn block(&mut self, reason: &str) {
-        self.changed = false;
-        self.report.blocked = Some(reason.to_owned());
-    }
-
-    /// A save broke down and took the writer with it: the next one writes everything.
-    pub(super) fn lost_writer(&mut self, reason: &str) {
-        if self.writer.is_none() {
-            self.writer = Some(SyncInfoWriter::new(self.state.clone(), None));
-            self.changed = true;
-            self.report.unsaved = Some(reason.to_owned());
-        }
+    pub(super) fn block(&mut self, blocked: Blocked) {
+        self.record.give_up();
+        self.report.locked = blocked.locked;
+        self.report.blocked = Some(blocked.reason);
     }
 
     /// Takes in what became of a task.
     pub(super) fn fold(&mut self, outcome: &Outcome) {
         self.report.fold(outcome);
-        match outcome.result {
-            Ok(Done::Written(insight)) => {
-                self.recorded.insert(outcome.task.origin.clone(), insight);
-                for path in self.superseded.remove(&outcome.task.destination).into_iter().flatten() {
-                    self.recorded.remove(&path);
-                }
-                self.changed = true;
-            }
-            Ok(Done::Deleted) => {
-                self.recorded.remove(&outcome.task.origin);
-                self.changed = true;
-            }
-            Ok(Done::Possible) | Err(_) => {}
-        }
+        self.unsettled |= outcome.result.as_ref().is_err_and(|failed| failed.unsettled);
+        let Some(change) = self.change(outcome) else { return };
+        let gone = match change.kind {
+            ChangeKind::Written | ChangeKind::Adopted => self.superseded.remove(&change.destination),
+            _ => None,
+        };
+        self.record.take(change, gone.unwrap_or_default());
+    }
+
+    fn change(&self, outcome: &Outcome) -> Option<Change> {
+        let Task { origin, destination, insight: planned, .. } = &outcome.task;
+        let insight_before = self.record.insight(origin);
+        let (kind, before, version, insight) = match &outcome.result {
+            Ok(Done::Written { insight, before, version }) => (ChangeKind::Written, *before, *version, Some(*insight)),
+            Ok(Done::Adopted { insight, before, version }) => (ChangeKind::Adopted, *before, *version, Some(*insight)),
+            Ok(Done::Kept { before, found, insight }) => (ChangeKind::Kept, *before, *found, *insight),
+            Ok(Done::Deleted { version }) => (ChangeKind::Deleted, *version, *version, None),
+            Ok(Done::Restored { version }) => (ChangeKind::Restored, *version, *version, *planned),
+            Ok(Done::Possible) => return None,
+            Err(failed) => (ChangeKind::Met, self.record.version(destination), failed.met?, *planned),
+        };
+        Some(Change {
+            kind,
+            origin: origin.clone(),
+            destination: destination.clone(),
+            before,
+            version,
+            insight_before,
+            insight,
+            at: Timestamp::now(),
+        })
     }
 
     /// What there is to save, unless nothing has changed or a save is under way.
     pub(super) fn begin_save(&mut self, lane: usize) -> Option<Save> {
-        if !self.changed {
-            return None;
-        }
-        let writer = self.writer.take()?;
-        self.changed = false;
-        Some(Save { lane, writer, info: self.recorded.clone(), result: Ok(false) })
+        self.record.begin_save(lane)
     }
 
     /// Takes in how a save ended; the reason if it failed.
     pub(super) fn end_save(&mut self, save: Save) -> Option<String> {
-        self.writer = Some(save.writer);
-        let count = save.info.buckets().len();
-        if count != self.recorded.buckets().len() {
-            // it has grown while being saved, and meanwhile went on to change in its old form
-            self.recorded = self.recorded.with_buckets(count);
-        }
-        match save.result {
-            Ok(_) => self.report.unsaved = None,
-            Err(error) => {
-                self.changed = true;
-                self.report.unsaved = Some(error.to_string());
-            }
-        }
+        self.report.unsaved = self.record.end_save(save);
         self.report.unsaved.clone()
     }
 
+    /// A save broke down and took what it was to save with it: the next one saves everything.
+    pub(super) fn lost_save(&mut self, reason: &str) {
+        if self.record.lost_save() {
+            self.report.unsaved = Some(reason.to_owned());
+        }
+    }
+
     pub(super) fn has_unsaved(&self) -> bool {
-        self.changed || self.writer.is_none()
+        self.record.has_unsaved()
+    }
+
+    /// Notes what has become of the lock, and lets go of it. `clean`: no worker was cut off.
+    pub(super) async fn end(&mut self, clean: bool) {
+        if let Some(reason) = self.record.lock_lost() {
+            self.report.blocked.get_or_insert(reason);
+        }
+        let settled = clean && !self.unsettled && self.report.unsaved.is_none();
+        self.record.end(settled).await;
     }
 
     pub(super) fn progress(&self) -> DestinationProgress {
@@ -218,5 +183,19 @@ impl Lane {
             pending: self.queue.len() as u64,
             unsaved: self.report.unsaved.clone(),
         }
+    }
+}
+
+/// Why a lane does not begin.
+#[derive(Debug)]
+pub(super) struct Blocked {
+    pub(super) reason: String,
+    /// Who has the lock, if that is why.
+    pub(super) locked: Option<LockHolder>,
+}
+
+impl From<String> for Blocked {
+    fn from(reason: String) -> Self {
+        Self { reason, locked: None }
     }
 }

@@ -10,15 +10,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
-use super::lane::{Lane, Save};
+use super::lane::Lane;
 use super::rate::Rate;
+use super::record::Save;
 use super::{CycleControl, CycleHandle, CycleOptions};
 use crate::engine::event::{CycleSnapshot, Event, Phase};
 use crate::engine::inventory::Inventory;
 use crate::engine::plan::{DestinationName, Plan};
 use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
-use crate::engine::worker::{Gate, Reach, Slot, Worker};
+use crate::engine::worker::{Gate, Manner, Reach, Slot, Worker};
 use crate::engine::{Destination, Engine};
+use crate::state::LockHolder;
 
 /// Between two snapshots.
 const FRAME: Duration = Duration::from_millis(100);
@@ -28,6 +30,10 @@ const FIRST_SAVE: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_mins(2);
 /// How long saving the origin's sync info may go on when all else is done.
 const ORIGIN_GRACE: Duration = Duration::from_mins(1);
+/// How often the report is kept while the cycle runs.
+const KEEP_EVERY: Duration = Duration::from_secs(30);
+/// How long keeping it may take when the cycle has ended.
+const EARLY_PATIENCE: Duration = Duration::from_secs(10);
 /// Failures that a snapshot shows.
 const RECENT: usize = 50;
 /// Pauses before state that could not be saved at the end is tried again.
@@ -46,7 +52,15 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
         .filter_map(|part| {
             let destination: Destination = engine.destination(&part.destination)?.clone();
             let state = engine.destination_state(&destination);
-            Some(Lane::new(destination, part, state, options.dry_run, control.stop.child_token()))
+            let manner = Manner {
+                dry_run: options.dry_run,
+                exact: options.exact,
+                undo: options.undoes.is_some(),
+                interrupted: false,
+                on_drift: destination.on_drift,
+                on_existing: destination.on_existing,
+            };
+            Some(Lane::new(id, destination, part, state, manner, control.stop.child_token()))
         })
         .collect();
     let most = engine.destinations().iter().map(|destination| destination.num_workers).max().unwrap_or(1);
@@ -70,6 +84,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
         started_at: Timestamp::now(),
         ending: Ending::Completed,
         phase: Phase::Running,
+        early_report: None,
     };
     let (sender, snapshots) = watch::channel(Arc::new(run.snapshot()));
     let run = tokio::spawn(run.run(sender, outcomes_taken));
@@ -98,6 +113,8 @@ struct Run {
     started_at: Timestamp,
     ending: Ending,
     phase: Phase,
+    /// When the report was last kept while the cycle ran.
+    early_report: Option<(Instant, task::JoinHandle<()>)>,
 }
 
 impl Run {
@@ -119,6 +136,7 @@ impl Run {
         let mut save_times = interval_at(first_save, self.options.save_every);
         save_times.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut grace_ends = None;
+        let mut clean = true;
         while !self.workers.is_empty() {
             let stopping = self.phase == Phase::Stopping;
             let lane_deadline = self.next_deadline();
@@ -141,7 +159,10 @@ impl Run {
                     self.control.stop.cancel();
                 }
                 () = until(lane_deadline) => self.stop_late_lanes(),
-                () = until(grace_ends) => self.workers.shutdown().await,
+                () = until(grace_ends) => {
+                    clean = false;
+                    self.workers.shutdown().await;
+                }
             }
         }
         while let Ok((lane, outcome)) = outcomes.try_recv() {
@@ -156,11 +177,13 @@ impl Run {
             slot.end();
         }
         self.save_rest(&snapshots).await;
+        self.settle_early_report().await;
         let origin_unsaved = match tokio::time::timeout(ORIGIN_GRACE, origin_saved).await {
             Ok(Ok(unsaved)) => unsaved,
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("the state store does not answer".to_owned()),
         };
+        join_all(self.lanes.iter_mut().map(|lane| lane.end(clean))).await;
         let mut report = self.report(origin_unsaved);
         report.unkept = self.keep(&report).await;
         let report = Arc::new(report);
@@ -175,8 +198,16 @@ impl Run {
         if self.options.dry_run {
             return;
         }
+        let operator = self.engine.operator();
+        let holder = LockHolder {
+            operator: operator.name.clone(),
+            host: operator.host.clone(),
+            pid: std::process::id(),
+            since: Timestamp::now(),
+            purpose: self.options.purpose.to_owned(),
+        };
         let prepared = tokio::select! {
-            prepared = join_all(self.lanes.iter_mut().map(Lane::prepare)) => prepared,
+            prepared = join_all(self.lanes.iter_mut().map(|lane| lane.prepare(&holder))) => prepared,
             // the lanes see it too, and begin nothing
             () = self.control.stop.cancelled() => Vec::new(),
             () = until(deadline) => Vec::new(),
@@ -187,9 +218,10 @@ impl Run {
             self.control.stop.cancel();
         }
         for (lane, result) in self.lanes.iter_mut().zip(prepared) {
-            if let Err(reason) = result {
-                lane.block(&reason);
-                tracing::error!(destination = %lane.destination.name, "nothing is written: {reason}");
+            if let Err(blocked) = result {
+                let reason = blocked.reason.clone();
+                lane.block(blocked);
+                tracing::warn!(destination = %lane.destination.name, "nothing is written: {reason}");
                 let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason));
             }
         }
@@ -234,7 +266,7 @@ impl Run {
                     destination: lane.destination.vault.clone(),
                     origin_reach: Arc::clone(&self.origin_reach),
                     destination_reach: Arc::clone(&lane.reach),
-                    dry_run: self.options.dry_run,
+                    manner: lane.manner,
                     stop: lane.stop.clone(),
                     gate: self.control.gate.subscribe(),
                     outcomes: self.outcomes.clone(),
@@ -299,6 +331,36 @@ impl Run {
                 self.saves.spawn(save.run());
             }
         }
+        self.keep_early();
+    }
+
+    /// Keeps the report as it is by now, so that a cycle that is killed has its place in the history, too.
+    fn keep_early(&mut self) {
+        let now = Instant::now();
+        let due = self
+            .early_report
+            .as_ref()
+            .is_none_or(|(at, task)| task.is_finished() && now.duration_since(*at) >= KEEP_EVERY);
+        let report = Report { ending: Ending::Unfinished, ..self.report(None) };
+        if !due || report.planned().total() == 0 {
+            return;
+        }
+        let engine = self.engine.clone();
+        let task = tokio::spawn(async move {
+            if let Err(error) = engine.keep_report(&report).await {
+                tracing::warn!("the report so far was not kept: {error}");
+            }
+        });
+        self.early_report = Some((now, task));
+    }
+
+    /// The final report must not be overwritten by one that is late.
+    async fn settle_early_report(&mut self) {
+        if let Some((_, mut task)) = self.early_report.take()
+            && tokio::time::timeout(EARLY_PATIENCE, &mut task).await.is_err()
+        {
+            task.abort();
+        }
     }
 
     fn saved(&mut self, saved: Result<Save, task::JoinError>) {
@@ -328,7 +390,7 @@ impl Run {
             }
             if let Some(reason) = self.lost_save.take() {
                 // no save is under way any more, so whatever writer is away is lost
-                self.lanes.iter_mut().for_each(|lane| lane.lost_writer(&reason));
+                self.lanes.iter_mut().for_each(|lane| lane.lost_save(&reason));
             }
             if self.options.dry_run || !self.lanes.iter().any(Lane::has_unsaved) {
                 return;

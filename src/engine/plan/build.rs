@@ -10,6 +10,7 @@ use crate::engine::inventory::Inventory;
 use crate::engine::transform::IDENTITY;
 use crate::engine::{Destination, Origin, Transforms};
 use crate::kv::SecretPath;
+use crate::state::Ledger;
 use crate::sync_info::{Index, SyncInfo};
 
 /// How many origins of a collision are named.
@@ -61,6 +62,9 @@ pub(in crate::engine) fn build(
             recorded: SyncInfo::new(1),
             stored,
             binding: None,
+            ledger: Ledger::empty(),
+            ledger_as_stored: Ledger::empty(),
+            journaled: Vec::new(),
         },
     };
     builder.present(&recorded);

@@ -221,7 +221,7 @@ fn a_plan_that_lacks_a_destination_is_not_saved() {
     let there = Arc::new(inventory(&[("add", 1), ("update", 3)]));
     let mut part = planned(&there, &destination(), &[], as_recorded);
     let place = place("http://127.0.0.1:1");
-    part.binding = Some(Binding::new(place.clone(), place, &destination().transforms, None));
+    part.binding = Some(Binding::new(place.clone(), place, &destination(), None));
     let mut plan = Plan { created: Timestamp::now(), inventory: there, destinations: vec![part] };
     assert_eq!(SavedPlan::from_plan(&plan, &HashMap::new()).expect("a plan").len(), 2);
     plan.destinations.push(DestinationPlan::unavailable(DestinationName::new("away"), "no answer".to_owned()));

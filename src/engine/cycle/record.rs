@@ -1,0 +1,315 @@
+//! What a cycle records of one destination while it runs: sync info, ledger and changes in the store, under the
+//! destination's lock, and in a local journal until the store has them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::lane::Blocked;
+use crate::engine::binding::Binding;
+use crate::engine::plan::DestinationPlan;
+use crate::engine::report::CycleId;
+use crate::kv::SecretPath;
+use crate::state::{
+    Change, ChangeLog, Journal, Ledger, LedgerWriter, Lock, LockError, LockHolder, LockTaken, Segment, State,
+    StateError, SyncInfoWriter,
+};
+use crate::sync_info::{Index, Insight, SyncInfo};
+
+/// How long a lock that its holder did not let go of may stay closed.
+const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+const LOCK_RETRY: Duration = Duration::from_millis(500);
+/// The number of the first chunk that changes of an earlier cycle get when they come to the change log late.
+const LATE_CHUNKS: usize = 500_000;
+
+#[derive(Debug)]
+pub(super) struct Record {
+    cycle: CycleId,
+    state: State,
+    recorded: SyncInfo,
+    ledger: Ledger,
+    /// What the sync info belongs to; it is kept before the first write.
+    binding: Option<Binding>,
+    /// The index that the plan was made with.
+    planned_with: Option<Index>,
+    /// Whether something was recorded since the last save began, or that save failed.
+    changed: bool,
+    /// What was changed since.
+    changes: Vec<Change>,
+    /// What earlier cycles changed and only the journal knows of.
+    late: Vec<(String, Change)>,
+    next_chunk: usize,
+    /// Away while a save is under way.
+    writers: Option<Writers>,
+    journal: Option<Journal>,
+    lock: Option<Lock>,
+    lost: CancellationToken,
+    begun: bool,
+}
+
+#[derive(Debug)]
+struct Writers {
+    info: SyncInfoWriter,
+    ledger: LedgerWriter,
+    changes: ChangeLog,
+}
+
+/// A save that is under way.
+#[derive(Debug)]
+pub(super) struct Save {
+    pub(super) lane: usize,
+    cycle: CycleId,
+    writers: Writers,
+    info: SyncInfo,
+    ledger: Ledger,
+    changes: Vec<Change>,
+    chunk: usize,
+    segment: Option<Segment>,
+    result: Result<(), StateError>,
+}
+
+impl Save {
+    pub(super) async fn run(mut self) -> Self {
+        self.result = self.try_run().await;
+        self
+    }
+
+    /// The ledger goes first: what it has and the sync info has not is recognized by the next plan.
+    async fn try_run(&mut self) -> Result<(), StateError> {
+        self.writers.ledger.save(&mut self.ledger).await?;
+        if !self.changes.is_empty() {
+            self.chunk = self.writers.changes.append(&self.cycle.to_string(), self.chunk, &self.changes).await?;
+        }
+        self.writers.info.save(&mut self.info).await?;
+        Ok(())
+    }
+}
+
+impl Record {
+    pub(super) fn new(
+        cycle: CycleId,
+        plan: DestinationPlan,
+        state: State,
+        journal: Option<&Path>,
+        changed: bool,
+    ) -> Self {
+        let writers = Writers {
+            info: SyncInfoWriter::new(state.clone(), plan.stored.as_ref()),
+            ledger: LedgerWriter::new(state.clone(), &plan.ledger_as_stored),
+            changes: ChangeLog::new(&state),
+        };
+        Self {
+            cycle,
+            recorded: plan.recorded,
+            ledger: plan.ledger,
+            binding: plan.binding,
+            planned_with: plan.stored,
+            changed,
+            changes: Vec::new(),
+            late: plan.journaled,
+            next_chunk: 0,
+            writers: Some(writers),
+            journal: journal.map(|folder| Journal::new(folder, &state)),
+            lock: None,
+            lost: CancellationToken::new(),
+            begun: false,
+            state,
+        }
+    }
+
+    /// Takes the lock, makes sure that the plan still holds, and keeps what must be kept before the first secret is
+    /// written. It also shows that the store takes something at all. `stop` is cancelled when the lock is lost.
+    pub(super) async fn begin(&mut self, holder: &LockHolder, stop: &CancellationToken) -> Result<(), Blocked> {
+        let lock = self.take_lock(holder).await?;
+        self.lost = lock.lost();
+        self.lock = Some(lock);
+        let (lost, stop) = (self.lost.clone(), stop.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = lost.cancelled() => stop.cancel(),
+                () = stop.cancelled() => {}
+            }
+        });
+        let index = self.state.load_index().await.map_err(|error| format!("its state cannot be read: {error}"))?;
+        if index != self.planned_with {
+            return Err("another cycle has saved its state since the plan was made; plan again".to_owned().into());
+        }
+        self.keep_first().await.map_err(|error| format!("its state cannot be saved: {error}"))?;
+        self.begun = true;
+        Ok(())
+    }
+
+    async fn take_lock(&self, holder: &LockHolder) -> Result<Lock, Blocked> {
+        let started = tokio::time::Instant::now();
+        loop {
+            let taken = match self.state.lock(holder).await {
+                Ok(lock) => return Ok(lock),
+                Err(LockError::State(error)) => return Err(format!("it cannot be locked: {error}").into()),
+                Err(LockError::Held(taken)) => taken,
+            };
+            if matches!(taken, LockTaken::By(_)) || started.elapsed() > LOCK_PATIENCE {
+                let locked = taken.holder().cloned().unwrap_or_else(|| LockHolder {
+                    operator: "unknown".to_owned(),
+                    host: "unknown".to_owned(),
+                    pid: 0,
+                    ..holder.clone()
+                });
+                return Err(Blocked { reason: format!("its lock is {taken}"), locked: Some(locked) });
+            }
+            tokio::time::sleep(LOCK_RETRY).await;
+        }
+    }
+
+    async fn keep_first(&mut self) -> Result<(), StateError> {
+        let Some(writers) = &mut self.writers else { return Ok(()) };
+        for cycle in self.late.chunk_by(|(one, _), (other, _)| one == other) {
+            let changes: Vec<Change> = cycle.iter().map(|(_, change)| change.clone()).collect();
+            writers.changes.append(&cycle[0].0, LATE_CHUNKS, &changes).await?;
+        }
+        if self.changed {
+            writers.ledger.save(&mut self.ledger).await?;
+            writers.info.save(&mut self.recorded).await?;
+            self.changed = false;
+        }
+        if let Some(journal) = &mut self.journal {
+            // whatever it held was merged into the plan, and is saved now
+            match journal.rotate().and_then(Segment::remove) {
+                Ok(()) => self.late.clear(),
+                Err(error) => tracing::warn!(%error, "the local journal cannot be emptied"),
+            }
+        }
+        self.mark(Some(self.cycle)).await
+    }
+
+    /// Notes beside the sync info which cycle is at work, so that its writes are recognized if it never ends.
+    async fn mark(&mut self, open: Option<CycleId>) -> Result<(), StateError> {
+        let Some(binding) = &mut self.binding else { return Ok(()) };
+        binding.open = open;
+        self.state.save_note(binding.encode()).await
+    }
+
+    /// The lane does not begin: there is nothing to save.
+    pub(super) fn give_up(&mut self) {
+        self.changed = false;
+    }
+
+    /// What the sync info has of a secret of the origin.
+    pub(super) fn insight(&self, origin: &SecretPath) -> Option<Insight> {
+        self.recorded.get(origin).copied()
+    }
+
+    /// The version that vsync left at a path of the destination, as the ledger knows.
+    pub(super) fn version(&self, destination: &SecretPath) -> u64 {
+        self.ledger.get(destination).map_or(0, |entry| entry.version)
+    }
+
+    /// Takes in a change, after which the records of the secrets `gone` hold no longer.
+    pub(super) fn take(&mut self, change: Change, gone: Vec<SecretPath>) {
+        change.apply(&mut self.recorded, &mut self.ledger);
+        for path in gone {
+            self.recorded.remove(&path);
+        }
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = journal.append(&self.cycle.to_string(), std::slice::from_ref(&change))
+        {
+            tracing::warn!(%error, "progress is not kept locally: the journal cannot be written");
+            self.journal = None;
+        }
+        self.changes.push(change);
+        self.changed = true;
+    }
+
+    pub(super) fn begin_save(&mut self, lane: usize) -> Option<Save> {
+        if !self.changed || self.lost.is_cancelled() {
+            return None;
+        }
+        let writers = self.writers.take()?;
+        let segment = match self.journal.as_mut().map(Journal::rotate).transpose() {
+            Ok(segment) => segment,
+            Err(error) => {
+                tracing::warn!(%error, "the local journal cannot be rotated");
+                None
+            }
+        };
+        self.changed = false;
+        Some(Save {
+            lane,
+            cycle: self.cycle,
+            writers,
+            info: self.recorded.clone(),
+            ledger: self.ledger.clone(),
+            changes: std::mem::take(&mut self.changes),
+            chunk: self.next_chunk,
+            segment,
+            result: Ok(()),
+        })
+    }
+
+    /// The reason if it failed.
+    pub(super) fn end_save(&mut self, save: Save) -> Option<String> {
+        self.writers = Some(save.writers);
+        let buckets = save.info.buckets().len();
+        if buckets != self.recorded.buckets().len() {
+            // it has grown while being saved, and meanwhile went on to change in its old form
+            self.recorded = self.recorded.with_buckets(buckets);
+        }
+        match save.result {
+            Ok(()) => {
+                self.next_chunk = save.chunk;
+                if let Some(Err(error)) = save.segment.map(Segment::remove) {
+                    tracing::warn!(%error, "the local journal cannot be emptied");
+                }
+                None
+            }
+            Err(error) => {
+                self.changed = true;
+                self.changes.splice(0..0, save.changes);
+                Some(error.to_string())
+            }
+        }
+    }
+
+    /// Whether a save was under way that never came back.
+    pub(super) fn lost_save(&mut self) -> bool {
+        if self.writers.is_some() {
+            return false;
+        }
+        self.writers = Some(Writers {
+            info: SyncInfoWriter::new(self.state.clone(), None),
+            ledger: LedgerWriter::new(self.state.clone(), &self.ledger),
+            changes: ChangeLog::new(&self.state),
+        });
+        self.changed = true;
+        true
+    }
+
+    pub(super) fn has_unsaved(&self) -> bool {
+        (self.changed || self.writers.is_none() || !self.late.is_empty()) && !self.lost.is_cancelled()
+    }
+
+    pub(super) fn lock_lost(&self) -> Option<String> {
+        self.lost.is_cancelled().then(|| {
+            "its lock was lost to another process, so no more was begun; what was done by then is kept in the local journal"
+                .to_owned()
+        })
+    }
+
+    /// Notes that the cycle has come to its end, if all is settled, and lets go of the lock.
+    pub(super) async fn end(&mut self, settled: bool) {
+        let Some(lock) = self.lock.take() else { return };
+        if self.begun && !self.lost.is_cancelled() {
+            if settled && let Err(error) = self.mark(None).await {
+                tracing::warn!(%error, "it cannot be noted that the cycle has ended");
+            }
+            if let Some(writers) = &self.writers
+                && let Err(error) = writers.changes.prune().await
+            {
+                tracing::warn!(%error, "the changes of old cycles cannot be deleted");
+            }
+        }
+        if let Err(error) = lock.release().await {
+            tracing::warn!(%error, "the lock could not be let go of; it ends by itself");
+        }
+    }
+}

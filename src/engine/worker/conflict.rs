@@ -1,0 +1,138 @@
+//! Writing by check-and-set, and what to do when the destination holds something else than expected.
+
+use super::Worker;
+use crate::engine::event::Step;
+use crate::engine::plan::{Expected, Source, Task};
+use crate::engine::report::{Cause, Done, Failed};
+use crate::engine::{OnDrift, OnExisting};
+use crate::kv::SecretData;
+use crate::sync_info::Insight;
+use crate::vault::ErrorKind;
+
+/// How often a write is tried anew because the destination changed once more in between.
+const TRIES: usize = 3;
+
+/// What to do about a version that was not expected.
+enum Verdict {
+    /// A request of ours wrote it, and its answer was lost.
+    Ours(u64),
+    /// Somebody else wrote it, and it holds what was to be written.
+    Same(u64),
+    /// It stays as it is.
+    Keep(u64),
+    /// It is written over.
+    Over(u64),
+}
+
+impl Worker {
+    /// Writes, if the destination still holds version `cas` (`None`: whatever it holds).
+    pub(super) async fn write(
+        &self,
+        task: &Task,
+        insight: Insight,
+        data: &SecretData,
+        mut cas: Option<u64>,
+    ) -> Result<Done, Failed> {
+        // a write of a cycle that did not end properly may not have been recorded
+        let mut doubtful = self.manner.interrupted;
+        for _ in 0..TRIES {
+            self.slot.step(Step::Writing);
+            let error = match self.destination.write(&task.destination, data, cas).await {
+                Ok(written) => {
+                    self.destination_reach.answered();
+                    let before = cas.unwrap_or_else(|| written.version.saturating_sub(1));
+                    return Ok(Done::Written { insight, before, version: written.version });
+                }
+                Err(error) => error,
+            };
+            let (ErrorKind::CheckAndSet, Some(expected)) = (error.kind(), cas) else {
+                let unsettled = may_have_been_done(error.kind());
+                return Err(Failed { unsettled, ..self.destination_reach.failed(&error) });
+            };
+            self.destination_reach.answered();
+            // an earlier attempt of this very request may have been carried out
+            doubtful |= self.slot.attempts.get() > 1;
+            match self.judge(task, data, expected, doubtful).await? {
+                Verdict::Ours(version) => return Ok(Done::Written { insight, before: expected, version }),
+                Verdict::Same(version) => return Ok(Done::Adopted { insight, before: expected, version }),
+                Verdict::Keep(found) => return Ok(Done::Kept { before: expected, found, insight: Some(insight) }),
+                Verdict::Over(found) => cas = Some(found),
+            }
+        }
+        Err(Failed::new(Cause::Conflict, "the destination changed again each time it was to be written"))
+    }
+
+    /// Looks at what is there instead of the expected version.
+    async fn judge(&self, task: &Task, data: &SecretData, expected: u64, doubtful: bool) -> Result<Verdict, Failed> {
+        let existing = expected == 0 && task.source == Source::Origin;
+        let metadata = self.at_destination(task).await.map_err(|failed| {
+            let cause = if existing { Cause::Existing } else { Cause::Drift };
+            let message = format!("something else is there, and it cannot be seen what: {}", failed.message);
+            if failed.cause == Cause::Permission { Failed::new(cause, message) } else { failed }
+        })?;
+        let found = metadata.as_ref().map_or(0, |metadata| metadata.current_version);
+        let live = metadata.is_some_and(|metadata| metadata.key_info().live);
+        if !live && !self.manner.exact {
+            // there is nothing that could be lost
+            return Ok(Verdict::Over(found));
+        }
+        let adopts = existing && !self.manner.exact && self.manner.on_existing == OnExisting::Adopt;
+        if live && (doubtful || adopts) {
+            let there = self.destination.read(&task.destination).await;
+            match there {
+                Ok(there) if there.version == found && there.data.has_same_values(data) => {
+                    return Ok(if doubtful && found == expected + 1 {
+                        Verdict::Ours(found)
+                    } else {
+                        Verdict::Same(found)
+                    });
+                }
+                Ok(_) if adopts => {
+                    let mut failed = drifted(task, found);
+                    failed.message.push_str(", and its value differs from the origin's");
+                    return Err(failed);
+                }
+                Err(error) if adopts || error.kind() != ErrorKind::PermissionDenied => {
+                    let failed = self.destination_reach.failed(&error);
+                    let message = format!("it is there already, and could not be compared: {}", failed.message);
+                    return Err(Failed { message, ..failed });
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let overwrites = if existing {
+            self.manner.on_existing == OnExisting::Overwrite
+        } else {
+            self.manner.on_drift == OnDrift::Overwrite
+        };
+        if overwrites && !self.manner.exact {
+            return Ok(Verdict::Over(found));
+        }
+        if self.manner.on_drift == OnDrift::Keep && !existing && !self.manner.exact {
+            return Ok(Verdict::Keep(found));
+        }
+        Err(drifted(task, found))
+    }
+}
+
+/// The failure that says that somebody else wrote what is there.
+pub(super) fn drifted(task: &Task, found: u64) -> Failed {
+    let (cause, message) = match task.expected {
+        Expected::Version(0) if task.source == Source::Origin => {
+            (Cause::Existing, format!("version {found} is there already, and vsync never wrote it"))
+        }
+        Expected::Version(ours) if found == 0 => {
+            (Cause::Drift, format!("nothing is there any more, and vsync left version {ours}"))
+        }
+        Expected::Version(ours) => {
+            (Cause::Drift, format!("version {found} is there, and vsync left version {ours}: somebody else changed it"))
+        }
+        Expected::Recorded => (Cause::Drift, format!("version {found} was written there just now by somebody else")),
+    };
+    Failed { met: Some(found), ..Failed::new(cause, message) }
+}
+
+/// Whether a write that failed so may have been carried out all the same.
+fn may_have_been_done(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Server | ErrorKind::Protocol)
+}

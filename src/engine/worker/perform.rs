@@ -1,0 +1,231 @@
+//! Carrying out one task.
+
+use super::{Abandoned, Worker, brief};
+use crate::engine::OnDrift;
+use crate::engine::event::Step;
+use crate::engine::plan::{Expected, Operation, Source, Task};
+use crate::engine::report::{Cause, Done, Failed};
+use crate::sync_info::{EngineKind, Insight};
+use crate::vault::{ErrorKind, Metadata, Secret, VaultError};
+
+impl Worker {
+    pub(super) async fn perform(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
+        if let Err(failed) = self.origin_reach.check().and_then(|()| self.destination_reach.check()) {
+            self.slot.attempts.reset();
+            return Ok(Err(failed));
+        }
+        // Stopping may cut off whatever leaves no trace at the destination; a write that has begun is finished.
+        if self.manner.dry_run {
+            self.slot.step(Step::Checking);
+            return self.unless_stopped(self.check(task)).await;
+        }
+        if let Source::Undelete(version) = task.source {
+            return Ok(self.undelete(task, version).await);
+        }
+        match task.operation {
+            Operation::Add | Operation::Update => {
+                let (secret, insight, cas) = match self.unless_stopped(self.read(task)).await? {
+                    Ok(read) => read,
+                    Err(failed) => return Ok(Err(failed)),
+                };
+                Ok(self.write(task, insight, &secret.data, cas).await)
+            }
+            Operation::Delete => {
+                if !self.manner.undo
+                    && let Err(failed) = self.unless_stopped(self.make_sure_it_is_gone(task)).await?
+                {
+                    return Ok(Err(failed));
+                }
+                let version = match self.unless_stopped(self.deletable(task)).await? {
+                    Ok(Deletable::Version(version)) => version,
+                    Ok(Deletable::Not(done)) => return Ok(Ok(done)),
+                    Err(failed) => return Ok(Err(failed)),
+                };
+                self.slot.step(Step::Deleting);
+                Ok(match self.destination.delete(&task.destination).await {
+                    Ok(()) => {
+                        self.destination_reach.answered();
+                        Ok(Done::Deleted { version })
+                    }
+                    Err(error) => Err(self.destination_reach.failed(&error)),
+                })
+            }
+        }
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Abandoned> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Abandoned),
+            done = work => Ok(done),
+        }
+    }
+
+    /// What is to be written, the insight it belongs to, and the version it is to replace (`None`: whichever).
+    async fn read(&self, task: &Task) -> Result<(Secret, Insight, Option<u64>), Failed> {
+        let (secret, insight) = if let Source::Version(version) = task.source {
+            let earlier = self.destination.read_version(&task.destination, version).await;
+            let secret = earlier.map_err(|error| self.destination_reach.failed(&error))?;
+            self.destination_reach.answered();
+            let insight = task.insight.unwrap_or_else(|| insight_of(&secret));
+            (secret, insight)
+        } else {
+            let secret = self.origin.read(&task.origin).await.map_err(|error| self.unreadable(&error))?;
+            self.origin_reach.answered();
+            let planned = task.insight.filter(|insight| insight.version == secret.version);
+            if self.manner.exact && planned.is_none() {
+                let message = match task.insight {
+                    Some(Insight { version, .. }) => {
+                        format!(
+                            "the origin has version {} by now, and the plan is for version {version}",
+                            secret.version
+                        )
+                    }
+                    None => "the plan does not say for which version it is".to_owned(),
+                };
+                return Err(Failed::new(Cause::Moved, message));
+            }
+            // the plan's insight, unless the origin has moved on since
+            let insight = planned.unwrap_or_else(|| insight_of(&secret));
+            (secret, insight)
+        };
+        let cas = match task.expected {
+            Expected::Version(version) => Some(version),
+            Expected::Recorded => self.present_version(task).await?,
+        };
+        Ok((secret, insight, cas))
+    }
+
+    /// The destination's version of a secret that was recorded without a ledger: whichever is there was written by such
+    /// a vsync. `None` if it cannot be found out, and need not be.
+    async fn present_version(&self, task: &Task) -> Result<Option<u64>, Failed> {
+        match self.at_destination(task).await {
+            Ok(metadata) => Ok(Some(metadata.map_or(0, |metadata| metadata.current_version))),
+            Err(failed) if failed.cause != Cause::Permission => Err(failed),
+            Err(_) if self.manner.on_drift == OnDrift::Overwrite => Ok(None),
+            Err(failed) => {
+                let message = format!(
+                    "{}; it was copied by a vsync that did not record the version, so it cannot be told whether somebody has changed it since: allow \"read\" on {}, or set on_drift = \"overwrite\"",
+                    failed.message,
+                    task.destination.metadata_path()
+                );
+                Err(Failed { message, ..failed })
+            }
+        }
+    }
+
+    /// The destination's metadata of the task's secret; `None` if there is nothing.
+    pub(super) async fn at_destination(&self, task: &Task) -> Result<Option<Metadata>, Failed> {
+        match self.destination.metadata(&task.destination).await {
+            Ok(metadata) => {
+                self.destination_reach.answered();
+                Ok(Some(metadata))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.destination_reach.answered();
+                Ok(None)
+            }
+            Err(error) => Err(self.destination_reach.failed(&error)),
+        }
+    }
+
+    fn unreadable(&self, error: &VaultError) -> Failed {
+        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) {
+            self.origin_reach.answered();
+            let message = format!("{}; it was there when the plan was made", brief(error));
+            return Failed::new(Cause::Moved, message);
+        }
+        self.origin_reach.failed(error)
+    }
+
+    /// Asks the origin for the one secret that is about to be deleted at the destination. Listings can leave out what a
+    /// policy hides; this answer cannot be misread.
+    async fn make_sure_it_is_gone(&self, task: &Task) -> Result<(), Failed> {
+        let answer = self.origin.metadata(&task.origin).await;
+        match answer {
+            Ok(metadata) if metadata.key_info().live => Err(self.still_there()),
+            // Whether a deletion time has passed is for the origin's clock to say. What is deleted gives no data away.
+            Ok(metadata) if metadata.has_data() => match self.origin.read(&task.origin).await {
+                Ok(_) => Err(self.still_there()),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => Ok(()),
+                Err(error) => Err(self.unconfirmed(&error)),
+            },
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.unconfirmed(&error)),
+        }
+    }
+
+    fn still_there(&self) -> Failed {
+        self.origin_reach.answered();
+        Failed::new(Cause::Moved, "the origin has it again, or its listing did not show it: not deleted")
+    }
+
+    fn unconfirmed(&self, error: &VaultError) -> Failed {
+        let failed = self.origin_reach.failed(error);
+        let message = format!("not deleted, because the origin did not confirm that it is gone: {}", failed.message);
+        Failed { message, ..failed }
+    }
+
+    /// Whether what is at the destination may be deleted there: it is what vsync wrote.
+    async fn deletable(&self, task: &Task) -> Result<Deletable, Failed> {
+        self.slot.step(Step::Deleting);
+        let metadata = match self.at_destination(task).await {
+            Ok(metadata) => metadata,
+            Err(failed) if failed.cause == Cause::Permission && self.manner.on_drift == OnDrift::Overwrite => {
+                return Ok(Deletable::Version(0));
+            }
+            Err(failed) if failed.cause == Cause::Permission => {
+                let message = format!(
+                    "{}; so it cannot be told whether somebody has changed it since: allow \"read\" on {}, or set on_drift = \"overwrite\"",
+                    failed.message,
+                    task.destination.metadata_path()
+                );
+                return Err(Failed { message, ..failed });
+            }
+            Err(failed) => return Err(failed),
+        };
+        let Some(metadata) = metadata else { return Ok(Deletable::Not(Done::Deleted { version: 0 })) };
+        let found = metadata.current_version;
+        if !metadata.key_info().live {
+            return Ok(Deletable::Not(Done::Deleted { version: found }));
+        }
+        match task.expected {
+            Expected::Version(ours) if ours != found => {
+                let policy = if self.manner.exact { OnDrift::Report } else { self.manner.on_drift };
+                match policy {
+                    OnDrift::Overwrite => Ok(Deletable::Version(found)),
+                    OnDrift::Keep => Ok(Deletable::Not(Done::Kept { before: ours, found, insight: None })),
+                    OnDrift::Report => Err(super::conflict::drifted(task, found)),
+                }
+            }
+            _ => Ok(Deletable::Version(found)),
+        }
+    }
+
+    async fn undelete(&self, task: &Task, version: u64) -> Result<Done, Failed> {
+        self.slot.step(Step::Writing);
+        let found = self.at_destination(task).await?.map_or(0, |metadata| metadata.current_version);
+        if task.expected != Expected::Version(found) {
+            return Err(super::conflict::drifted(task, found));
+        }
+        match self.destination.undelete(&task.destination, &[version]).await {
+            Ok(()) => {
+                self.destination_reach.answered();
+                Ok(Done::Restored { version })
+            }
+            Err(error) => Err(self.destination_reach.failed(&error)),
+        }
+    }
+}
+
+enum Deletable {
+    /// This version is there. 0: it could not be found out which.
+    Version(u64),
+    /// There is nothing to delete, or it is to stay.
+    Not(Done),
+}
+
+fn insight_of(secret: &Secret) -> Insight {
+    Insight { version: secret.version, update_time: secret.created_time.into(), kind: EngineKind::KvV2 }
+}

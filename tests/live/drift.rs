@@ -1,0 +1,229 @@
+//! Nothing is overwritten blindly: secrets at the destination that vsync did not write as they are.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use vsync::engine::{Cause, CycleOptions, Ending, Engine, OnDrift, OnExisting, PlanOptions, Report};
+
+use crate::sides::{Sides, plan, sync};
+use crate::support::{BaoServer, RootClient};
+
+/// A cycle that also tries what is known to have drifted.
+async fn again(engine: &Engine) -> Arc<Report> {
+    let inventory = Arc::new(engine.survey(None).await);
+    let plan = engine.plan(inventory, &PlanOptions { again: true, ..PlanOptions::default() }).await;
+    engine.start(plan, CycleOptions::default()).unwrap().wait().await
+}
+
+fn version(client: &RootClient, name: &str) -> u64 {
+    client.metadata("secret", name).unwrap()["current_version"].as_u64().unwrap()
+}
+
+fn is(client: &RootClient, name: &str, value: &Value) {
+    assert_eq!(client.read("secret", name).as_ref(), Some(value), "{name}");
+}
+
+/// `app` is copied, and then changed on both sides.
+async fn drifted(origin: &BaoServer, destination: &BaoServer) -> Sides {
+    let sides = Sides::new(origin, destination);
+    origin.client().write("secret", "app", &json!({ "v": "first" }));
+    origin.client().write("secret", "other", &json!({ "v": "first" }));
+    assert_eq!(sync(&sides.engine()).await.done().add, 2);
+    destination.client().write("secret", "app", &json!({ "v": "by hand" }));
+    origin.client().write("secret", "app", &json!({ "v": "second" }));
+    origin.client().write("secret", "other", &json!({ "v": "second" }));
+    sides
+}
+
+#[tokio::test]
+async fn drift_is_reported_and_nothing_is_lost() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::with_audit());
+    let sides = drifted(&origin, &destination).await;
+    let there = destination.client();
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.done().update, report.failed()), (1, 1));
+    let (_, failure) = report.failures().next().unwrap();
+    assert_eq!(failure.cause, Cause::Drift);
+    assert!(failure.message.contains("version 2 is there, and vsync left version 1"), "{}", failure.message);
+    is(&there, "app", &json!({ "v": "by hand" }));
+    is(&there, "other", &json!({ "v": "second" }));
+
+    // from now on it is known, and left alone without a request
+    let known = plan(&sides.engine()).await;
+    assert!(known.is_empty());
+    let drift = &known.destinations[0].drifted;
+    assert_eq!(drift.len(), 1);
+    assert_eq!((drift[0].origin.name(), drift[0].ours, drift[0].found), ("app", 1, 2));
+    let mut audit = destination.audit();
+    audit.restart();
+    sync(&sides.engine()).await;
+    assert_eq!(audit.touched("secret/data/"), Vec::<String>::new());
+    // unless somebody asks, or the origin has something new
+    let report = again(&sides.engine()).await;
+    assert_eq!(report.failures().next().unwrap().1.cause, Cause::Drift);
+    origin.client().write("secret", "app", &json!({ "v": "third" }));
+    let report = sync(&sides.engine()).await;
+    assert_eq!(report.failures().next().unwrap().1.cause, Cause::Drift);
+    is(&there, "app", &json!({ "v": "by hand" }));
+    assert_eq!(version(&there, "app"), 2);
+}
+
+#[tokio::test]
+async fn drift_is_overwritten_if_the_origin_is_right() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let mut sides = drifted(&origin, &destination).await;
+    assert_eq!(sync(&sides.engine()).await.failed(), 1);
+    sides.destination.on_drift = OnDrift::Overwrite;
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.done().update, report.failed()), (1, 0));
+    is(&destination.client(), "app", &json!({ "v": "second" }));
+    assert_eq!(version(&destination.client(), "app"), 3);
+    assert!(plan(&sides.engine()).await.is_empty());
+    // and the ledger knows which version that is
+    origin.client().write("secret", "app", &json!({ "v": "third" }));
+    sides.destination.on_drift = OnDrift::Report;
+    assert_eq!(sync(&sides.engine()).await.failed(), 0);
+}
+
+#[tokio::test]
+async fn drift_is_kept_if_the_destination_is_right() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let mut sides = drifted(&origin, &destination).await;
+    sides.destination.on_drift = OnDrift::Keep;
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.done().update, report.failed(), report.destinations[0].kept), (2, 0, 1));
+    is(&destination.client(), "app", &json!({ "v": "by hand" }));
+    assert!(plan(&sides.engine()).await.is_empty(), "it counts as in sync");
+    origin.client().write("secret", "app", &json!({ "v": "third" }));
+    assert_eq!(sync(&sides.engine()).await.destinations[0].kept, 1);
+    is(&destination.client(), "app", &json!({ "v": "by hand" }));
+}
+
+#[tokio::test]
+async fn what_somebody_else_changed_is_not_deleted() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let sides = drifted(&origin, &destination).await;
+    let (here, there) = (origin.client(), destination.client());
+    here.delete("secret", "app");
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.failed(), report.done().update), (1, 1), "{report:#?}");
+    is(&there, "app", &json!({ "v": "by hand" }));
+    let known = plan(&sides.engine()).await;
+    assert_eq!((known.counts().delete, known.destinations[0].drifted.len()), (0, 1));
+    // what vsync itself wrote goes
+    here.write("secret", "more", &json!({}));
+    sync(&sides.engine()).await;
+    here.delete("secret", "more");
+    assert_eq!(sync(&sides.engine()).await.done().delete, 1);
+    assert_eq!(there.read("secret", "more"), None);
+    // and comes back
+    here.write("secret", "more", &json!({ "v": "again" }));
+    assert_eq!(sync(&sides.engine()).await.done().add, 1);
+    is(&there, "more", &json!({ "v": "again" }));
+    assert_eq!(version(&there, "more"), 2);
+}
+
+#[tokio::test]
+async fn a_first_sync_leaves_alone_what_is_there() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let (here, there) = (origin.client(), destination.client());
+    for name in ["equal", "different", "new", "deleted there"] {
+        here.write("secret", name, &json!({ "b": 1, "a": name }));
+    }
+    there.write("secret", "equal", &json!({ "a": "equal", "b": 1 }));
+    there.write("secret", "different", &json!({ "a": "theirs" }));
+    there.write("secret", "deleted there", &json!({ "a": "once" }));
+    there.delete("secret", "deleted there");
+
+    let mut sides = Sides::new(&origin, &destination);
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.done().add, report.failed()), (2, 2));
+    assert!(report.failures().all(|(_, failure)| failure.cause == Cause::Existing), "{report:#?}");
+    is(&there, "different", &json!({ "a": "theirs" }));
+    is(&there, "deleted there", &json!({ "b": 1, "a": "deleted there" }));
+    let known = plan(&sides.engine()).await;
+    assert_eq!((known.counts().total(), known.destinations[0].drifted.len()), (0, 2));
+
+    sides.destination.on_existing = OnExisting::Adopt;
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.destinations[0].adopted, report.failed()), (1, 1));
+    assert_eq!(version(&there, "equal"), 1, "nothing was written");
+    let (_, failure) = report.failures().next().unwrap();
+    assert!(failure.message.ends_with("its value differs from the origin's"), "{}", failure.message);
+    is(&there, "different", &json!({ "a": "theirs" }));
+    assert!(plan(&sides.engine()).await.is_empty(), "it is not compared again in each cycle");
+
+    sides.destination.on_existing = OnExisting::Overwrite;
+    assert_eq!(sync(&sides.engine()).await.failed(), 0);
+    is(&there, "different", &json!({ "b": 1, "a": "different" }));
+    assert!(plan(&sides.engine()).await.is_empty());
+    // what was adopted is vsync's from then on
+    here.write("secret", "equal", &json!({ "a": 2 }));
+    assert_eq!(sync(&sides.engine()).await.failed(), 0);
+    assert_eq!(version(&there, "equal"), 2);
+}
+
+#[tokio::test]
+async fn state_without_a_ledger_is_taken_over() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let (here, there) = (origin.client(), destination.client());
+    let mut sides = Sides::new(&origin, &destination);
+    for name in ["a", "b", "c", "d"] {
+        here.write("secret", name, &json!({ "v": 1 }));
+    }
+    sync(&sides.engine()).await;
+    // as vsync v0.3 leaves it: nothing but sync info
+    let store = &sides.destination.store;
+    let keys = store.list("vsync/there/vsync/").await.unwrap();
+    assert!(keys.iter().any(|key| key.contains("/ledger/")), "{keys:?}");
+    store.delete(&keys).await.unwrap();
+    assert!(plan(&sides.engine()).await.is_empty());
+
+    here.write("secret", "a", &json!({ "v": 2 }));
+    here.delete("secret", "b");
+    sides.destination.max_delete = vsync::engine::MaxDelete::Percent(100.0);
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.done().update, report.done().delete, report.failed()), (1, 1, 0), "{report:#?}");
+    assert_eq!((version(&there, "a"), version(&there, "c")), (2, 1));
+    assert_eq!(there.read("secret", "b"), None);
+
+    // a token that may not look: no blind write, and the failure says what is missing
+    let rules = r#"path "secret/data/*" { capabilities = ["create", "update", "delete"] }"#;
+    let token = there.policy_token("writer", rules);
+    sides.destination.vault = crate::sides::vault(&destination, &token);
+    here.write("secret", "c", &json!({ "v": 2 }));
+    here.write("secret", "a", &json!({ "v": 3 }));
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.done().update, report.failed()), (1, 1));
+    let (_, failure) = report.failures().next().unwrap();
+    assert_eq!(failure.cause, Cause::Permission);
+    assert!(failure.message.contains("allow \"read\" on secret/metadata/c"), "{}", failure.message);
+    assert_eq!((version(&there, "a"), version(&there, "c")), (3, 1));
+}
+
+#[tokio::test]
+async fn one_cycle_at_a_time() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let here = origin.client();
+    here.write_all("secret", (0..200).map(|n| (format!("app{n}"), json!({ "n": n }))));
+    let sides = Sides::new(&origin, &destination);
+    let (first, second) = (plan(&sides.engine()).await, plan(&sides.engine()).await);
+    let handle = sides.engine().start(first, CycleOptions::default()).unwrap();
+    handle.control().pause();
+    let mut snapshots = handle.snapshots();
+    snapshots.wait_for(|snapshot| snapshot.phase == vsync::engine::Phase::Paused).await.unwrap();
+    let report = sides.engine().start(second, CycleOptions::default()).unwrap().wait().await;
+    assert_eq!((report.ending, report.done().total()), (Ending::Halted, 0));
+    let part = &report.destinations[0];
+    let holder = part.locked.as_ref().unwrap();
+    assert_eq!((holder.operator.as_str(), holder.host.as_str()), ("tester", "here"));
+    assert_eq!((holder.pid, holder.purpose.as_str()), (std::process::id(), "sync"));
+    assert!(part.blocked.as_ref().unwrap().contains("tester on here"), "{part:?}");
+    handle.control().resume();
+    let report = handle.wait().await;
+    assert_eq!((report.ending, report.done().add), (Ending::Completed, 200));
+    // it has let go
+    here.write("secret", "app1", &json!({}));
+    assert_eq!(sync(&sides.engine()).await.done().update, 1);
+}

@@ -1,0 +1,85 @@
+//! One origin and one destination, as the engine takes them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use vsync::engine::{
+    CycleOptions, Destination, DestinationName, Engine, Listing, MaxDelete, OnDrift, OnExisting, Operator, Origin,
+    Plan, PlanOptions, Report, Transforms,
+};
+use vsync::http::HttpSettings;
+use vsync::kv::{Mount, PathFilter};
+use vsync::state::{self, StateStore, StoreSettings};
+use vsync::vault::{Auth, VaultClient, VaultSettings};
+use zeroize::Zeroizing;
+
+use crate::support::BaoServer;
+
+pub(crate) fn vault(server: &BaoServer, token: &str) -> VaultClient {
+    let http = HttpSettings { address: server.address(), max_retries: 2, ..HttpSettings::default() };
+    VaultClient::new(VaultSettings { http, namespace: None, auth: Auth::Token(Zeroizing::new(token.to_owned())) })
+        .unwrap()
+}
+
+pub(crate) fn mount(name: &str) -> Mount {
+    Mount::parse(name).unwrap()
+}
+
+/// One origin, one destination, state in a folder that goes with it.
+pub(crate) struct Sides {
+    pub(crate) origin: Origin,
+    pub(crate) destination: Destination,
+    _folder: TempDir,
+}
+
+impl Sides {
+    pub(crate) fn new(from: &BaoServer, to: &BaoServer) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn StateStore> =
+            state::open(&StoreSettings::Embedded { file: folder.path().join("state.redb") }).unwrap();
+        let origin = Origin {
+            vault: vault(from, BaoServer::ROOT_TOKEN),
+            mounts: vec![mount("secret")],
+            filter: PathFilter::default(),
+            store: Arc::clone(&store),
+            sync_path: "vsync/".to_owned(),
+            num_buckets: None,
+            num_workers: 8,
+            listing: Listing::Auto,
+        };
+        let destination = Destination {
+            name: DestinationName::new("there"),
+            vault: vault(to, BaoServer::ROOT_TOKEN),
+            mounts: vec![mount("secret")],
+            filter: PathFilter::default(),
+            transforms: Transforms::default(),
+            store,
+            sync_path: "vsync/there/".to_owned(),
+            num_buckets: None,
+            num_workers: 8,
+            max_delete: MaxDelete::default(),
+            ignore_deletes: false,
+            on_drift: OnDrift::Report,
+            on_existing: OnExisting::Report,
+            journal: Some(folder.path().join("journal")),
+            timeout: None,
+        };
+        Self { origin, destination, _folder: folder }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        let operator = Operator { name: "tester".to_owned(), host: "here".to_owned() };
+        Engine::new(self.origin.clone(), vec![self.destination.clone()], operator)
+    }
+}
+
+pub(crate) async fn plan(engine: &Engine) -> Plan {
+    let inventory = Arc::new(engine.survey(None).await);
+    engine.plan(inventory, &PlanOptions::default()).await
+}
+
+pub(crate) async fn sync(engine: &Engine) -> Arc<Report> {
+    let plan = plan(engine).await;
+    engine.start(plan, CycleOptions::default()).unwrap().wait().await
+}
