@@ -14,3 +14,4 @@ mod plans;
 mod servers;
 mod sides;
 mod sync;
+mod trust;

@@ -32,7 +32,7 @@ pub enum Fault {
     CutOff(usize),
     /// 200, with a body that begins as JSON. The server never hears of the request.
     Garbage,
-    /// An error in Vault's form. The server never hears of the request.
+    /// An error in Vault's form; 404 says that there is nothing. The server never hears of the request.
     Status(u16),
     /// 429 with `Retry-After` in seconds. The server never hears of the request.
     RetryAfter(u64),
@@ -286,8 +286,8 @@ impl Connection {
                 return Ok(false);
             }
             Some(Fault::Garbage) => Some(Message::answer(200, "{\"data\": {\"keys\": [\"a".to_owned())),
-            Some(Fault::Status(status)) => Some(Message::error(*status, None, "an injected fault")),
-            Some(Fault::RetryAfter(seconds)) => Some(Message::error(429, Some(*seconds), "an injected fault")),
+            Some(Fault::Status(status)) => Some(Message::error(*status, None)),
+            Some(Fault::RetryAfter(seconds)) => Some(Message::error(429, Some(*seconds))),
             _ => None,
         };
         if let Some(answer) = invented {

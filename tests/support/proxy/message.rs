@@ -22,9 +22,10 @@ enum Framing {
 }
 
 impl Message {
-    /// Vault's form of an error.
-    pub(super) fn error(status: u16, retry_after: Option<u64>, text: &str) -> Self {
-        let mut answer = Self::answer(status, format!("{}\n", serde_json::json!({ "errors": [text] })));
+    /// Vault's form of an error. Its 404 means that there is nothing, and has no text.
+    pub(super) fn error(status: u16, retry_after: Option<u64>) -> Self {
+        let errors: &[&str] = if status == 404 { &[] } else { &["an injected fault"] };
+        let mut answer = Self::answer(status, format!("{}\n", serde_json::json!({ "errors": errors })));
         answer.headers.extend(retry_after.map(|seconds| format!("Retry-After: {seconds}")));
         answer
     }
