@@ -191,3 +191,6 @@ impl<'de> Deserialize<'de> for Change {
         Ok(Self { kind, origin, destination, before, version, insight_before, insight, at })
     }
 }
+
+#[cfg(test)]
+mod tests;

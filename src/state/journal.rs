@@ -206,3 +206,6 @@ fn checksum(json: &[u8]) -> u32 {
     crc.update(json);
     crc.sum()
 }
+
+#[cfg(test)]
+mod tests;

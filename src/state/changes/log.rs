@@ -1,5 +1,6 @@
 //! The changes of past cycles in a store.
 
+use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 
 use flate2::Compression;
@@ -11,8 +12,8 @@ use crate::state::{State, StateError};
 
 /// How many cycles are remembered.
 const KEPT: usize = 50;
-/// What a chunk begins with: its format.
-const FORMAT: &[u8] = b"1\n";
+/// The one format there is.
+const FORMAT: u64 = 1;
 /// How many chunks are read at a time.
 const BATCH_CHUNKS: usize = 8;
 /// How many times a chunk shrinks, at a guess, when it is compressed.
@@ -149,7 +150,7 @@ fn fitting(changes: &[Change], limit: usize) -> io::Result<usize> {
 }
 
 fn encode(changes: &[Change]) -> io::Result<Vec<u8>> {
-    let mut encoder = ZlibEncoder::new(FORMAT.to_vec(), Compression::fast());
+    let mut encoder = ZlibEncoder::new(format!("{FORMAT}\n").into_bytes(), Compression::fast());
     let mut line = Vec::new();
     for change in changes {
         line.clear();
@@ -161,25 +162,25 @@ fn encode(changes: &[Change]) -> io::Result<Vec<u8>> {
 }
 
 fn decode(value: &[u8], changes: &mut Vec<Change>) -> Result<(), String> {
-    let Some(compressed) = value.strip_prefix(FORMAT) else {
-        let known = FORMAT[0] as char;
-        let format = value.split(|byte| *byte == b'\n').next().and_then(|format| std::str::from_utf8(format).ok());
-        return Err(match format.and_then(|format| format.parse::<u64>().ok()) {
-            Some(format) => {
-                format!("these changes have format {format}, this vsync knows {known} only: use a newer one")
-            }
-            None => "these changes are damaged: they do not begin as changes do".to_owned(),
-        });
+    let damaged = |error: &dyn fmt::Display| format!("these changes are damaged: {error}");
+    let end = value.iter().position(|byte| *byte == b'\n');
+    let format = end.and_then(|end| std::str::from_utf8(&value[..end]).ok()?.parse::<u64>().ok());
+    let compressed = match (format, end) {
+        (Some(FORMAT), Some(end)) => &value[end + 1..],
+        (Some(format), _) => {
+            return Err(format!("these changes have format {format}, this vsync knows {FORMAT} only: use a newer one"));
+        }
+        (None, _) => return Err(damaged(&"they do not begin as changes do")),
     };
     let mut lines = BufReader::new(ZlibDecoder::new(compressed));
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = lines.read_until(b'\n', &mut line).map_err(|error| format!("these changes are damaged: {error}"))?;
+        let read = lines.read_until(b'\n', &mut line).map_err(|error| damaged(&error))?;
         if read == 0 {
             return Ok(());
         }
-        changes.push(serde_json::from_slice(&line).map_err(|error| format!("these changes are damaged: {error}"))?);
+        changes.push(serde_json::from_slice(&line).map_err(|error| damaged(&error))?);
     }
 }
 
