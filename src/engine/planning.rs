@@ -13,7 +13,7 @@ use super::plan::{self, DestinationName, DestinationPlan, Expected, Objection, O
 use super::{Destination, Engine, OnDrift, OnExisting, guard};
 use crate::kv::{Mount, SecretPath};
 use crate::state::{Change, Journal, Ledger, LedgerEntry, State, StateError, bucket_count};
-use crate::sync_info::SyncInfo;
+use crate::sync_info::{Insight, SyncInfo};
 use crate::vault::VaultClient;
 
 /// What is planned for.
@@ -69,11 +69,11 @@ impl Engine {
         };
         known.load(&state, destinations_of(&part.tasks)).await?;
         let again = again || former.as_ref().is_some_and(|former| former.had_other_policies(&binding));
-        expect(&mut part, &known.ledger, destination, again);
+        part.binding = Some(binding.clone());
+        expect(&mut part, &known, destination, again);
         self.guard_deletes(&mut part, &at_inventory);
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
         part.objections.extend(unfit_mounts(&part, &destination.vault).await);
-        part.binding = Some(binding);
         known.give_to(&mut part);
         Ok(part)
     }
@@ -200,11 +200,14 @@ fn destinations_of(tasks: &[Task]) -> Vec<SecretPath> {
 
 /// Compares the tasks with the ledger: says what each must find at the destination, records what the ledger has as done,
 /// and sets aside what is known to have been changed by somebody else.
-fn expect(part: &mut DestinationPlan, ledger: &Ledger, destination: &Destination, again: bool) {
+fn expect(part: &mut DestinationPlan, known: &Known, destination: &Destination, again: bool) {
+    let interrupted = part.was_interrupted();
     for mut task in std::mem::take(&mut part.tasks) {
-        let entry = ledger.get(&task.destination);
+        let entry = known.ledger.get(&task.destination);
         let ours = entry.filter(|entry| entry.version > 0);
+        // only a cycle that was cut off leaves a ledger that is ahead of the sync info
         if let Some(entry) = ours
+            && interrupted
             && entry.foreign.is_none()
             && is_done(&task, entry)
         {
@@ -222,6 +225,7 @@ fn expect(part: &mut DestinationPlan, ledger: &Ledger, destination: &Destination
         }
         let before = part.recorded.get(&task.origin).copied();
         task.expected = match ours {
+            Some(entry) if before.is_some_and(|before| was_taken_over(&task, entry, &before)) => Expected::Recorded,
             Some(entry) => Expected::Version(entry.version),
             None if before.is_some() => Expected::Recorded,
             None => Expected::Version(0),
@@ -246,6 +250,11 @@ fn expect(part: &mut DestinationPlan, ledger: &Ledger, destination: &Destination
     }
 }
 
+/// Whether a vsync without a ledger has copied a newer version since: its sync info says so.
+fn was_taken_over(task: &Task, entry: &LedgerEntry, recorded: &Insight) -> bool {
+    entry.foreign.is_none() && (entry.origin != task.origin || recorded.supersedes(&entry.insight))
+}
+
 /// Whether the ledger has this very task as carried out.
 fn is_done(task: &Task, entry: &LedgerEntry) -> bool {
     entry.origin == task.origin
@@ -264,7 +273,7 @@ fn holds_back(task: &Task, destination: &Destination) -> bool {
     }
 }
 
-async fn load_binding(state: &State) -> Result<Option<Binding>, StateError> {
+pub(super) async fn load_binding(state: &State) -> Result<Option<Binding>, StateError> {
     let Some(bytes) = state.load_note().await? else { return Ok(None) };
     Binding::decode(&bytes).map(Some).map_err(|error| StateError {
         operation: "read",

@@ -16,7 +16,7 @@ const BATCH_BUCKETS: usize = 8;
 /// How often loading starts over because somebody replaced the index meanwhile.
 const LOAD_ATTEMPTS: usize = 3;
 const MISSING: &str =
-    "the index names this bucket but it is missing: restore it, or delete the index to copy everything anew";
+    "the index names this bucket but it is missing: restore it, or give this side a new sync_path to begin anew";
 
 /// Whose sync info it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use vsync::engine::{Cause, CycleOptions, Ending, Engine, OnDrift, OnExisting, PlanOptions, Report};
+use vsync::kv::SecretPath;
+use vsync::state::{State, StateSide, SyncInfoWriter};
 
 use crate::sides::{Sides, plan, sync};
 use crate::support::{BaoServer, RootClient};
@@ -226,4 +228,40 @@ async fn one_cycle_at_a_time() {
     // it has let go
     here.write("secret", "app1", &json!({}));
     assert_eq!(sync(&sides.engine()).await.done().update, 1);
+}
+
+/// What vsync v0.3 does: it writes, and records it in the sync info alone.
+async fn copied_by_v0_3(sides: &Sides, there: &RootClient, name: &str, data: &Value) {
+    there.write("secret", name, data);
+    let inventory = sides.engine().survey(None).await;
+    let mounts = sides.origin.mounts.clone();
+    let state = State::new(Arc::clone(&sides.destination.store), "vsync/there/", StateSide::Destination, mounts);
+    let stored = state.load_sync_info(None).await.unwrap().unwrap();
+    let path = SecretPath::new(&sides.origin.mounts[0], name);
+    let mut info = stored.info;
+    info.insert(path.clone(), *inventory.secrets.get(&path).unwrap());
+    SyncInfoWriter::new(state, Some(&stored.index)).save(&mut info).await.unwrap();
+}
+
+#[tokio::test]
+async fn v0_3_may_have_a_turn_in_between() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let (here, there) = (origin.client(), destination.client());
+    let sides = Sides::new(&origin, &destination);
+    here.write("secret", "app", &json!({ "v": 1 }));
+    sync(&sides.engine()).await;
+    here.write("secret", "app", &json!({ "v": 2 }));
+    here.write("secret", "more", &json!({ "v": 1 }));
+    copied_by_v0_3(&sides, &there, "app", &json!({ "v": 2 })).await;
+    copied_by_v0_3(&sides, &there, "more", &json!({ "v": 1 })).await;
+    assert!(plan(&sides.engine()).await.is_empty());
+    here.write("secret", "app", &json!({ "v": 3 }));
+    here.write("secret", "more", &json!({ "v": 2 }));
+    let report = sync(&sides.engine()).await;
+    assert_eq!((report.done().update, report.failed()), (2, 0), "{report:#?}");
+    assert_eq!((version(&there, "app"), version(&there, "more")), (3, 2));
+    // and the ledger holds again
+    there.write("secret", "app", &json!({ "v": "by hand" }));
+    here.write("secret", "app", &json!({ "v": 4 }));
+    assert_eq!(sync(&sides.engine()).await.failures().next().unwrap().1.cause, Cause::Drift);
 }

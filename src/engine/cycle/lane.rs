@@ -143,9 +143,9 @@ impl Lane {
         })
     }
 
-    /// What there is to save, unless nothing has changed or a save is under way.
-    pub(super) fn begin_save(&mut self, lane: usize) -> Option<Save> {
-        self.record.begin_save(lane)
+    /// What there is to save by now; see [`Record::begin_save`].
+    pub(super) fn begin_save(&mut self, lane: usize, now: bool) -> Option<Save> {
+        self.record.begin_save(lane, now)
     }
 
     /// Takes in how a save ended; the reason if it failed.

@@ -2,13 +2,14 @@
 //! destination's lock, and in a local journal until the store has them.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::lane::Blocked;
 use crate::engine::binding::Binding;
 use crate::engine::plan::DestinationPlan;
+use crate::engine::planning::load_binding;
 use crate::engine::report::CycleId;
 use crate::kv::SecretPath;
 use crate::state::{
@@ -20,6 +21,8 @@ use crate::sync_info::{Index, Insight, SyncInfo};
 /// How long a lock that its holder did not let go of may stay closed.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 const LOCK_RETRY: Duration = Duration::from_millis(500);
+/// So many times as long as a save took, the next one waits.
+const SAVE_SHARE: u32 = 9;
 /// The number of the first chunk that changes of an earlier cycle get when they come to the change log late.
 const LATE_CHUNKS: usize = 500_000;
 
@@ -40,6 +43,8 @@ pub(super) struct Record {
     /// What earlier cycles changed and only the journal knows of.
     late: Vec<(String, Change)>,
     next_chunk: usize,
+    /// When the next save may begin: where much is recorded, saving must not take more than its share of the time.
+    not_before: Instant,
     /// Away while a save is under way.
     writers: Option<Writers>,
     journal: Option<Journal>,
@@ -66,6 +71,7 @@ pub(super) struct Save {
     changes: Vec<Change>,
     chunk: usize,
     segment: Option<Segment>,
+    begun: Instant,
     result: Result<(), StateError>,
 }
 
@@ -109,6 +115,7 @@ impl Record {
             changes: Vec::new(),
             late: plan.journaled,
             next_chunk: 0,
+            not_before: Instant::now(),
             writers: Some(writers),
             journal: journal.map(|folder| Journal::new(folder, &state)),
             lock: None,
@@ -132,8 +139,10 @@ impl Record {
             }
         });
         let index = self.state.load_index().await.map_err(|error| format!("its state cannot be read: {error}"))?;
-        if index != self.planned_with {
-            return Err("another cycle has saved its state since the plan was made; plan again".to_owned().into());
+        let note = load_binding(&self.state).await.map_err(|error| format!("its state cannot be read: {error}"))?;
+        let open = note.and_then(|note| note.open);
+        if index != self.planned_with || open != self.binding.as_ref().and_then(|binding| binding.open) {
+            return Err("another cycle has worked here since the plan was made; plan again".to_owned().into());
         }
         self.keep_first().await.map_err(|error| format!("its state cannot be saved: {error}"))?;
         self.begun = true;
@@ -220,8 +229,10 @@ impl Record {
         self.changed = true;
     }
 
-    pub(super) fn begin_save(&mut self, lane: usize) -> Option<Save> {
-        if !self.changed || self.lost.is_cancelled() {
+    /// What there is to save, unless nothing has changed, a save is under way, or the last one took so long that this one
+    /// had better wait. `now`: it had not.
+    pub(super) fn begin_save(&mut self, lane: usize, now: bool) -> Option<Save> {
+        if !self.changed || self.lost.is_cancelled() || (!now && Instant::now() < self.not_before) {
             return None;
         }
         let writers = self.writers.take()?;
@@ -242,6 +253,7 @@ impl Record {
             changes: std::mem::take(&mut self.changes),
             chunk: self.next_chunk,
             segment,
+            begun: Instant::now(),
             result: Ok(()),
         })
     }
@@ -249,6 +261,7 @@ impl Record {
     /// The reason if it failed.
     pub(super) fn end_save(&mut self, save: Save) -> Option<String> {
         self.writers = Some(save.writers);
+        self.not_before = Instant::now() + SAVE_SHARE * save.begun.elapsed();
         let buckets = save.info.buckets().len();
         if buckets != self.recorded.buckets().len() {
             // it has grown while being saved, and meanwhile went on to change in its old form

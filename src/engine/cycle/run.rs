@@ -145,7 +145,7 @@ impl Run {
                 Some(ended) = self.workers.join_next_with_id() => self.worker_ended(ended),
                 Some(saved) = self.saves.join_next() => self.saved(saved),
                 _ = frames.tick() => self.publish(&snapshots),
-                _ = save_times.tick() => self.save(),
+                _ = save_times.tick() => self.save(false),
                 Ok(()) = gate.changed() => { let gate = *gate.borrow_and_update(); self.obey(gate); }
                 () = self.control.stop.cancelled(), if !stopping => {
                     if self.ending == Ending::Completed {
@@ -322,12 +322,13 @@ impl Run {
         }
     }
 
-    fn save(&mut self) {
+    /// `all`: also what had better wait a little.
+    fn save(&mut self, all: bool) {
         if self.options.dry_run {
             return;
         }
         for (at, lane) in self.lanes.iter_mut().enumerate() {
-            if let Some(save) = lane.begin_save(at) {
+            if let Some(save) = lane.begin_save(at, all) {
                 self.saves.spawn(save.run());
             }
         }
@@ -383,7 +384,7 @@ impl Run {
     async fn save_rest(&mut self, snapshots: &watch::Sender<Arc<CycleSnapshot>>) {
         let mut pauses = LAST_SAVES.iter();
         loop {
-            self.save();
+            self.save(true);
             self.publish(snapshots);
             while let Some(saved) = self.saves.join_next().await {
                 self.saved(saved);
