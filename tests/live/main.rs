@@ -10,6 +10,7 @@ mod consul;
 mod drift;
 mod engine;
 mod faults;
+mod locks;
 mod plans;
 mod servers;
 mod sides;

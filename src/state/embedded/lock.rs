@@ -163,6 +163,37 @@ mod tests {
         assert_eq!(refused(&other, KEY).await, LockTaken::By(holder("berta")));
     }
 
+    /// Runs itself once more as the process that is killed.
+    #[tokio::test]
+    async fn a_holder_that_is_killed_frees_its_lock() {
+        const STORE: &str = "VSYNC_TEST_HOLD_LOCK_OF";
+        const NAME: &str = "state::embedded::lock::tests::a_holder_that_is_killed_frees_its_lock";
+        if let Some(file) = std::env::var_os(STORE) {
+            let _lock = EmbeddedStore::new(file.into()).lock(KEY, &holder("anna")).await.unwrap();
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state.redb");
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME])
+            .env(STORE, &file)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let store = EmbeddedStore::new(file.clone());
+        let started = std::time::Instant::now();
+        while fs::read(place(&file, KEY)).unwrap_or_default().is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(30));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(refused(&store, KEY).await, LockTaken::By(holder("anna")));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let _lock = store.lock(KEY, &holder("berta")).await.unwrap();
+        assert_eq!(refused(&store, KEY).await, LockTaken::By(holder("berta")));
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn only_its_owner_can_read_it_and_a_link_leads_to_the_same_lock() {
