@@ -7,11 +7,13 @@ mod capability;
 mod check;
 mod config;
 mod cycle;
+mod daemon;
 mod drift;
 mod error;
 mod generate;
 mod history;
 mod interrupt;
+mod legacy;
 mod output;
 mod plan;
 mod progress;
@@ -27,10 +29,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use error::CliError;
+pub use legacy::LegacyFlags;
 pub use output::{Object, Output};
 
 use crate::config::{Loaded, Sources};
 use crate::connect;
+use crate::daemon::Role;
 use crate::engine::{DestinationName, Engine};
 use crate::exit::Exit;
 
@@ -57,7 +61,9 @@ Exit codes:
     4  a guard stopped it before the first write, or no line of the saved plan holds any more
     5  another cycle holds this destination's lock
    64  wrong usage
-  130  interrupted; state is saved";
+  130  interrupted; state is saved
+
+A daemon (sync --watch, origin, destination) runs until a signal ends it: 0 after SIGTERM, 130 after SIGINT.";
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -65,6 +71,7 @@ pub struct Common {
     /// The configuration file.
     #[arg(
         long,
+        short = 'c',
         global = true,
         value_name = "FILE",
         env = "VSYNC_CONFIG",
@@ -89,6 +96,9 @@ pub struct Common {
     /// Refuse whatever would write
     #[arg(long, global = true)]
     pub read_only: bool,
+    /// v0.3's flags.
+    #[command(flatten)]
+    pub legacy: LegacyFlags,
 }
 
 /// How results are written.
@@ -126,6 +136,10 @@ pub enum OneShot {
     Retry(retry::Args),
     /// List past cycles, or show one cycle's report
     History(history::Args),
+    /// Keep the origin's sync info up to date: one half of a split deployment, as in vsync v0.3
+    Origin(daemon::Args),
+    /// Copy what the origin's sync info says is new: the other half
+    Destination(daemon::Args),
     /// Show where paths would go, and by which rule
     Transform(transform::Args),
     /// Check or show the configuration
@@ -143,7 +157,13 @@ impl Common {
     /// # Errors
     /// [`CliError::Config`] with everything that is wrong with it.
     pub fn load(&self) -> Result<Loaded, CliError> {
-        Ok(crate::config::load(&Sources::new(self.config.clone(), self.set.clone()))?)
+        Ok(crate::config::load(&self.sources())?)
+    }
+
+    /// Where the configuration comes from: v0.3's flags are over the file and the environment, `--set` is over them.
+    fn sources(&self) -> Sources {
+        let settings = self.legacy.settings().into_iter().chain(self.set.iter().cloned()).collect();
+        Sources::new(self.config.clone(), settings)
     }
 
     /// Whether `stream` may be coloured.
@@ -264,6 +284,8 @@ pub async fn run(command: &OneShot, common: &Common) -> Result<Exit, CliError> {
         OneShot::Status(args) => status::run(args, common, &mut out).await,
         OneShot::Retry(args) => retry::run(args, common, &mut out).await,
         OneShot::History(args) => history::run(args, common, &mut out).await,
+        OneShot::Origin(args) => daemon::run(Role::Origin, args, common, &mut out).await,
+        OneShot::Destination(args) => daemon::run(Role::Destination, args, common, &mut out).await,
         OneShot::Transform(args) => transform::run(args, common, &mut out),
         OneShot::Config(action) => config::run(*action, common, &mut out),
         OneShot::Completions(args) => generate::completions(*args),

@@ -21,10 +21,12 @@ mod schema;
 mod show;
 mod validate;
 
+pub use check::parse_duration;
 pub use document::{Place, SourceFile};
 pub use error::{ConfigError, Problem};
-pub use load::{Loaded, Sources, load};
+pub use load::{Loaded, Purpose, Sources, load};
 pub use model::{
-    AppRole, Config, Consul, Destination, Guards, Log, LogFormat, Origin, Sensitive, StateFile, Transform, Vault,
+    AppRole, Config, Consul, Destination, Guards, Health, Log, LogFormat, Origin, Sensitive, StateFile, Transform,
+    Vault,
 };
 pub use show::Setting;

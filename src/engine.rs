@@ -17,6 +17,7 @@ mod drift;
 mod event;
 mod guard;
 mod inventory;
+mod lead;
 mod origin_record;
 mod plan;
 mod planning;
@@ -39,6 +40,7 @@ pub use drift::{Drift, OnDrift, OnExisting};
 pub use event::{Activity, CycleSnapshot, DestinationProgress, Event, Phase, Step, WorkerRow};
 pub use guard::{MaxDelete, MaxDeleteError};
 pub use inventory::{Inventory, InventoryUpdate, UnknownSubtree};
+pub use lead::{LeadError, LockPlace};
 pub use origin_record::OriginRecord;
 pub use plan::{
     DestinationName, DestinationPlan, Expected, Objection, Operation, OperationCounts, Plan, SecretState, Source, Task,

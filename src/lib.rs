@@ -5,6 +5,7 @@
 //!
 //! ```text
 //!   cli, tui, demo           what a person or a script sees
+//!   daemon                   the loop of the daemons, their health endpoint
 //!   connect                  from a configuration to clients, stores and the engine
 //!   config, logging          file < environment < flags; the rotating log
 //!   engine                   inventory · transform · plan · guard · cycle · worker · report
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod config;
 pub mod connect;
 pub mod consul;
+pub mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod engine;

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["engine"],
     &["config"],
     &["connect", "logging"],
+    &["daemon"],
     &["cli", "demo", "tui"],
 ];
 

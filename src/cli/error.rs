@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 use crate::connect::ConnectError;
+use crate::daemon::DaemonError;
 use crate::engine::{EngineError, SavedPlanError};
 use crate::exit::Exit;
 
@@ -20,6 +21,9 @@ pub enum CliError {
     /// The engine says no.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A daemon could not start.
+    #[error(transparent)]
+    Daemon(DaemonError),
     /// The origin could not be read at all.
     #[error("the origin {address} could not be read: {reason}")]
     Origin {
@@ -68,6 +72,17 @@ pub enum CliError {
     Interrupted,
 }
 
+impl From<DaemonError> for CliError {
+    fn from(error: DaemonError) -> Self {
+        match error {
+            DaemonError::Config(error) => Self::Config(error),
+            DaemonError::Connect(error) => Self::Connect(error),
+            DaemonError::Destination(error) => Self::Engine(error),
+            error @ (DaemonError::Health { .. } | DaemonError::Signals(_)) => Self::Daemon(error),
+        }
+    }
+}
+
 impl CliError {
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::Usage(message.into())
@@ -92,6 +107,7 @@ impl CliError {
             },
             Self::Config(_)
             | Self::Connect(_)
+            | Self::Daemon(_)
             | Self::Engine(_)
             | Self::Origin { .. }
             | Self::OriginTimeout { .. }

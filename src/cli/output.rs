@@ -229,6 +229,18 @@ pub enum Object<'a> {
         /// What to do about it.
         next_step: Option<&'a str>,
     },
+    /// A daemon's note; on stderr. Its cycles are `report`s on stdout.
+    Note {
+        /// When.
+        at: Timestamp,
+        /// `started`, `recorded`, `cycle`, `trouble`, `over`, `standing_by`, `took_over`, `reloaded`, `not_reloaded`,
+        /// `stopping`, `ended`.
+        event: &'a str,
+        /// `origin` or a destination's name, if it is about one.
+        subject: Option<&'a str>,
+        /// The same in words.
+        message: &'a str,
+    },
     /// The command could not do what it was asked for; on stderr.
     Error {
         /// Why.

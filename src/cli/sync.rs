@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::cycle::{self, Manner};
 use super::drift::DriftArgs;
 use super::interrupt::Interrupts;
-use super::{CliError, Common, Context, Output, survey};
+use super::{CliError, Common, Context, Output, daemon, survey};
+use crate::config::parse_duration;
+use crate::daemon::Role;
 use crate::engine::{Plan, SavedPlan, StaleLine};
 use crate::exit::Exit;
 
@@ -22,12 +25,21 @@ pub struct Args {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// Go on for ever: look for changes at every tick and copy them, without asking
+    #[arg(long, conflicts_with_all = ["plan", "dry_run"])]
+    watch: bool,
+    /// How often to look for changes (10s, 1m30s), over origin.tick
+    #[arg(long, value_name = "DURATION", requires = "watch", value_parser = parse_duration)]
+    tick: Option<Duration>,
     /// What to do about secrets that somebody else wrote.
     #[command(flatten)]
     drift: DriftArgs,
 }
 
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    if args.watch {
+        return daemon::watch(Role::Sync, args.tick, &args.drift.over(common)?, out).await;
+    }
     if !args.dry_run {
         common.must_be_allowed_to_write()?;
     }

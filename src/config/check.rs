@@ -208,7 +208,10 @@ pub(super) fn join(path: &str, name: &str) -> String {
 }
 
 /// Reads `10s`, `1m30s`, `1.5h`; more than nothing.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// Why it is none.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let signed: jiff::SignedDuration = text.parse().map_err(|_| format!("\"{text}\" is none"))?;
     let duration = Duration::try_from(signed).map_err(|_| format!("\"{text}\" lies in the past"))?;
     if duration.is_zero() { Err(format!("\"{text}\" is no time at all")) } else { Ok(duration) }

@@ -14,6 +14,19 @@ use super::format::{EXTENSIONS, Format};
 use super::model::Config;
 use super::{defaults, layer, legacy, schema, validate};
 
+/// What the configuration is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Everything in it counts.
+    #[default]
+    Everything,
+    /// The daemon that only keeps the origin's sync info: there need be no destination, and what there is of one is not
+    /// looked at.
+    OriginDaemon,
+    /// The daemon that serves destinations by the origin's sync info.
+    DestinationDaemon,
+}
+
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -23,6 +36,8 @@ pub struct Sources {
     pub settings: Vec<String>,
     /// Environment variables, over the file; those that do not start with `VSYNC_` have no effect.
     pub environment: BTreeMap<String, OsString>,
+    /// What it is for.
+    pub purpose: Purpose,
 }
 
 impl Sources {
@@ -31,7 +46,13 @@ impl Sources {
     pub fn new(file: Option<PathBuf>, settings: Vec<String>) -> Self {
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
-        Self { file, settings, environment }
+        Self { file, settings, environment, purpose: Purpose::default() }
+    }
+
+    /// The same for another purpose. The daemons that vsync v0.3 has as well also look for the file under its name there.
+    #[must_use]
+    pub fn purpose(self, purpose: Purpose) -> Self {
+        Self { purpose, ..self }
     }
 }
 
@@ -53,7 +74,7 @@ pub struct Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let file = match &sources.file {
         Some(file) => Some(file.clone()),
-        None => find(),
+        None => find("vsync").or_else(|| find("config").filter(|_| sources.purpose != Purpose::Everything)),
     };
     let mut check = Check::default();
     let mut root = match &file {
@@ -63,6 +84,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     legacy::unify_destinations(&mut root, &mut check);
     let notes = layer::environment(&mut root, &sources.environment, &mut check);
     layer::flags(&mut root, &sources.settings, &mut check);
+    if sources.purpose == Purpose::OriginDaemon {
+        root.remove("destinations");
+    }
     defaults::fill(&mut root, &mut check);
     if check.problems.is_empty() {
         check.required(schema::ROOT, &root, "");
@@ -82,7 +106,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         // the tables of keys have accepted everything, so this names what they let through
         Problem::new(format!("{}: {}", error.path(), error.inner()))
     })?;
-    let problems = validate::validate(&config, &root);
+    let problems = validate::validate(&config, &root, sources.purpose);
     if problems.is_empty() { Ok(Loaded { config, file, notes, root }) } else { Err(ConfigError { problems }) }
 }
 
@@ -108,11 +132,11 @@ fn read(path: &Path) -> Result<Node, Problem> {
     format.parse(&Arc::new(SourceFile::new(path.to_owned(), text)))
 }
 
-/// The first configuration file in the usual places.
-fn find() -> Option<PathBuf> {
+/// The first configuration file of this name in the usual places.
+fn find(name: &str) -> Option<PathBuf> {
     folders()
         .into_iter()
-        .flat_map(|folder| EXTENSIONS.map(|extension| folder.join(format!("vsync.{extension}"))))
+        .flat_map(|folder| EXTENSIONS.map(|extension| folder.join(format!("{name}.{extension}"))))
         .find(|path| path.is_file())
 }
 
@@ -156,6 +180,7 @@ mod tests {
             file: Some(file),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             environment: environment.iter().map(own).collect(),
+            purpose: Purpose::default(),
         })
         .map_err(|error| error.to_string())
     }
@@ -272,7 +297,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let file = folder.path().join("vsync.toml");
             std::fs::write(&file, SMALL).expect("a file");
-            load(&Sources { file: Some(file), settings: Vec::new(), environment })
+            load(&Sources { file: Some(file), environment, ..Sources::default() })
         };
         for name in ["VSYNC_ORIGIN_VAULT_TOKEN", "VSYNC_DESTINATIONS_US_EAST_SYNCPATH"] {
             let Err(error) = load(name) else { panic!("{name} was accepted") };
@@ -309,7 +334,7 @@ mod tests {
             "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
         );
         let text = format!(
-            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
+            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
         );
         let loaded = load_text("vsync.toml", &text, &[], &[]).map_err(|error| panic!("{error}")).expect("never");
         assert_eq!(loaded.config.log.level, "error");

@@ -1,6 +1,7 @@
 //! The configuration as the program uses it: complete, checked, without places.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub struct Config {
     pub log: Log,
     /// The embedded store, for sides without Consul.
     pub state: StateFile,
+    /// Where daemons answer how they are; `None`: nowhere.
+    pub health: Option<Health>,
     /// Where secrets come from.
     pub origin: Origin,
     /// Where they go.
@@ -62,6 +65,28 @@ pub enum LogFormat {
 pub struct StateFile {
     /// Its file.
     pub file: PathBuf,
+}
+
+/// Where daemons answer how they are.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// `127.0.0.1:8209`: an address of this machine and a port.
+    pub address: String,
+}
+
+impl Health {
+    /// The address to listen at.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn socket(&self) -> Result<SocketAddr, String> {
+        match self.address.parse::<SocketAddr>() {
+            Ok(socket) if socket.port() == 0 => Err(format!("\"{}\" has no port", self.address)),
+            Ok(socket) => Ok(socket),
+            Err(_) => Err(format!("\"{}\" is no IP address with a port", self.address)),
+        }
+    }
 }
 
 /// The origin.

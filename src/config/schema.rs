@@ -71,6 +71,7 @@ pub(super) const ROOT: &[Key] = &[
     Key::new("ignore_deletes", Kind::Bool).legacy("ignoreDeletes").default("false"),
     Key::new("log", Kind::Table(LOG)).default("{}"),
     Key::new("state", Kind::Table(STATE)).default("{}"),
+    Key::new("health", Kind::Table(HEALTH)),
     Key::new("origin", Kind::Table(ORIGIN)).required(),
     Key::new("destinations", Kind::Tables(DESTINATION)),
     // v0.3's single destination; it becomes the one entry of `destinations`
@@ -86,6 +87,8 @@ const LOG: &[Key] = &[
 ];
 
 const STATE: &[Key] = &[Key::new("file", Kind::Text)];
+
+const HEALTH: &[Key] = &[Key::new("address", Kind::Text).required()];
 
 const ORIGIN: &[Key] = &[
     Key::new("vault", Kind::Table(VAULT)).required(),

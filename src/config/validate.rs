@@ -4,16 +4,18 @@ use std::borrow::Cow;
 
 use super::document::{Node, Place, Step};
 use super::error::Problem;
-use super::model::{Config, Consul, Vault};
+use super::load::Purpose;
+use super::model::{Config, Consul, Health, Vault};
 use crate::engine::Transforms;
 use crate::http::check_address;
 use crate::kv::{Mount, PathFilter};
 
 /// Everything that is wrong with a configuration whose keys, types and values are all right by themselves. `root` knows
 /// their places.
-pub(super) fn validate(config: &Config, root: &Node) -> Vec<Problem> {
+pub(super) fn validate(config: &Config, root: &Node, purpose: Purpose) -> Vec<Problem> {
     let mut found = Found { root, problems: Vec::new() };
-    found.names(config);
+    found.names(config, purpose);
+    found.health(config);
     let origin = [Step::Key("origin")];
     found.vault(&config.origin.vault, &origin);
     found.consul(config.origin.consul.as_ref(), &origin);
@@ -66,12 +68,20 @@ impl Found<'_> {
         });
     }
 
-    fn names(&mut self, config: &Config) {
+    fn health(&mut self, config: &Config) {
+        if let Some(Err(error)) = config.health.as_ref().map(Health::socket) {
+            let problem = Problem::new(format!("health.address: {error}"));
+            let help = "an address of this machine, such as \"127.0.0.1:8209\" or, for all of them, \"0.0.0.0:8209\"";
+            self.add(problem.help(help), &[Step::Key("health"), Step::Key("address")]);
+        }
+    }
+
+    fn names(&mut self, config: &Config, purpose: Purpose) {
         if config.name.is_empty() || config.name.contains(['/', '\\']) || !is_visible(&config.name) {
             let problem = Problem::new("name must not be empty or have slashes, control or invisible characters in it");
             self.add(problem.help("it names the file of the embedded store"), &[Step::Key("name")]);
         }
-        if config.destinations.is_empty() {
+        if config.destinations.is_empty() && purpose != Purpose::OriginDaemon {
             let problem = Problem::new("there is no destination");
             self.problems.push(problem.help("add a section to \"destinations\", with a name and a vault.address"));
         }

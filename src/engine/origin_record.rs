@@ -48,12 +48,14 @@ impl Engine {
     }
 
     /// What the origin's sync info says the origin holds; `None` if nothing was ever recorded. Nobody asks the origin
-    /// itself, so everything counts as known, and what its record leaves out as gone.
+    /// itself, so everything counts as known, and what its record leaves out as gone. What `former` has just so is not
+    /// loaded again.
     ///
     /// # Errors
     /// [`EngineError::State`] if the store does not answer, or a part of the record is missing or damaged.
-    pub async fn recorded_origin(&self) -> Result<Option<Inventory>, EngineError> {
-        let Some(stored) = self.origin_state().load_sync_info(None).await? else { return Ok(None) };
+    pub async fn recorded_origin(&self, former: Option<&Inventory>) -> Result<Option<Inventory>, EngineError> {
+        let like = former.map(|former| &former.secrets);
+        let Some(stored) = self.origin_state().load_sync_info(like).await? else { return Ok(None) };
         let filter = &self.origin().filter;
         let mut inventory = Inventory::empty(stored.info.buckets().len());
         inventory.excluded =

@@ -1,0 +1,74 @@
+//! Who is at work: daemons take a lock for as long as they run, so that a second one stands by, and wait for the origin's
+//! sync info to change.
+
+use jiff::Timestamp;
+
+use super::{Engine, EngineError, Side};
+use crate::state::{KeyWatch, Lock, LockError, LockHolder, StateStore};
+
+/// Where a lock lies: two of the same place are one lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockPlace {
+    /// The store.
+    pub location: String,
+    /// The key in it.
+    pub key: String,
+}
+
+/// A lock that a daemon did not get.
+#[derive(Debug, thiserror::Error)]
+pub enum LeadError {
+    /// Somebody else has it, or the store does not answer.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// There is no such destination.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Engine {
+    /// Takes the lock of the daemon that looks after the origin's sync info or after a destination, or says who has it.
+    /// A destination's is another one than that of its cycles: a daemon holds it between cycles too, and must not keep
+    /// people from starting theirs.
+    ///
+    /// # Errors
+    /// [`LeadError::Lock`] when somebody else has it or the store does not answer.
+    pub async fn lead(&self, side: &Side, purpose: &str) -> Result<Lock, LeadError> {
+        let operator = self.operator();
+        let holder = LockHolder {
+            operator: operator.name.clone(),
+            host: operator.host.clone(),
+            pid: std::process::id(),
+            since: Timestamp::now(),
+            purpose: purpose.to_owned(),
+        };
+        let (store, key) = self.lead_lock(side)?;
+        Ok(store.lock(&key, &holder).await?)
+    }
+
+    /// Where that lock lies.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchDestination`].
+    pub fn lead_place(&self, side: &Side) -> Result<LockPlace, EngineError> {
+        let (store, key) = self.lead_lock(side)?;
+        Ok(LockPlace { location: store.location(), key })
+    }
+
+    fn lead_lock(&self, side: &Side) -> Result<(&dyn StateStore, String), EngineError> {
+        Ok(match side {
+            Side::Origin => (self.origin().store.as_ref(), self.origin_state().lock_key()),
+            Side::Destination(name) => {
+                let destination = self.find(name)?;
+                let key = format!("{}-daemon", self.destination_state(destination).lock_key());
+                (destination.store.as_ref(), key)
+            }
+        })
+    }
+
+    /// Waits for the origin's sync info to change. Who sees a change finds what is new.
+    #[must_use]
+    pub fn watch_origin(&self) -> Box<dyn KeyWatch> {
+        self.origin_state().watch_index()
+    }
+}
