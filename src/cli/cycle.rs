@@ -16,7 +16,6 @@ use crate::engine::{
     StaleLine,
 };
 use crate::exit::Exit;
-use crate::state::LockHolder;
 use crate::text::sanitize;
 
 /// How many failures are shown at the end of a cycle: what went wrong has to fit on a screen or two.
@@ -273,13 +272,13 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
                 out.line(format!("{name}: {count} {what}"))?;
             }
         }
-        if let Some(holder) = &part.locked {
-            let began =
-                if part.done.total() > 0 || !part.failures.is_empty() { "it was stopped" } else { "nothing was begun" };
-            let message = format!("{name}: {began}, because {}", held_by(holder));
-            out.line(out.paint(Paint::Bad, &message))?;
-        } else if let Some(reason) = &part.blocked {
-            let message = format!("{name}: nothing was written, because {}", sanitize(reason));
+        if let Some(reason) = &part.blocked {
+            let begun = part.done.total() > 0 || !part.failures.is_empty();
+            let what = if begun { "it was stopped" } else { "nothing was written" };
+            // the first thing to find out is whether the other one is alive
+            let next_step =
+                if part.locked.is_some() { "; wait for its end, or see whether it still runs there" } else { "" };
+            let message = format!("{name}: {what}, because {}{next_step}", sanitize(reason));
             out.line(out.paint(Paint::Bad, &message))?;
         }
         if let Some(reason) = &part.unsaved {
@@ -313,18 +312,6 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
         out.line("\"vsync retry\" takes what failed.")?;
     }
     Ok(out.flush()?)
-}
-
-/// Who has a destination's lock, as somebody who wants it needs to know.
-fn held_by(holder: &LockHolder) -> String {
-    let LockHolder { operator, host, pid, since, purpose } = holder;
-    format!(
-        "{}@{} has its lock since {} ({}, process {pid}); wait for its end, or see whether it still runs there",
-        sanitize(operator),
-        sanitize(host),
-        output::time(*since),
-        sanitize(purpose),
-    )
 }
 
 /// Failures by cause, each cause with its count and what to do. Tells how many are left out.

@@ -14,7 +14,11 @@ pub(super) fn went_wrong(report: &Report) -> bool {
 pub(super) fn troubles(report: &Report) -> impl Iterator<Item = String> {
     let at_destinations = report.destinations.iter().flat_map(|part| {
         let name = &part.destination;
-        let not_begun = part.blocked.as_deref().map(|reason| blocked(name, reason));
+        let begun = part.done.total() > 0 || !part.failures.is_empty();
+        let not_begun = part
+            .blocked
+            .as_deref()
+            .map(|reason| if begun { format!("{name} was stopped: {reason}") } else { blocked(name, reason) });
         let not_saved = part.unsaved.as_deref().map(|reason| {
             format!("{name}: what was done could not be saved, so the next cycle does it again: {reason}")
         });
