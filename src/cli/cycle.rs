@@ -61,14 +61,15 @@ pub(super) async fn run(
         }
         return Ok(Exit::Guarded);
     }
-    if plan.is_empty() {
+    let nothing_to_do = plan.is_empty();
+    if nothing_to_do && (manner.dry_run || !plan.has_unsaved_records()) {
         if !out.is_json() {
             out.line(nothing_done(&plan))?;
         }
         return Ok(if plan.inventory.is_complete() { Exit::Done } else { Exit::Failed });
     }
     out.flush()?;
-    if !manner.yes && !manner.dry_run && io::stdin().is_terminal() && io::stderr().is_terminal() {
+    if !nothing_to_do && !manner.yes && !manner.dry_run && io::stdin().is_terminal() && io::stderr().is_terminal() {
         let agreed = tokio::select! {
             agreed = ask(&plan) => agreed,
             () = interrupts.next() => return Err(CliError::Interrupted),
@@ -78,7 +79,15 @@ pub(super) async fn run(
             return Ok(Exit::Failed);
         }
     }
+    let done = nothing_done(&plan);
     let report = execute(context, plan, manner, interrupts).await?;
+    if nothing_to_do && judge(&report) == Exit::Done {
+        // what was recorded anew is no news to anybody
+        if !out.is_json() {
+            out.line(done)?;
+        }
+        return Ok(Exit::Done);
+    }
     show_report(&report, Some(SHOWN), out)?;
     Ok(match (judge(&report), &manner.stale) {
         (Exit::SecretsFailed, Some(_)) if all_refused(&report) => {

@@ -1,13 +1,12 @@
 //! `vsync retry`: only what failed, and what was left alone because somebody else wrote it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::cycle::{self, Manner};
 use super::drift::DriftArgs;
 use super::interrupt::Interrupts;
 use super::{CliError, Common, Context, Output, survey};
-use crate::engine::{DestinationName, PlanOptions};
+use crate::engine::{DestinationName, PlanOptions, Task};
 use crate::exit::Exit;
 use crate::kv::{PathFilter, SecretPath};
 
@@ -33,29 +32,35 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         common.must_be_allowed_to_write()?;
     }
     let mut interrupts = Interrupts::listen()?;
-    let mut context = Context::new(&args.drift.over(common)?)?;
+    let context = Context::new(&args.drift.over(common)?)?;
     let filter = PathFilter::new(&args.path, &[], &context.engine.origin().mounts)
         .map_err(|error| CliError::usage(format!("--path: {error}")))?;
     let chosen: Vec<DestinationName> = context.chosen().map(|destination| destination.name.clone()).collect();
     let standing = interrupts.unless(context.engine.standing_failures()).await??;
-    let inventory = survey::inventory(&context, &mut interrupts).await?;
-    let known = PlanOptions { only: chosen.clone(), again: false };
-    let known = interrupts.unless(context.engine.plan(Arc::clone(&inventory), &known)).await?;
-    let any = !standing.is_empty() || known.destinations.iter().any(|part| !part.drifted.is_empty());
-    let mut failed: BTreeMap<DestinationName, BTreeSet<SecretPath>> = standing
+    let any = !standing.is_empty();
+    let failed: BTreeMap<DestinationName, BTreeSet<SecretPath>> = standing
         .into_iter()
         .filter(|(destination, _)| chosen.contains(destination))
         .map(|(destination, failures)| {
             let paths = failures.into_iter().map(|failure| failure.origin).filter(|path| filter.admits(path));
             (destination, paths.collect::<BTreeSet<_>>())
         })
+        .filter(|(_, paths)| !paths.is_empty())
         .collect();
-    for part in known.destinations {
-        let left_alone = part.drifted.into_iter().filter(|drift| !drift.kept).map(|drift| drift.origin);
-        failed.entry(part.destination).or_default().extend(left_alone.filter(|path| filter.admits(path)));
-    }
-    failed.retain(|_, paths| !paths.is_empty());
-    if failed.is_empty() {
+    let inventory = survey::inventory(&context, &mut interrupts).await?;
+    let options = PlanOptions { only: chosen, again: true };
+    let planned = interrupts.unless(context.engine.plan(inventory, &options)).await?;
+    let has_failed = |destination: &DestinationName, task: &Task| {
+        failed.get(destination).is_some_and(|paths| paths.contains(&task.origin))
+    };
+    // the reports that met it first may be long gone
+    let is_left_alone = |destination: &DestinationName, task: &Task| {
+        planned.destination(destination).is_some_and(|part| part.is_known_drift(task)) && filter.admits(&task.origin)
+    };
+    let mut plan = context.engine.select(&planned, |name, task| has_failed(name, task) || is_left_alone(name, task));
+    // what stands against others is none of this command's business
+    plan.destinations.retain(|part| !part.tasks.is_empty() || failed.contains_key(&part.destination));
+    if plan.destinations.is_empty() {
         if !out.is_json() {
             out.line(if any {
                 "None of the failed secrets is asked for."
@@ -65,13 +70,6 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         }
         return Ok(Exit::Done);
     }
-    // the others have nothing to retry, so their state need not be read
-    context.only = failed.keys().cloned().collect();
-    let again = PlanOptions { only: context.only.clone(), again: true };
-    let plan = interrupts.unless(context.engine.plan(inventory, &again)).await?;
-    let plan = context
-        .engine
-        .select(&plan, |destination, task| failed.get(destination).is_some_and(|paths| paths.contains(&task.origin)));
     let manner = Manner { dry_run: args.dry_run, yes: args.yes, stale: None };
     cycle::run(&context, plan, &manner, &mut interrupts, out).await
 }

@@ -343,6 +343,12 @@ impl DestinationPlan {
         self.binding.as_ref().is_none_or(|binding| binding.destination.answered)
     }
 
+    /// Whether an earlier cycle found that somebody else wrote what is where this task writes or deletes.
+    #[must_use]
+    pub fn is_known_drift(&self, task: &Task) -> bool {
+        self.ledger.get(&task.destination).is_some_and(|entry| entry.foreign.is_some())
+    }
+
     /// Whether the last cycle here never said how it ended, so that what it wrote may not be recorded.
     pub(super) fn was_interrupted(&self) -> bool {
         self.binding.as_ref().is_some_and(|binding| binding.open.is_some())
@@ -384,6 +390,13 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.destinations.iter().all(|part| part.tasks.is_empty())
+    }
+
+    /// Whether planning found records that are worth a cycle even without a task: what earlier cycles did and could not
+    /// save, or what now belongs elsewhere.
+    #[must_use]
+    pub fn has_unsaved_records(&self) -> bool {
+        self.destinations.iter().any(DestinationPlan::has_unsaved_records)
     }
 
     /// How many of each operation, at all destinations.

@@ -17,8 +17,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::binding::Place;
+use super::drift::{OnDrift, OnExisting};
 use super::inventory::Inventory;
-use super::plan::{DestinationName, Expected, Operation, Plan, Task};
+use super::plan::{DestinationName, DestinationPlan, Expected, Operation, Plan, Task};
 use super::planning::PlanOptions;
 use super::{Destination, Engine};
 use crate::kv::SecretPath;
@@ -133,7 +134,7 @@ pub enum SavedPlanError {
 }
 
 impl SavedPlan {
-    /// The document for a plan. `pinned` has the destinations' versions that are not recorded.
+    /// The document for a plan. `pinned` has the versions at destinations that are not those the plan's tasks expect.
     fn from_plan(plan: &Plan, pinned: &HashMap<(usize, usize), u64>) -> Result<Self, SavedPlanError> {
         let mut origin = None;
         let mut destinations = Vec::with_capacity(plan.destinations.len());
@@ -149,9 +150,9 @@ impl SavedPlan {
                 destination: task.destination.clone(),
                 rule: Arc::clone(&task.rule),
                 insight: task.insight,
-                expected: match task.expected {
-                    Expected::Version(version) => version,
-                    Expected::Recorded => pinned.get(&(at, number)).copied().unwrap_or_default(),
+                expected: match (pinned.get(&(at, number)), task.expected) {
+                    (Some(&version), _) | (None, Expected::Version(version)) => version,
+                    (None, Expected::Recorded) => 0,
                 },
             };
             destinations.push(SavedPart {
@@ -274,6 +275,11 @@ impl Engine {
         let mut pinned = HashMap::new();
         for (at, part) in plan.destinations.iter().enumerate() {
             let Some(destination) = self.destination(&part.destination) else { continue };
+            for (number, task) in part.tasks.iter().enumerate() {
+                if let Some(found) = to_be_overwritten(part, task, destination) {
+                    pinned.insert((at, number), found);
+                }
+            }
             let tasks = part.tasks.iter().enumerate().filter(|(_, task)| task.expected == Expected::Recorded);
             let mut asked = stream::iter(tasks.map(|(number, task)| async move {
                 Ok::<_, SavedPlanError>(((at, number), present_version(destination, &task.destination).await?))
@@ -317,6 +323,16 @@ impl Engine {
         // chosen from what was planned just now; what stands against it is judged for the lines that remain
         Ok((self.select(&plan, |_, _| true), stale))
     }
+}
+
+/// The version that somebody else wrote, if it is known and the configuration says to write over it.
+fn to_be_overwritten(part: &DestinationPlan, task: &Task, destination: &Destination) -> Option<u64> {
+    let overwrites = match task.expected {
+        Expected::Version(0) => destination.on_existing == OnExisting::Overwrite,
+        Expected::Version(_) | Expected::Recorded => destination.on_drift == OnDrift::Overwrite,
+    };
+    let entry = part.ledger.get(&task.destination).filter(|_| overwrites)?;
+    entry.foreign.as_ref().map(|foreign| foreign.version)
 }
 
 /// The current version at a destination; 0: none.

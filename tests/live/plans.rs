@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, Run, Vsync};
+use crate::support::{BaoServer, ConsulServer, Run, Vsync};
 
 /// An origin and a destination, and vsync between them.
 struct Sides {
@@ -122,6 +122,148 @@ fn a_line_whose_origin_has_moved_is_refused() {
     assert!(run.stdout.contains("3 lines of the saved plan no longer hold"), "{}", run.stdout);
     assert!(run.stdout.contains("Nothing was written: no line of the saved plan holds any more."), "{}", run.stdout);
     assert_eq!(sides.version("app-0"), 2);
+}
+
+#[test]
+fn a_line_whose_destination_was_edited_is_refused() {
+    let sides = Sides::with(3, true);
+    let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
+    for name in ["app-0", "app-1", "new"] {
+        client.write("secret", name, &json!({ "i": "planned" }));
+    }
+    client.delete("secret", "app-2");
+    let _ = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
+    for name in ["app-1", "app-2", "new"] {
+        there.write("secret", name, &json!({ "i": "by hand" }));
+    }
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--output", "json"]).expect(3);
+    let causes: Vec<_> = failures(&run).into_iter().map(|(origin, cause, _)| format!("{origin} {cause}")).collect();
+    assert_eq!(causes, ["secret/app-1 drift", "secret/app-2 drift", "secret/new existing"]);
+    let live = there.read_all("secret");
+    assert_eq!(live["app-0"], r#"{"i":"planned"}"#);
+    for name in ["app-1", "app-2", "new"] {
+        assert_eq!(live[name], r#"{"i":"by hand"}"#, "{name}");
+    }
+    // by now all of it is known, and nothing is left that could be done
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(4);
+    for message in ["version 2 is there, vsync wrote 1", "version 1 is there, vsync wrote none"] {
+        assert!(run.stdout.contains(message), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn if_every_line_was_refused_by_the_destination_nothing_was_written() {
+    let sides = Sides::with(2, true);
+    let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
+    client.write("secret", "app-0", &json!({ "i": "planned" }));
+    let _ = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
+    there.write("secret", "app-0", &json!({ "i": "by hand" }));
+    // not even what would be done about it in an unplanned cycle is done in this one
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--on-drift", "overwrite"]).expect(4);
+    assert!(run.stdout.contains("Nothing was written: no line of the saved plan holds any more."), "{}", run.stdout);
+    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": "by hand" })));
+}
+
+#[test]
+fn a_plan_can_name_the_very_version_it_writes_over() {
+    let sides = Sides::with(2, true);
+    let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
+    for name in ["app-0", "app-1"] {
+        there.write("secret", name, &json!({ "i": "by hand" }));
+        client.write("secret", name, &json!({ "i": "planned" }));
+    }
+    let _ = vsync.run(&["sync", "--yes"]).expect(3);
+    let _ = vsync.run(&["plan", "--on-drift", "overwrite", "--out", "plan.json"]).expect(2);
+    there.write("secret", "app-1", &json!({ "i": "by hand again" }));
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--output", "json"]).expect(3);
+    assert_eq!(failures(&run).len(), 1);
+    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": "planned" })));
+    assert_eq!(there.read("secret", "app-1"), Some(json!({ "i": "by hand again" })));
+}
+
+#[test]
+fn drift_is_counted_listed_and_decided_upon() {
+    let sides = Sides::with(3, true);
+    let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
+    for name in ["app-0", "app-1"] {
+        there.write("secret", name, &json!({ "i": "by hand" }));
+        client.write("secret", name, &json!({ "i": "newer" }));
+    }
+    there.write("secret", "equal", &json!({ "i": "equal" }));
+    client.write("secret", "equal", &json!({ "i": "equal" }));
+    let run = vsync.run(&["sync", "--yes"]).expect(3);
+    for message in ["! drift: 2", "! existing: 1", "\"vsync retry\" takes what failed"] {
+        assert!(run.stdout.contains(message), "{message}: {}", run.stdout);
+    }
+
+    // known from now on: nothing to do, and nothing hidden
+    let run = vsync.run(&["sync", "--yes"]).expect(0);
+    for message in [
+        "There is nothing to do.",
+        "~ copy: 2 somebody else changed after vsync wrote them",
+        "update secret/app-0: version 2 is there, vsync wrote 1",
+        "~ copy: 1 were there before vsync wrote them",
+        "\"vsync retry --on-existing adopt\"",
+    ] {
+        assert!(run.stdout.contains(message), "{message}: {}", run.stdout);
+    }
+    let _ = vsync.run(&["plan"]).expect(0);
+    let run = vsync.run(&["status", "--output", "json"]).expect(0);
+    let objects: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let status = objects.iter().find(|object| object["type"] == "status").unwrap();
+    assert_eq!((&status["drifted"], &status["existing"], &status["failed"]), (&json!(2), &json!(1), &json!(0)));
+    assert_eq!(objects.iter().filter(|object| object["type"] == "drift").count(), 3);
+
+    // one decision after the other, each for this run alone
+    let _ = vsync.run(&["retry", "--yes"]).expect(3);
+    let run = vsync.run(&["retry", "--yes", "--on-existing", "adopt", "--path", "secret/equal"]).expect(0);
+    assert!(run.stdout.contains("copy: 1 of these held the same value already"), "{}", run.stdout);
+    assert_eq!(sides.version("equal"), 1);
+    let _ = vsync.run(&["retry", "--yes", "--on-drift", "overwrite", "--path", "secret/app-0"]).expect(0);
+    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": "newer" })));
+    let run = vsync.run(&["retry", "--yes", "--on-drift", "keep"]).expect(0);
+    assert!(run.stdout.contains("copy: 1 of these were left as somebody else made them"), "{}", run.stdout);
+    assert_eq!(there.read("secret", "app-1"), Some(json!({ "i": "by hand" })));
+    let _ = vsync.run(&["plan"]).expect(0);
+    let run = vsync.run(&["retry", "--yes"]).expect(0);
+    assert!(run.stdout.contains("Nothing has failed"), "{}", run.stdout);
+}
+
+#[test]
+fn a_locked_destination_says_who_has_it_and_exits_5() {
+    let sides = Sides::with(1, false);
+    let (client, vsync) = (sides.origin.client(), &sides.vsync);
+    let consul = ConsulServer::start();
+    let config = config(&sides.origin, &sides.destination, "root");
+    vsync.configure(
+        &config.replace("[[dest", &format!("origin.consul = {{ address = \"{}\" }}\n[[dest", consul.address())),
+    );
+    client.write_all("secret", (0..3_000).map(|i| (format!("more/{i}"), json!({ "i": i }))));
+    let mut first = vsync.spawn(&[
+        "sync",
+        "--yes",
+        "--set",
+        "destinations.copy.num_workers=1",
+        "--set",
+        "destinations.copy.vault.requests_per_second=20",
+    ]);
+    let started = std::time::Instant::now();
+    while sides.destination.client().names("secret", "more/").is_empty() {
+        assert!(started.elapsed().as_secs() < 30 && first.is_running(), "the cycle does not begin");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let run = vsync.run(&["sync", "--yes"]).expect(5);
+    assert!(run.stdout.contains("copy: nothing was written, because its lock is held by "), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("(process ") && run.stdout.contains("see whether it still runs there"),
+        "{}",
+        run.stdout
+    );
+    let run = vsync.run(&["sync", "--yes", "--output", "json"]).expect(5);
+    let report: Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(report["destinations"][0]["locked"]["purpose"], "sync", "{report}");
+    first.signal("INT");
+    let _ = first.wait().expect(130);
 }
 
 #[test]

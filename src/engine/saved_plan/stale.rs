@@ -1,10 +1,12 @@
 //! Which lines of a saved plan still hold.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::Line;
 use crate::engine::inventory::Inventory;
-use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Operation, Task};
+use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Operation, Source, Task};
 use crate::engine::report::{Cause, Failure};
 use crate::sync_info::Insight;
 
@@ -59,7 +61,7 @@ pub(super) fn keep_what_holds(part: &mut DestinationPlan, lines: &[Line], invent
 
 fn judge(line: &Line, part: &DestinationPlan, inventory: &Inventory) -> Result<Task, Reason> {
     let Ok(at) = part.tasks.binary_search_by(|task| task.origin.cmp(&line.origin)) else {
-        return Err(not_planned(line, part, inventory));
+        return known_drift(line, part).ok_or_else(|| not_planned(line, part, inventory));
     };
     let task = &part.tasks[at];
     match (line.insight, task.insight) {
@@ -72,7 +74,7 @@ fn judge(line: &Line, part: &DestinationPlan, inventory: &Inventory) -> Result<T
         return Err(Reason::moved(format!("it goes to {} now, by rule \"{}\"", task.destination, task.rule)));
     }
     match task.expected {
-        Expected::Version(version) if version != line.expected => Err(Reason {
+        Expected::Version(version) if version != line.expected && !is_known(line, part) => Err(Reason {
             cause: Cause::Drift,
             message: format!(
                 "{} is recorded there now, and the plan was made for {}",
@@ -85,6 +87,31 @@ fn judge(line: &Line, part: &DestinationPlan, inventory: &Inventory) -> Result<T
         }
         _ => Ok(Task { expected: Expected::Version(line.expected), ..task.clone() }),
     }
+}
+
+/// Whether the version that the line is to replace is one that somebody else is known to have written.
+fn is_known(line: &Line, part: &DestinationPlan) -> bool {
+    let foreign = part.ledger.get(&line.destination).and_then(|entry| entry.foreign.as_ref());
+    foreign.is_some_and(|foreign| foreign.version == line.expected)
+}
+
+/// The task for a line that writes over what somebody else is known to have written: it names that very version.
+fn known_drift(line: &Line, part: &DestinationPlan) -> Option<Task> {
+    let at = part.drifted.binary_search_by(|drift| drift.origin.cmp(&line.origin)).ok()?;
+    let drift = &part.drifted[at];
+    let same = drift.found == line.expected
+        && drift.destination == line.destination
+        && drift.operation == line.operation
+        && line.insight.is_none_or(|insight| insight == drift.insight);
+    same.then(|| Task {
+        operation: line.operation,
+        origin: line.origin.clone(),
+        destination: drift.destination.clone(),
+        insight: line.insight,
+        rule: Arc::clone(&line.rule),
+        expected: Expected::Version(drift.found),
+        source: Source::Origin,
+    })
 }
 
 /// Why there is no task for a line.
