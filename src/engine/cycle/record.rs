@@ -298,7 +298,7 @@ impl Record {
     }
 
     pub(super) fn has_unsaved(&self) -> bool {
-        (self.changed || self.writers.is_none() || !self.late.is_empty()) && !self.lost.is_cancelled()
+        (self.changed || self.writers.is_none()) && !self.lost.is_cancelled()
     }
 
     pub(super) fn lock_lost(&self) -> Option<String> {

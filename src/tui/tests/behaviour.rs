@@ -175,6 +175,8 @@ fn a_report_says_what_was_not_written_and_not_kept() {
         report.ending = crate::engine::Ending::Halted;
         report.destinations[0].blocked = Some("another cycle has saved since".into());
         report.destinations[0].pending = 15;
+        report.destinations[0].done = crate::engine::OperationCounts::default();
+        report.destinations[1].blocked = Some("its lock was lost".into());
         report.origin_unsaved = Some("store is read-only".into());
         report.unkept = Some("no space left".into());
     });
@@ -187,6 +189,7 @@ fn a_report_says_what_was_not_written_and_not_kept() {
         let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
         for text in [
             "Nothing was written at us-east: another cycle has saved since",
+            "ap-south was stopped: its lock was lost",
             "What the origin holds could not be saved: store is read-only",
             "The report could not be kept, so history and Failures (5)",
         ] {
