@@ -306,7 +306,9 @@ fn folder(sync_path: &str) -> String {
     format!("{}/", sync_path.trim_matches('/'))
 }
 
-fn operator() -> Operator {
+/// Who runs this process, and where.
+#[must_use]
+pub fn operator() -> Operator {
     let unknown = |_| "unknown".to_owned();
     Operator { name: whoami::username().unwrap_or_else(unknown), host: whoami::hostname().unwrap_or_else(unknown) }
 }

@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 pub use cycle::{CycleControl, CycleHandle, CycleOptions};
@@ -51,7 +52,7 @@ pub use saved_plan::{SavedPlan, SavedPlanError, StaleLine};
 pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};
 
 use crate::kv::{Mount, PathFilter, SecretPath};
-use crate::state::{CycleLog, State, StateError, StateSide, StateStore, bucket_count};
+use crate::state::{CycleLog, LockHolder, State, StateError, StateSide, StateStore, bucket_count};
 use crate::vault::{Health, Metadata, TokenInfo, VaultClient, VaultError};
 
 /// The last cycles whose failures are looked at.
@@ -134,6 +135,20 @@ pub struct Operator {
     pub name: String,
     /// The machine's name.
     pub host: String,
+}
+
+impl Operator {
+    /// As whom this process takes locks.
+    #[must_use]
+    pub fn holder(&self, purpose: &str) -> LockHolder {
+        LockHolder {
+            operator: self.name.clone(),
+            host: self.host.clone(),
+            pid: std::process::id(),
+            since: Timestamp::now(),
+            purpose: purpose.to_owned(),
+        }
+    }
 }
 
 /// The origin or a destination.

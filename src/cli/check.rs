@@ -12,7 +12,7 @@ use crate::config::{Config, Consul, Vault};
 use crate::connect::{self, ConnectError, SideName, Stores};
 use crate::exit::Exit;
 use crate::kv::{Mount, PathFilter, Scope};
-use crate::state::StateStore;
+use crate::state::{LockError, StateStore};
 use crate::text::sanitize;
 use crate::vault::{ErrorKind, VaultClient, VaultError};
 
@@ -293,8 +293,21 @@ async fn state(side: &Side<'_>, stores: &mut Stores, file: &Path, read_only: boo
         }
         _ => can_be_written(store.as_ref(), sync_path).await,
     };
+    let locked = match &written {
+        Ok(()) if side.consul.is_some() || file.exists() => can_be_locked(store.as_ref(), sync_path, folder).await,
+        _ => Ok(None),
+    };
     match (written, side.consul) {
-        (Ok(()), _) => Finding::good("state", format!("{kept}, can be written")),
+        (Ok(()), _) => match (locked, side.consul) {
+            (Ok(None), _) => Finding::good("state", format!("{kept}, can be written")),
+            (Ok(Some(taken)), _) => Finding::good("state", format!("{kept}, can be written; its lock is {taken}")),
+            (Err(reason), Some(_)) => Finding::bad(
+                "state",
+                reason,
+                "a cycle holds a lock: give the token of its Consul the rule session_prefix \"\" { policy = \"write\" }, too",
+            ),
+            (Err(reason), None) => Finding::bad("state", reason, "let this user write the folder of the state file"),
+        },
         (Err(reason), Some(_)) => {
             let rule = format!("key_prefix \"{sync_path}/\" {{ policy = \"write\" }}");
             Finding::bad("state", reason, format!("give the token of its Consul the rule {rule}"))
@@ -312,6 +325,16 @@ async fn can_be_written(store: &dyn StateStore, sync_path: &str) -> Result<(), S
     let key = format!("{sync_path}/vsync/check");
     store.put(vec![(key.clone(), Vec::new())]).await.map_err(|error| error.to_string())?;
     store.delete(&[key]).await.map_err(|error| error.to_string())
+}
+
+/// Takes the side's lock and lets it go again. Who has it, if somebody else does.
+async fn can_be_locked(store: &dyn StateStore, sync_path: &str, side: &str) -> Result<Option<String>, String> {
+    let key = format!("{sync_path}/vsync/locks/{side}");
+    match store.lock(&key, &connect::operator().holder("check")).await {
+        Ok(lock) => lock.release().await.map(|()| None).map_err(|error| error.to_string()),
+        Err(LockError::Held(taken)) => Ok(Some(taken.to_string())),
+        Err(LockError::State(error)) => Err(error.to_string()),
+    }
 }
 
 /// Whether a file that is not there could be: tried in the nearest folder there is, which stays as it was.

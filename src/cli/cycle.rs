@@ -292,7 +292,7 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
         }
         if let Some(reason) = &part.unsaved {
             let message = format!(
-                "{name}: what was done could not be saved, so the next cycle does it again: {}",
+                "{name}: what was done could not be saved; it is kept on this machine, and the next cycle here saves it: {}",
                 sanitize(reason)
             );
             out.line(out.paint(Paint::Bad, &message))?;

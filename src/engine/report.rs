@@ -269,7 +269,7 @@ pub struct DestinationReport {
     pub unknown: u64,
     /// When its last task ended.
     pub ended: Option<Timestamp>,
-    /// The state store refused what was done: the next cycle does it again. The reason.
+    /// The state store refused what was done; the local journal has it until the next cycle. The reason.
     pub unsaved: Option<String>,
     /// Somebody else held this destination's lock, so nothing was begun, or not gone on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -20,7 +20,7 @@ pub(super) fn troubles(report: &Report) -> impl Iterator<Item = String> {
             .as_deref()
             .map(|reason| if begun { format!("{name} was stopped: {reason}") } else { blocked(name, reason) });
         let not_saved = part.unsaved.as_deref().map(|reason| {
-            format!("{name}: what was done could not be saved, so the next cycle does it again: {reason}")
+            format!("{name}: what was done could not be saved; it is kept on this machine, and the next cycle here saves it: {reason}")
         });
         not_begun.into_iter().chain(not_saved)
     });

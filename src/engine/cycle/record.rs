@@ -23,8 +23,6 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 const LOCK_RETRY: Duration = Duration::from_millis(500);
 /// So many times as long as a save took, the next one waits.
 const SAVE_SHARE: u32 = 9;
-/// The number of the first chunk that changes of an earlier cycle get when they come to the change log late.
-const LATE_CHUNKS: usize = 500_000;
 
 #[derive(Debug)]
 pub(super) struct Record {
@@ -174,7 +172,8 @@ impl Record {
         let Some(writers) = &mut self.writers else { return Ok(()) };
         for cycle in self.late.chunk_by(|(one, _), (other, _)| one == other) {
             let changes: Vec<Change> = cycle.iter().map(|(_, change)| change.clone()).collect();
-            writers.changes.append(&cycle[0].0, LATE_CHUNKS, &changes).await?;
+            let next = writers.changes.next_chunk(&cycle[0].0).await?;
+            writers.changes.append(&cycle[0].0, next, &changes).await?;
         }
         if self.changed {
             writers.ledger.save(&mut self.ledger).await?;

@@ -20,7 +20,6 @@ use crate::engine::plan::{DestinationName, Plan};
 use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
 use crate::engine::worker::{Gate, Manner, Reach, Slot, Worker};
 use crate::engine::{Destination, Engine};
-use crate::state::LockHolder;
 
 /// Between two snapshots.
 const FRAME: Duration = Duration::from_millis(100);
@@ -198,14 +197,7 @@ impl Run {
         if self.options.dry_run {
             return;
         }
-        let operator = self.engine.operator();
-        let holder = LockHolder {
-            operator: operator.name.clone(),
-            host: operator.host.clone(),
-            pid: std::process::id(),
-            since: Timestamp::now(),
-            purpose: self.options.purpose.to_owned(),
-        };
+        let holder = self.engine.operator().holder(self.options.purpose);
         let prepared = tokio::select! {
             prepared = join_all(self.lanes.iter_mut().map(|lane| lane.prepare(&holder))) => prepared,
             // the lanes see it too, and begin nothing
