@@ -187,27 +187,25 @@ impl ConsulClient {
     /// Locks a key for a session and writes its value; returns whether the lock was got (or was already held by this
     /// session).
     pub async fn acquire(&self, key: &str, value: Vec<u8>, session: &Session) -> Result<bool, ConsulError> {
-        // the holder that asks again is told again that it holds it
-        self.lock_call("lock", "acquire", Repeat::Safe, key, value, session).await
+        self.lock_call("lock", "acquire", key, value, session).await
     }
 
     /// Unlocks a key and writes its value; returns whether this session had held it.
     pub async fn release(&self, key: &str, value: Vec<u8>, session: &Session) -> Result<bool, ConsulError> {
         // a second attempt would be told that it does not hold what the first has released
-        self.lock_call("unlock", "release", Repeat::IfUnprocessed, key, value, session).await
+        self.lock_call("unlock", "release", key, value, session).await
     }
 
     async fn lock_call(
         &self,
         operation: &'static str,
         parameter: &'static str,
-        repeat: Repeat,
         key: &str,
         value: Vec<u8>,
         session: &Session,
     ) -> Result<bool, ConsulError> {
         let call = Call { operation, target: key };
-        let request = self.kv(Method::PUT, key, repeat).query(parameter, session.as_str()).body(value);
+        let request = self.kv(Method::PUT, key, Repeat::IfUnprocessed).query(parameter, session.as_str()).body(value);
         call.parse(&self.send(call, request, &[]).await?)
     }
 }

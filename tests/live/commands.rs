@@ -170,7 +170,11 @@ async fn check_tries_to_write_to_consul_and_leaves_nothing() {
     let vsync = Vsync::new(&with_consul(&consul, ""));
     let found = findings(&vsync, &[], "state", 0);
     assert!(found.len() == 2 && found[1].2.contains("can be written"), "{found:?}");
-    assert!(consul.keys("").is_empty(), "{:?}", consul.keys(""));
+    let left = consul.keys("");
+    assert!(
+        left.iter().all(|key| key.contains("/vsync/locks/")),
+        "a lock that was let go leaves an empty key: {left:?}"
+    );
 
     let guarded = ConsulServer::with(ConsulOptions { acl_token: Some(MASTER), ..ConsulOptions::default() });
     let put = async |path: &str, body: Value| -> Value {
@@ -189,6 +193,14 @@ async fn check_tries_to_write_to_consul_and_leaves_nothing() {
     assert!(!found[0].1 && found[0].2.contains(rule), "{found:?}");
     let _ = put("policy", json!({ "Name": "writer", "Rules": rule })).await;
     let token = put("token", json!({ "Policies": [{ "Name": "writer" }] })).await;
+    let token = format!(", token = \"{}\"", token["SecretID"].as_str().unwrap());
+    vsync.configure(&with_consul(&guarded, &token));
+    let found = findings(&vsync, &[], "state", 1);
+    let for_locks = r#"session_prefix "" { policy = "write" }"#;
+    assert!(!found[0].1 && found[0].2.contains(for_locks), "{found:?}");
+    let both = json!({ "Name": "holder", "Rules": format!("{rule}\n{for_locks}") });
+    let _ = put("policy", both).await;
+    let token = put("token", json!({ "Policies": [{ "Name": "holder" }] })).await;
     let token = format!(", token = \"{}\"", token["SecretID"].as_str().unwrap());
     vsync.configure(&with_consul(&guarded, &token));
     assert!(findings(&vsync, &[], "state", 0).iter().all(|(_, ok, _)| *ok));

@@ -61,11 +61,18 @@ impl ConsulStore {
     }
 
     async fn acquire(&self, key: &str, record: &[u8], session: &Session) -> Result<(), LockError> {
-        // twice: it may be released between the refusal and the look at who has it
-        for _ in 0..2 {
-            if self.client.acquire(key, record.to_vec(), session).await.map_err(self.error("lock", key))? {
-                return Ok(());
-            }
+        // twice: it may be released between the refusal and the look at who has it, and an answer may be lost; the holder
+        // that asks again is told again that it holds it
+        for attempt in 0..2 {
+            match self.client.acquire(key, record.to_vec(), session).await {
+                Ok(true) => return Ok(()),
+                Err(error)
+                    if attempt == 0 && matches!(error.kind(), ConsulErrorKind::Network | ConsulErrorKind::Timeout) =>
+                {
+                    continue;
+                }
+                acquired => acquired.map_err(self.error("lock", key))?,
+            };
             if let Some(taken) = self.taken(key).await? {
                 return Err(LockError::Held(taken));
             }
