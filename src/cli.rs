@@ -17,11 +17,13 @@ mod legacy;
 mod output;
 mod plan;
 mod progress;
+mod question;
 mod retry;
 mod status;
 mod survey;
 mod sync;
 mod transform;
+mod verify;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -54,9 +56,9 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-    0  done; for plan: nothing to do
+    0  done; for plan: nothing to do; for verify: no drift
     1  could not do it, or not all of it: connection, permission, configuration
-    2  plan: changes are pending
+    2  plan: changes are pending; verify: drift was found
     3  the cycle finished, some secrets failed; \"vsync retry\" takes them
     4  a guard stopped it before the first write, or no line of the saved plan holds any more
     5  another cycle holds this destination's lock
@@ -140,6 +142,8 @@ pub enum OneShot {
     Origin(daemon::Args),
     /// Copy what the origin's sync info says is new: the other half
     Destination(daemon::Args),
+    /// Find out whether the destinations still hold what vsync left there
+    Verify(verify::Args),
     /// Show where paths would go, and by which rule
     Transform(transform::Args),
     /// Check or show the configuration
@@ -286,6 +290,7 @@ pub async fn run(command: &OneShot, common: &Common) -> Result<Exit, CliError> {
         OneShot::History(args) => history::run(args, common, &mut out).await,
         OneShot::Origin(args) => daemon::run(Role::Origin, args, common, &mut out).await,
         OneShot::Destination(args) => daemon::run(Role::Destination, args, common, &mut out).await,
+        OneShot::Verify(args) => verify::run(args, common, &mut out).await,
         OneShot::Transform(args) => transform::run(args, common, &mut out),
         OneShot::Config(action) => config::run(*action, common, &mut out),
         OneShot::Completions(args) => generate::completions(*args),

@@ -26,6 +26,7 @@ mod saved_plan;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transform;
+mod verify;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,9 @@ pub use planning::PlanOptions;
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
 pub use saved_plan::{SavedPlan, SavedPlanError, StaleLine};
 pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};
+pub use verify::{
+    Comparison, Finding, FindingKind, ReadCost, Unread, Unverified, Verification, VerifyOptions, VerifyProgress,
+};
 
 use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::state::{CycleLog, LockHolder, State, StateError, StateSide, StateStore, bucket_count};
@@ -205,6 +209,9 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// No key for fingerprints can be made.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandomness(String),
     /// No destination has that name.
     #[error("there is no destination \"{name}\"; the configuration has {known}")]
     NoSuchDestination {

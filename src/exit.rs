@@ -6,11 +6,11 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done; for `plan`: nothing to do.
+    /// Done; for `plan`: nothing to do; for `verify`: no drift.
     Done = 0,
     /// Could not do it; nothing or only part was done, the report says what.
     Failed = 1,
-    /// `plan`: changes are pending.
+    /// `plan`: changes are pending; `verify`: drift was found.
     Pending = 2,
     /// The cycle finished and some secrets failed.
     SecretsFailed = 3,

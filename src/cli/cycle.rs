@@ -1,7 +1,6 @@
 //! Executing a plan: question, progress, signals, report.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use super::drift::show_drift;
 use super::interrupt::Interrupts;
 use super::output::{self, Object, Paint, ReportObject};
 use super::progress::{Progress, say};
+use super::question::{ask, can_ask};
 use super::survey::{show_counts, show_objections, show_unknown};
 use super::{CliError, Context, Output};
 use crate::engine::{
@@ -69,15 +69,9 @@ pub(super) async fn run(
         return Ok(if plan.inventory.is_complete() { Exit::Done } else { Exit::Failed });
     }
     out.flush()?;
-    if !nothing_to_do && !manner.yes && !manner.dry_run && io::stdin().is_terminal() && io::stderr().is_terminal() {
-        let agreed = tokio::select! {
-            agreed = ask(&plan) => agreed,
-            () = interrupts.next() => return Err(CliError::Interrupted),
-        };
-        if !agreed {
-            say("Nothing was written.");
-            return Ok(Exit::Failed);
-        }
+    if !nothing_to_do && !manner.yes && !manner.dry_run && can_ask() && !ask(&question(&plan), interrupts).await? {
+        say("Nothing was written.");
+        return Ok(Exit::Failed);
     }
     let done = nothing_done(&plan);
     let report = execute(context, plan, manner, interrupts).await?;
@@ -140,8 +134,7 @@ fn nothing_done(plan: &Plan) -> &'static str {
     }
 }
 
-/// Asks on the terminal. The answer is waited for on a thread of its own, so that signals are heard meanwhile.
-async fn ask(plan: &Plan) -> bool {
+fn question(plan: &Plan) -> String {
     let counts = plan.counts();
     let names: Vec<_> = plan
         .destinations
@@ -149,23 +142,13 @@ async fn ask(plan: &Plan) -> bool {
         .filter(|part| !part.tasks.is_empty())
         .map(|part| sanitize(part.destination.as_str()))
         .collect();
-    let question = format!(
-        "Add {}, update {} and delete {} secrets at {}? [y/N] ",
+    format!(
+        "Add {}, update {} and delete {} secrets at {}?",
         counts.add,
         counts.update,
         counts.delete,
         names.join(", ")
-    );
-    let (sender, answer) = tokio::sync::oneshot::channel();
-    // a plain thread: the runtime must not wait for it if a signal ends the program
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        let _ = write!(io::stderr(), "{question}");
-        let _ = io::stderr().flush();
-        let read = io::stdin().lock().read_line(&mut line);
-        let _ = sender.send(read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes"));
-    });
-    answer.await.unwrap_or(false)
+    )
 }
 
 async fn execute(

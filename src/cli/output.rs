@@ -3,6 +3,7 @@
 //! Every JSON object has a `type`; [`Object`] is the list of them all. Keys may be added, never renamed or removed. Paths
 //! are written as people type them (`secret/team/app`). Durations are seconds, times RFC 3339.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Format;
-use crate::engine::{Cause, Failure, OperationCounts, Report};
+use crate::engine::{Cause, Failure, FindingKind, OperationCounts, Report};
 use crate::state::LockHolder;
 
 /// One line of JSON.
@@ -202,6 +203,59 @@ pub enum Object<'a> {
         /// Why it is not.
         reason: Option<&'a str>,
     },
+    /// `verify`: one secret that is not as vsync left it.
+    Finding {
+        /// The destination.
+        destination: &'a str,
+        /// `changed`, `gone`, `came_back`, `foreign` or `value_differs`.
+        finding: FindingKind,
+        /// The secret at the origin.
+        origin: String,
+        /// Where it lies at the destination.
+        path: String,
+        /// The version that vsync left there, if it knows.
+        ours: Option<u64>,
+        /// The version that is there.
+        found: Option<u64>,
+    },
+    /// `verify`: how one destination compares with what vsync left there. Its findings stand before it.
+    Verification {
+        /// The destination.
+        destination: &'a str,
+        /// Secrets that are as vsync left them, by their versions.
+        unchanged: u64,
+        /// Findings of this kind.
+        changed: u64,
+        /// Findings of this kind.
+        gone: u64,
+        /// Findings of this kind.
+        came_back: u64,
+        /// Findings of this kind.
+        foreign: u64,
+        /// Somebody else's secrets that stay because `on_drift` says so.
+        kept: u64,
+        /// Secrets that are there, but whose version was never recorded.
+        unversioned: u64,
+        /// Secrets that could not be looked at.
+        unknown: u64,
+        /// Where they are, and why.
+        unknown_in: Vec<UnknownObject>,
+        /// Secrets whose values are equal; only with `--deep`.
+        value_equal: Option<u64>,
+        /// Findings of this kind; only with `--deep`.
+        value_differs: Option<u64>,
+        /// Secrets that the origin has changed or deleted since they were recorded; only with `--deep`.
+        to_update: Option<u64>,
+        /// Why nothing can be said of this destination.
+        unavailable: Option<&'a str>,
+    },
+    /// `verify --deep`: how many secrets are about to be read; on stderr.
+    ReadCost {
+        /// At the origin.
+        origin: u64,
+        /// At each destination.
+        destinations: BTreeMap<&'a str, u64>,
+    },
     /// `config show`: one key.
     Setting {
         /// The key.
@@ -250,6 +304,17 @@ pub enum Object<'a> {
         /// The program's exit code.
         exit: u8,
     },
+}
+
+/// Secrets that could not be looked at, for one reason.
+#[derive(Debug, Serialize)]
+pub struct UnknownObject {
+    /// The mount, the folder or the secret that could not be listed or read.
+    pub prefix: String,
+    /// Why.
+    pub reason: String,
+    /// How many secrets.
+    pub secrets: u64,
 }
 
 /// A report, without its failures.

@@ -32,14 +32,12 @@ impl Progress {
 
     /// How far the origin's inventory is.
     pub(super) fn survey(&mut self, found: u64, started: Instant) {
-        if !self.json {
-            let elapsed = output::duration(started.elapsed());
-            self.show(&if found == 0 {
-                format!("waiting for the origin and its state store for {elapsed}")
-            } else {
-                format!("origin: {found} secrets found in {elapsed}")
-            });
-        }
+        let elapsed = output::duration(started.elapsed());
+        self.say(&if found == 0 {
+            format!("waiting for the origin and its state store for {elapsed}")
+        } else {
+            format!("origin: {found} secrets found in {elapsed}")
+        });
     }
 
     /// How far a cycle is.
@@ -61,6 +59,13 @@ impl Progress {
             }
         } else {
             self.show(&line(snapshot, self.terminal));
+        }
+    }
+
+    /// What a command that is no cycle is at. Programs are not told.
+    pub(super) fn say(&mut self, line: &str) {
+        if !self.json {
+            self.show(line);
         }
     }
 

@@ -16,3 +16,4 @@ mod servers;
 mod sides;
 mod sync;
 mod trust;
+mod verify;

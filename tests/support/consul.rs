@@ -132,6 +132,12 @@ impl ConsulServer {
         assert_eq!(status, StatusCode::OK, "{key}");
     }
 
+    /// Removes a key.
+    pub fn delete(&self, key: &str) {
+        let (status, _) = self.request(Method::DELETE, &format!("kv/{key}"), Vec::new());
+        assert_eq!(status, StatusCode::OK, "{key}");
+    }
+
     /// All keys below a prefix, sorted.
     #[must_use]
     pub fn keys(&self, prefix: &str) -> Vec<String> {

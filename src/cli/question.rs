@@ -1,0 +1,30 @@
+//! Asking on the terminal.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use super::CliError;
+use super::interrupt::Interrupts;
+
+/// Whether there is somebody to ask.
+pub(super) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks a question that wants a yes. The answer is waited for on a thread of its own, so that signals are heard
+/// meanwhile.
+///
+/// # Errors
+/// [`CliError::Interrupted`] when a signal comes first.
+pub(super) async fn ask(question: &str, interrupts: &mut Interrupts) -> Result<bool, CliError> {
+    let question = format!("{question} [y/N] ");
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    // a plain thread: the runtime must not wait for it if a signal ends the program
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = write!(io::stderr(), "{question}");
+        let _ = io::stderr().flush();
+        let read = io::stdin().lock().read_line(&mut line);
+        let _ = sender.send(read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes"));
+    });
+    Ok(interrupts.unless(answer).await?.unwrap_or(false))
+}
