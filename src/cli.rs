@@ -23,6 +23,7 @@ mod status;
 mod survey;
 mod sync;
 mod transform;
+mod undo;
 mod verify;
 
 use std::io::{self, IsTerminal};
@@ -144,6 +145,8 @@ pub enum OneShot {
     Destination(daemon::Args),
     /// Find out whether the destinations still hold what vsync left there
     Verify(verify::Args),
+    /// Put destinations back to what they held before a cycle
+    Undo(undo::Args),
     /// Show where paths would go, and by which rule
     Transform(transform::Args),
     /// Check or show the configuration
@@ -291,6 +294,7 @@ pub async fn run(command: &OneShot, common: &Common) -> Result<Exit, CliError> {
         OneShot::Origin(args) => daemon::run(Role::Origin, args, common, &mut out).await,
         OneShot::Destination(args) => daemon::run(Role::Destination, args, common, &mut out).await,
         OneShot::Verify(args) => verify::run(args, common, &mut out).await,
+        OneShot::Undo(args) => undo::run(args, common, &mut out).await,
         OneShot::Transform(args) => transform::run(args, common, &mut out),
         OneShot::Config(action) => config::run(*action, common, &mut out),
         OneShot::Completions(args) => generate::completions(*args),

@@ -26,6 +26,7 @@ mod saved_plan;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transform;
+mod undo;
 mod verify;
 mod worker;
 
@@ -51,6 +52,7 @@ pub use planning::PlanOptions;
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
 pub use saved_plan::{SavedPlan, SavedPlanError, StaleLine};
 pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};
+pub use undo::{Impossible, Undo, UndoOptions, UndoPart};
 pub use verify::{
     Comparison, Finding, FindingKind, ReadCost, Unread, Unverified, Verification, VerifyOptions, VerifyProgress,
 };

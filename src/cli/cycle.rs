@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::text::sanitize;
 
 /// How many failures are shown at the end of a cycle: what went wrong has to fit on a screen or two.
-const SHOWN: usize = 50;
+pub(super) const SHOWN: usize = 50;
 /// How many secrets are shown per destination that were known to have drifted before.
 const DRIFT_SHOWN: usize = 10;
 
@@ -74,7 +74,8 @@ pub(super) async fn run(
         return Ok(Exit::Failed);
     }
     let done = nothing_done(&plan);
-    let report = execute(context, plan, manner, interrupts).await?;
+    let options = CycleOptions { dry_run: manner.dry_run, exact: manner.stale.is_some(), ..CycleOptions::default() };
+    let report = execute(context, plan, options, interrupts).await?;
     if nothing_to_do && judge(&report) == Exit::Done {
         // what was recorded anew is no news to anybody
         if !out.is_json() {
@@ -151,13 +152,13 @@ fn question(plan: &Plan) -> String {
     )
 }
 
-async fn execute(
+/// Executes a plan, with progress and signals.
+pub(super) async fn execute(
     context: &Context,
     plan: Plan,
-    manner: &Manner,
+    options: CycleOptions,
     interrupts: &mut Interrupts,
 ) -> Result<Arc<Report>, CliError> {
-    let options = CycleOptions { dry_run: manner.dry_run, exact: manner.stale.is_some(), ..CycleOptions::default() };
     let handle = context.engine.start(plan, options)?;
     let control = handle.control();
     let mut snapshots = handle.snapshots();
@@ -190,7 +191,7 @@ async fn execute(
 }
 
 /// The exit code for a report.
-fn judge(report: &Report) -> Exit {
+pub(super) fn judge(report: &Report) -> Exit {
     let unsaved = report.origin_unsaved.is_some()
         || report.unkept.is_some()
         || report.destinations.iter().any(|part| part.unsaved.is_some());

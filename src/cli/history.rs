@@ -40,10 +40,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
             show_report(&report, None, out)?;
         }
         None => {
-            return Err(CliError::NotFound(format!(
-                "there is no cycle {}; \"vsync history\" lists them",
-                sanitize(id)
-            )));
+            return Err(no_such_cycle(id));
         }
     }
     Ok(Exit::Done)
@@ -60,11 +57,20 @@ fn told(report: &Report) -> String {
     }
 }
 
-async fn by_beginning(context: &Context, beginning: &str) -> Result<Option<Report>, CliError> {
+pub(super) fn no_such_cycle(id: &str) -> CliError {
+    CliError::NotFound(format!("there is no cycle {}; \"vsync history\" lists them", sanitize(id)))
+}
+
+/// The one cycle whose id begins so.
+pub(super) async fn by_beginning(context: &Context, beginning: &str) -> Result<Option<Report>, CliError> {
     let mut found = context.engine.history(SEARCHED).await?;
     found.retain(|report| report.cycle.to_string().starts_with(beginning));
     if found.len() > 1 {
-        return Err(CliError::usage(format!("{} cycles begin with {beginning}: give more of the id", found.len())));
+        return Err(CliError::usage(format!(
+            "{} cycles begin with {}: give more of the id",
+            found.len(),
+            sanitize(beginning)
+        )));
     }
     Ok(found.pop())
 }

@@ -256,6 +256,51 @@ pub enum Object<'a> {
         /// At each destination.
         destinations: BTreeMap<&'a str, u64>,
     },
+    /// `undo`: one secret that is put back.
+    UndoTask {
+        /// The destination.
+        destination: &'a str,
+        /// `add`: undelete it; `update`: write an older version again; `delete`: delete what was added.
+        operation: &'a str,
+        /// The secret at the origin.
+        origin: String,
+        /// Where it lies at the destination.
+        path: String,
+        /// The version that is to be had again; nothing for a delete.
+        version: Option<u64>,
+    },
+    /// `undo`: one secret that cannot be put back.
+    Impossible {
+        /// The destination.
+        destination: &'a str,
+        /// The secret at the origin.
+        origin: String,
+        /// Where it lies at the destination.
+        path: String,
+        /// Why.
+        reason: &'a str,
+    },
+    /// `undo`: what undoing a cycle does at one destination.
+    Undo {
+        /// The cycle that is undone.
+        cycle: String,
+        /// The destination.
+        destination: &'a str,
+        /// Secrets to undelete.
+        undelete: u64,
+        /// Secrets of which an older version is to be written again.
+        write_back: u64,
+        /// Secrets to delete, because the cycle added them.
+        delete: u64,
+        /// Secrets that are as before already.
+        already: u64,
+        /// Secrets that the cycle dealt with without writing.
+        untouched: u64,
+        /// Secrets that cannot be put back.
+        impossible: u64,
+        /// Why nothing can be planned: its state could not be read.
+        unavailable: Option<&'a str>,
+    },
     /// `config show`: one key.
     Setting {
         /// The key.

@@ -116,6 +116,14 @@ impl Binding {
         }
     }
 
+    /// The same with the former transforms and policies.
+    pub(super) fn with_rules_of(self, former: Option<Self>) -> Self {
+        match former {
+            Some(former) => Self { origin: self.origin, destination: self.destination, ..former },
+            None => self,
+        }
+    }
+
     /// The bytes that are kept.
     pub(super) fn encode(&self) -> Vec<u8> {
         // texts always serialize

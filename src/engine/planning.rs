@@ -103,7 +103,8 @@ impl Engine {
         let mut known = Known::of(&state, destination, &mut part.recorded).await?;
         known.load(&state, destinations_of(&part.tasks)).await?;
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
-        part.binding = Some(binding);
+        // nothing is routed here, so what is recorded is where the former transforms sent it
+        part.binding = Some(binding.with_rules_of(former));
         known.give_to(&mut part);
         Ok(part)
     }

@@ -188,8 +188,10 @@ pub(super) enum Done {
     Adopted { insight: Insight, before: u64, version: u64 },
     /// Version `found` is somebody else's and stays.
     Kept { before: u64, found: u64, insight: Option<Insight> },
-    /// This version was deleted at the destination, or there was nothing to delete.
+    /// This version was deleted at the destination. 0: it could not be found out which.
     Deleted { version: u64 },
+    /// There was nothing to delete: this version, 0 if none, could not be read any more.
+    Absent { version: u64 },
     /// This version can be read again at the destination.
     Restored { version: u64 },
     /// A dry run found nothing in the way.

@@ -20,8 +20,10 @@ use crate::sync_info::{EngineKind, Insight, SyncInfo, UpdateTime};
 pub enum ChangeKind {
     /// A version was written.
     Written,
-    /// The current version was soft-deleted.
+    /// The current version was soft-deleted. It is 0 if it could not be found out which it is.
     Deleted,
+    /// It was to be deleted, and could not be read any more; nothing was written.
+    Absent,
     /// A soft-deleted version was made readable again.
     Restored,
     /// It was equal already; nothing was written.
@@ -47,8 +49,10 @@ pub struct Change {
     pub version: u64,
     /// What the sync info said before; `None`: it was not recorded.
     pub insight_before: Option<Insight>,
-    /// The origin's insight it belongs to; `None` for a delete.
+    /// The origin's insight it belongs to; `None` for a delete, and for what an undo gave back that was never vsync's.
     pub insight: Option<Insight>,
+    /// Whether somebody else had written the version before.
+    pub over_foreign: bool,
     /// When.
     pub at: Timestamp,
 }
@@ -59,8 +63,9 @@ impl Change {
     ///
     /// | kind | sync info | ledger |
     /// |---|---|---|
-    /// | written, adopted, restored | gets the insight; without one the entry goes | the insight and version; not deleted, nothing foreign |
-    /// | deleted | the entry goes | the former version, deleted; nothing foreign |
+    /// | written, adopted, restored | gets the insight | the insight and version; not deleted, nothing foreign |
+    /// | the same without insight | the entry goes | the entry goes: it is as if vsync had never been there |
+    /// | deleted, absent | the entry goes | the former version, deleted; nothing foreign |
     /// | met | as it was | as it was, and the foreign version with the insight that met it |
     /// | kept | as for written: it counts as in sync | as for met, and kept |
     ///
@@ -68,6 +73,11 @@ impl Change {
     pub fn apply(&self, recorded: &mut SyncInfo, ledger: &mut Ledger) {
         let known = ledger.get(&self.destination);
         let entry = match self.kind {
+            ChangeKind::Written | ChangeKind::Adopted | ChangeKind::Restored if self.insight.is_none() => {
+                ledger.remove(&self.destination);
+                recorded.remove(&self.origin);
+                return;
+            }
             ChangeKind::Written | ChangeKind::Adopted | ChangeKind::Restored => LedgerEntry {
                 origin: self.origin.clone(),
                 insight: self.insight.unwrap_or_else(|| self.last_insight(known)),
@@ -76,7 +86,7 @@ impl Change {
                 foreign: None,
                 at: self.at,
             },
-            ChangeKind::Deleted => LedgerEntry {
+            ChangeKind::Deleted | ChangeKind::Absent => LedgerEntry {
                 origin: self.origin.clone(),
                 insight: self.last_insight(known),
                 version: self.before,
@@ -101,7 +111,7 @@ impl Change {
         ledger.insert(self.destination.clone(), entry);
         match (self.kind, self.insight) {
             (ChangeKind::Met, _) => {}
-            (ChangeKind::Deleted, _) | (_, None) => {
+            (ChangeKind::Deleted | ChangeKind::Absent, _) | (_, None) => {
                 recorded.remove(&self.origin);
             }
             (_, Some(insight)) => {
@@ -155,6 +165,8 @@ struct Record<'a> {
     insight_before: Option<CompactInsight>,
     #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
     insight: Option<CompactInsight>,
+    #[serde(rename = "f", default, skip_serializing_if = "is_default")]
+    over_foreign: bool,
     #[serde(rename = "t")]
     at: Timestamp,
 }
@@ -172,6 +184,7 @@ impl Serialize for Change {
             version: self.version,
             insight_before: self.insight_before.map(Into::into),
             insight: self.insight.map(Into::into),
+            over_foreign: self.over_foreign,
             at: self.at,
         }
         .serialize(serializer)
@@ -186,9 +199,9 @@ impl<'de> Deserialize<'de> for Change {
             Some(text) => compact::path(&text, record.destination_mount).map_err(de::Error::custom)?,
             None => origin.clone(),
         };
-        let Record { kind, before, version, at, .. } = record;
+        let Record { kind, before, version, over_foreign, at, .. } = record;
         let (insight_before, insight) = (record.insight_before.map(Into::into), record.insight.map(Into::into));
-        Ok(Self { kind, origin, destination, before, version, insight_before, insight, at })
+        Ok(Self { kind, origin, destination, before, version, insight_before, insight, over_foreign, at })
     }
 }
 

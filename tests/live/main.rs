@@ -16,4 +16,5 @@ mod servers;
 mod sides;
 mod sync;
 mod trust;
+mod undo;
 mod verify;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::record::{Record, Save};
 use crate::engine::Destination;
 use crate::engine::event::DestinationProgress;
-use crate::engine::plan::{DestinationPlan, Task};
+use crate::engine::plan::{DestinationPlan, Source, Task};
 use crate::engine::report::{CycleId, DestinationReport, Done, Outcome};
 use crate::engine::worker::{Manner, Queue, Reach, Slot};
 use crate::kv::SecretPath;
@@ -123,14 +123,22 @@ impl Lane {
         let Task { origin, destination, insight: planned, .. } = &outcome.task;
         let insight_before = self.record.insight(origin);
         let (kind, before, version, insight) = match &outcome.result {
-            Ok(Done::Written { insight, before, version }) => (ChangeKind::Written, *before, *version, Some(*insight)),
+            Ok(Done::Written { insight, before, version }) => {
+                // what is written back belongs to what was recorded with it, if anything was
+                let written_back = matches!(outcome.task.source, Source::Version(_));
+                (ChangeKind::Written, *before, *version, if written_back { *planned } else { Some(*insight) })
+            }
             Ok(Done::Adopted { insight, before, version }) => (ChangeKind::Adopted, *before, *version, Some(*insight)),
             Ok(Done::Kept { before, found, insight }) => (ChangeKind::Kept, *before, *found, *insight),
             Ok(Done::Deleted { version }) => (ChangeKind::Deleted, *version, *version, None),
+            Ok(Done::Absent { version }) => (ChangeKind::Absent, *version, *version, None),
             Ok(Done::Restored { version }) => (ChangeKind::Restored, *version, *version, *planned),
             Ok(Done::Possible) => return None,
             Err(failed) => (ChangeKind::Met, self.record.version(destination), failed.met?, *planned),
         };
+        let ours = self.record.version(destination);
+        // what a vsync without ledger has recorded counts as vsync's
+        let foreign = if ours == 0 { insight_before.is_none() } else { before != ours };
         Some(Change {
             kind,
             origin: origin.clone(),
@@ -139,6 +147,7 @@ impl Lane {
             version,
             insight_before,
             insight,
+            over_foreign: before > 0 && foreign && matches!(kind, ChangeKind::Written | ChangeKind::Deleted),
             at: Timestamp::now(),
         })
     }

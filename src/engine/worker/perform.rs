@@ -185,10 +185,10 @@ impl Worker {
             }
             Err(failed) => return Err(failed),
         };
-        let Some(metadata) = metadata else { return Ok(Deletable::Not(Done::Deleted { version: 0 })) };
+        let Some(metadata) = metadata else { return Ok(Deletable::Not(Done::Absent { version: 0 })) };
         let found = metadata.current_version;
         if !metadata.key_info().live {
-            return Ok(Deletable::Not(Done::Deleted { version: found }));
+            return Ok(Deletable::Not(Done::Absent { version: found }));
         }
         match task.expected {
             Expected::Version(ours) if ours != found => {

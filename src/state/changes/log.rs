@@ -27,7 +27,7 @@ const RATIO: usize = 4;
 ///
 /// Uncompressed, a chunk is a JSON object a line, with the members `k` (kind), `o` (origin's path) and `om` (length of
 /// its mount), `d` and `dm` (the destination's, unless it is the same), `b` (version before), `v` (version after), `ib`
-/// and `i` (insights before and now, as in the ledger), `t` (when).
+/// and `i` (insights before and now, as in the ledger), `f` (`true` if the version before was somebody else's), `t` (when).
 #[derive(Debug, Clone)]
 pub struct ChangeLog {
     state: State,

@@ -26,6 +26,7 @@ fn change(kind: ChangeKind, before: u64, version: u64) -> Change {
         version,
         insight_before: Some(insight(3)),
         insight: Some(insight(4)),
+        over_foreign: false,
         at: at(10),
     }
 }
@@ -63,16 +64,15 @@ fn nothing() -> (SyncInfo, Ledger) {
 
 #[test]
 fn what_each_kind_leaves_behind() {
-    use ChangeKind::{Adopted, Deleted, Kept, Met, Restored, Written};
+    use ChangeKind::{Absent, Adopted, Deleted, Kept, Met, Restored, Written};
     let foreign = |version, of, kept| Some(Foreign { version, insight: insight(of), kept });
     // kind, with an insight, before, version; then: recorded, insight, version, deleted, foreign
     let known_before = [
         (Written, true, 7, 8, Some(4), 4, 8, false, None),
-        (Written, false, 7, 8, None, 3, 8, false, None),
         (Adopted, true, 9, 9, Some(4), 4, 9, false, None),
         (Restored, true, 7, 7, Some(4), 4, 7, false, None),
-        (Restored, false, 7, 7, None, 3, 7, false, None),
         (Deleted, false, 7, 7, None, 3, 7, true, None),
+        (Absent, false, 9, 9, None, 3, 9, true, None),
         (Met, true, 9, 9, Some(3), 3, 7, false, foreign(9, 4, false)),
         (Met, false, 9, 9, Some(3), 3, 7, false, foreign(9, 3, false)),
         (Kept, true, 9, 9, Some(4), 3, 7, false, foreign(9, 4, true)),
@@ -92,6 +92,18 @@ fn what_each_kind_leaves_behind() {
             at: at(10),
         };
         assert_eq!(entry, expected, "{change:?}");
+    }
+}
+
+#[test]
+fn what_an_undo_gives_back_is_no_longer_vsyncs() {
+    for kind in [ChangeKind::Written, ChangeKind::Restored] {
+        let change = Change { insight: None, ..change(kind, 7, 8) };
+        let (mut recorded, mut ledger) = known();
+        for _ in 0..2 {
+            change.apply(&mut recorded, &mut ledger);
+            assert_eq!((recorded.len(), ledger.len()), (0, 0), "{kind:?}");
+        }
     }
 }
 
@@ -155,6 +167,7 @@ fn a_change_is_stored_in_few_bytes() {
         origin: path("a/data", "x\n"),
         destination: path("b/data", "metadata/y"),
         insight: None,
+        over_foreign: true,
         ..change(ChangeKind::Deleted, 2, 2)
     };
     for change in [same, odd] {

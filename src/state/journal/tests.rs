@@ -20,6 +20,7 @@ fn changes(versions: std::ops::Range<u64>) -> Vec<Change> {
         version,
         insight_before: None,
         insight: None,
+        over_foreign: false,
         at: jiff::Timestamp::UNIX_EPOCH,
     };
     versions.map(change).collect()
