@@ -11,6 +11,7 @@ use super::{Unverified, VerifyProgress};
 use crate::engine::inventory::{self, Inventory, InventoryUpdate, Search};
 use crate::engine::{Destination, Listing};
 use crate::kv::{Mount, PathFilter, SecretPath};
+use crate::sync_info::SyncInfo;
 use crate::vault::{ErrorKind, VaultError};
 
 /// So few secrets are asked for one by one: the mounts may hold many more.
@@ -21,8 +22,10 @@ const GIVE_UP_AFTER: usize = 3;
 /// What a destination holds.
 #[derive(Debug)]
 pub(super) struct Presences {
-    /// What the listings told. Without one, nothing that was not asked for is known.
-    listed: Option<Inventory>,
+    /// What the listings told; `None` if there was none, and nothing is known that was not asked for.
+    listed: Option<SyncInfo>,
+    /// The mounts, folders and secrets that could not be listed, and why.
+    unlisted: HashMap<String, String>,
     /// What was asked for one by one.
     asked: HashMap<SecretPath, Asked>,
 }
@@ -30,7 +33,11 @@ pub(super) struct Presences {
 #[derive(Debug)]
 enum Asked {
     Holds(Holds),
-    Failed(String),
+    Failed {
+        reason: String,
+        /// The server did not answer, so asking for others is in vain.
+        silence: bool,
+    },
 }
 
 impl Presences {
@@ -38,24 +45,33 @@ impl Presences {
     pub(super) fn of(&self, path: &SecretPath) -> Holds {
         match (self.asked.get(path), &self.listed) {
             (Some(Asked::Holds(holds)), _) => *holds,
-            (Some(Asked::Failed(_)), _) | (None, None) => Holds::Unknown,
-            (None, Some(listed)) => match listed.secrets.get(path) {
+            (Some(Asked::Failed { .. }), _) | (None, None) => Holds::Unknown,
+            (None, Some(listed)) => match listed.get(path) {
                 Some(insight) => Holds::Live(insight.version),
-                None if listed.is_known(path) => Holds::Nothing,
+                None if self.unlisted_at(path).is_none() => Holds::Nothing,
                 None => Holds::Unknown,
             },
         }
+    }
+
+    /// What could not be listed and has this path in it, and why.
+    fn unlisted_at(&self, path: &SecretPath) -> Option<(&str, &str)> {
+        if self.unlisted.is_empty() {
+            return None;
+        }
+        let text = path.to_string();
+        let folders = text.match_indices('/').map(|(slash, _)| &text[..=slash]);
+        let found = folders.chain([text.as_str()]).find_map(|place| self.unlisted.get_key_value(place));
+        found.map(|(place, reason)| (place.as_str(), reason.as_str()))
     }
 
     /// Those of `paths` that could not be looked at, by what could not be listed.
     pub(super) fn unknown(&self, paths: &[SecretPath]) -> Vec<Unverified> {
         let mut places: BTreeMap<(String, &str), u64> = BTreeMap::new();
         for path in paths.iter().filter(|path| self.of(path) == Holds::Unknown) {
-            let text = path.to_string();
-            let subtree = self.listed.iter().flat_map(|listed| &listed.unknown).find(|subtree| subtree.covers(&text));
-            let place = match (subtree, self.asked.get(path)) {
-                (Some(subtree), _) => (subtree.prefix.clone(), subtree.reason.as_str()),
-                (None, Some(Asked::Failed(reason))) => (text, reason.as_str()),
+            let place = match (self.unlisted_at(path), self.asked.get(path)) {
+                (Some((prefix, reason)), _) => (prefix.to_owned(), reason),
+                (None, Some(Asked::Failed { reason, .. })) => (path.to_string(), reason.as_str()),
                 (None, _) => continue,
             };
             *places.entry(place).or_default() += 1;
@@ -73,25 +89,32 @@ impl Presences {
 pub(super) async fn look(destination: &Destination, paths: &[SecretPath], progress: &VerifyProgress) -> Presences {
     if paths.len() <= FEW {
         let asked = ask(destination, paths, progress).await;
-        return Presences { listed: None, asked };
+        return Presences { listed: None, unlisted: HashMap::new(), asked };
     }
     let listed = list(destination, paths, progress).await;
-    let mut asked = HashMap::new();
-    // A token may read metadata that it may not list. If the first one can be read, the others probably can.
-    for subtree in &listed.unknown {
-        let within: Vec<SecretPath> = paths
-            .iter()
-            .filter(|path| listed.secrets.get(path).is_none() && subtree.covers(&path.to_string()))
-            .cloned()
-            .collect();
-        let Some((first, rest)) = within.split_first() else { continue };
-        let answer = ask(destination, std::slice::from_ref(first), progress).await;
-        if answer.values().all(|asked| matches!(asked, Asked::Holds(_))) {
-            asked.extend(answer);
-            asked.extend(ask(destination, rest, progress).await);
+    let unlisted = listed.unknown.into_iter().map(|subtree| (subtree.prefix, subtree.reason)).collect();
+    let mut presences = Presences { listed: Some(listed.secrets), unlisted, asked: HashMap::new() };
+    // A token may read metadata in a folder that it may not list. A secret that is unknown by itself was asked for.
+    let mut folders: BTreeMap<String, Vec<SecretPath>> = BTreeMap::new();
+    for path in paths.iter().filter(|path| presences.of(path) == Holds::Unknown) {
+        if let Some((folder, _)) = presences.unlisted_at(path).filter(|(place, _)| place.ends_with('/')) {
+            folders.entry(folder.to_owned()).or_default().push(path.clone());
         }
     }
-    Presences { listed: Some(listed), asked }
+    for within in folders.values() {
+        let Some((first, rest)) = within.split_first() else { continue };
+        let answer = ask(destination, std::slice::from_ref(first), progress).await;
+        match answer.get(first) {
+            // then the others probably can be read, too
+            Some(Asked::Holds(_)) => {
+                presences.asked.extend(answer);
+                presences.asked.extend(ask(destination, rest, progress).await);
+            }
+            Some(Asked::Failed { silence: true, .. }) => break,
+            _ => {}
+        }
+    }
+    presences
 }
 
 async fn list(destination: &Destination, paths: &[SecretPath], progress: &VerifyProgress) -> Inventory {
@@ -126,27 +149,27 @@ async fn ask(destination: &Destination, paths: &[SecretPath], progress: &VerifyP
         async move {
             if unanswered.load(Ordering::Relaxed) >= GIVE_UP_AFTER {
                 let reason = "not asked, because the server did not answer before".to_owned();
-                return (path.clone(), Asked::Failed(reason));
+                return (path.clone(), Asked::Failed { reason, silence: true });
             }
-            let holds = match destination.vault.metadata(path).await {
+            let asked = match destination.vault.metadata(path).await {
                 Ok(metadata) => {
                     let info = metadata.key_info();
-                    Ok(if info.live { Holds::Live(info.version) } else { Holds::Nothing })
+                    Asked::Holds(if info.live { Holds::Live(info.version) } else { Holds::Nothing })
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(Holds::Nothing),
-                Err(error) => Err(error),
+                Err(error) if error.kind() == ErrorKind::NotFound => Asked::Holds(Holds::Nothing),
+                Err(error) => Asked::Failed { reason: error.to_string(), silence: is_silence(&error) },
             };
-            match &holds {
-                Ok(_) => {
+            match &asked {
+                Asked::Holds(_) => {
                     unanswered.store(0, Ordering::Relaxed);
                     progress.found.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(error) if is_silence(error) => {
+                Asked::Failed { silence: true, .. } => {
                     unanswered.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(_) => {}
+                Asked::Failed { .. } => {}
             }
-            (path.clone(), holds.map_or_else(|error| Asked::Failed(error.to_string()), Asked::Holds))
+            (path.clone(), asked)
         }
     });
     asked.buffer_unordered(destination.num_workers.max(1)).collect().await
