@@ -243,6 +243,8 @@ async fn older_versions_are_read_and_undeleted() {
     let reader = client_as(&server, token(&reader));
     assert_eq!(reader.read_version(&path("a"), 1).await.unwrap().version, 1);
     assert_eq!(kind(reader.undelete(&path("a"), &[4]).await), ErrorKind::PermissionDenied);
+    let undeleter = api.policy_token("undeleter", r#"path "secret/undelete/*" { capabilities = ["update"] }"#);
+    client_as(&server, token(&undeleter)).undelete(&path("a"), &[4]).await.unwrap();
 }
 
 #[tokio::test]
