@@ -1,94 +1,24 @@
 //! What an operator must be able to rely on when servers misbehave: the built program between real servers, with the
 //! proxy in front of them to make them fail at a chosen moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Audit, BaoServer, Fault, FaultProxy, FaultRule, RootClient, Run, Vsync, When};
+use crate::support::{Audit, Fault, FaultRule, Run, When};
+use crate::trial::{EACH, Setup, Trial, assert_same, contents, seed};
 
-/// Secrets in each folder. Enough that a handful of deletes is no mass deletion.
-const EACH: usize = 80;
-
-/// An origin and a destination, each behind a proxy, with two mounts.
-struct Trial {
-    origin: BaoServer,
-    destination: BaoServer,
-    at_origin: FaultProxy,
-    at_destination: FaultProxy,
-    vsync: Vsync,
-}
-
-impl Trial {
-    /// Everything is copied, unless `copied` is false. `of_origin` is more for the origin's section, `retries` how often
-    /// either side's requests are repeated.
-    fn new(of_origin: &str, retries: u32, copied: bool) -> Self {
-        let (origin, destination) = (BaoServer::start(), BaoServer::with_audit());
-        let (at_origin, at_destination) =
-            (FaultProxy::start(&origin.address()), FaultProxy::start(&destination.address()));
-        for server in [&origin, &destination] {
-            server.client().enable_kv("more");
-        }
-        seed(&origin.client());
-        let vault = |proxy: &FaultProxy| {
-            format!("address = \"{}\"\ntoken = \"root\"\nmax_retries = {retries}\n", proxy.address())
-        };
-        let vsync = Vsync::new(&format!(
-            "[origin]\nmounts = [\"secret\", \"more\"]\n{of_origin}\n[origin.vault]\n{}\
-             [[destinations]]\nname = \"copy\"\nmounts = [\"secret\", \"more\"]\n[destinations.vault]\n{}",
-            vault(&at_origin),
-            vault(&at_destination),
-        ));
-        let trial = Self { origin, destination, at_origin, at_destination, vsync };
-        if copied {
-            let _ = trial.sync().expect(0);
-            trial.assert_equal();
-        }
-        trial
+/// Two sides with secrets. Everything is copied, unless `copied` is false. `origin` is more for the origin's section,
+/// `retries` how often either side's requests are repeated.
+fn trial(origin: &str, retries: u32, copied: bool) -> Trial {
+    let trial = Trial::start(&Setup { origin, retries, ..Setup::default() });
+    seed(&trial.origin.client());
+    if copied {
+        let _ = trial.sync().expect(0);
+        trial.assert_equal();
     }
-
-    fn sync(&self) -> Run {
-        self.vsync.run(&["sync", "--yes"])
-    }
-
-    fn assert_equal(&self) {
-        let (from, to) = (contents(&self.origin.client()), contents(&self.destination.client()));
-        assert_same(&to, &from);
-    }
-
-    /// Gone from the origin.
-    fn remove(&self, mount: &str, name: &str) {
-        self.origin.client().remove(mount, name);
-    }
-
-    fn is_copied(&self, mount: &str, name: &str) -> bool {
-        self.destination.client().read(mount, name).is_some()
-    }
-}
-
-fn seed(client: &RootClient) {
-    let folder = |folder: &str| {
-        let folder = folder.to_owned();
-        (0..EACH).map(move |n| (format!("{folder}/app-{n}"), json!({ "folder": folder, "n": n })))
-    };
-    client.write_all("secret", folder("team-a").chain(folder("team-b")));
-    client.write_all("more", folder("team-c"));
-}
-
-/// `MOUNT/NAME` → value.
-fn contents(client: &RootClient) -> BTreeMap<String, String> {
-    let of = |mount: &'static str| {
-        client.read_all(mount).into_iter().map(move |(name, data)| (format!("{mount}/{name}"), data))
-    };
-    of("secret").chain(of("more")).collect()
-}
-
-fn assert_same(found: &BTreeMap<String, String>, expected: &BTreeMap<String, String>) {
-    let wrong: Vec<_> = expected.iter().filter(|(name, data)| found.get(*name) != Some(data)).collect();
-    assert!(wrong.is_empty(), "{} missing or different: {:?}", wrong.len(), &wrong[..wrong.len().min(3)]);
-    let extra: Vec<_> = found.keys().filter(|name| !expected.contains_key(*name)).collect();
-    assert!(extra.is_empty(), "{} too many: {:?}", extra.len(), &extra[..extra.len().min(3)]);
+    trial
 }
 
 /// What was done to data at the destination, in both mounts.
@@ -112,7 +42,7 @@ fn assert_named(run: &Run, part: &str, fault: &Fault) {
 
 /// One folder fails, in every way there is: what is known is done, and nothing under the folder.
 fn one_folder_fails(listing: &str) {
-    let trial = Trial::new(&format!("listing = \"{listing}\""), 1, true);
+    let trial = trial(&format!("listing = \"{listing}\""), 1, true);
     // in the middle of the names, too
     for (round, fault) in failures().iter().chain(&[Fault::CutOff(600)]).enumerate() {
         let gone = format!("app-{round}");
@@ -148,7 +78,7 @@ fn a_folder_that_cannot_be_listed_plainly_loses_nothing() {
 
 #[test]
 fn a_secret_whose_metadata_cannot_be_read_is_not_deleted() {
-    let trial = Trial::new("listing = \"plain\"", 1, true);
+    let trial = trial("listing = \"plain\"", 1, true);
     trial.remove("secret", "team-a/app-1");
     for fault in failures() {
         trial.origin.client().write("secret", "team-a/app-2", &json!({ "after": format!("{fault:?}") }));
@@ -174,7 +104,7 @@ fn a_secret_whose_metadata_cannot_be_read_is_not_deleted() {
 
 #[test]
 fn a_mount_that_fails_loses_nothing() {
-    let trial = Trial::new("", 1, true);
+    let trial = trial("", 1, true);
     for (round, fault) in failures().iter().enumerate() {
         let gone = format!("app-{round}");
         trial.remove("secret", &format!("team-a/{gone}"));
@@ -192,7 +122,7 @@ fn a_mount_that_fails_loses_nothing() {
 
 #[test]
 fn an_origin_that_fails_altogether_loses_nothing() {
-    let trial = Trial::new("", 1, true);
+    let trial = trial("", 1, true);
     trial.remove("secret", "team-a/app-1");
     let before = contents(&trial.destination.client());
     let audit = trial.destination.audit();
@@ -215,7 +145,7 @@ fn an_origin_that_fails_altogether_loses_nothing() {
 
 #[test]
 fn a_scan_that_is_cut_off_is_made_up_for_by_lists() {
-    let trial = Trial::new("", 1, true);
+    let trial = trial("", 1, true);
     trial.remove("secret", "team-a/app-1");
     trial.remove("secret", "team-b/app-1");
     let rule = trial.at_origin.rule("SCAN", "", When::Always, Fault::CutOff(5_000));
@@ -227,7 +157,7 @@ fn a_scan_that_is_cut_off_is_made_up_for_by_lists() {
 
 #[test]
 fn a_listing_that_breaks_off_between_two_pages_loses_nothing() {
-    let trial = Trial::new("listing = \"detailed\"", 1, false);
+    let trial = trial("listing = \"detailed\"", 1, false);
     let root = trial.origin.client();
     root.write_all("secret", (0..1_300).map(|n| (format!("large/app-{n:04}"), json!({ "n": n }))));
     let _ = trial.sync().expect(0);
@@ -252,7 +182,7 @@ fn a_listing_that_breaks_off_between_two_pages_loses_nothing() {
 
 #[test]
 fn an_empty_answer_in_place_of_a_listing_stops_at_the_guard() {
-    let trial = Trial::new("", 1, true);
+    let trial = trial("", 1, true);
     // As a server says that there is nothing, for one mount: 404 to every way of listing.
     trial.at_origin.rule("", "^/v1/more/(detailed-)?metadata/", When::Always, Fault::Status(404));
     let audit = trial.destination.audit();
@@ -267,7 +197,7 @@ fn an_empty_answer_in_place_of_a_listing_stops_at_the_guard() {
 
 #[test]
 fn a_server_that_asks_for_patience_gets_it() {
-    let trial = Trial::new("", 6, false);
+    let trial = trial("", 6, false);
     let asked = [
         trial.at_origin.rule("", "^/v1/secret/(detailed-)?metadata/", When::Nth(1), Fault::RetryAfter(1)),
         trial.at_origin.rule("GET", "^/v1/secret/data/", When::First(5), Fault::RetryAfter(1)),
@@ -280,20 +210,12 @@ fn a_server_that_asks_for_patience_gets_it() {
     assert!(start.elapsed() >= Duration::from_secs(1 + 1 + 2), "{:?}: {}", start.elapsed(), run.text());
     assert!(asked.iter().all(|rule| rule.picked() > 0));
     trial.assert_equal();
-    assert_written_once(&trial.destination.client());
-}
-
-fn assert_written_once(client: &RootClient) {
-    for mount in ["secret", "more"] {
-        let versions = client.metadata_all(mount);
-        let twice: Vec<_> = versions.iter().filter(|(_, metadata)| metadata["current_version"] != 1).collect();
-        assert!(twice.is_empty(), "{} written twice: {:?}", twice.len(), &twice[..twice.len().min(3)]);
-    }
+    trial.assert_versions(1);
 }
 
 #[test]
 fn a_secret_that_cannot_be_read_or_written_is_a_failure_of_its_own() {
-    let trial = Trial::new("", 1, false);
+    let trial = trial("", 1, false);
     let expected: BTreeSet<String> = (0..6).map(|n| format!("secret/team-a/app-{n}")).collect();
     let rules: Vec<_> = [
         (&trial.at_origin, "GET", Fault::Garbage),
@@ -323,12 +245,12 @@ fn a_secret_that_cannot_be_read_or_written_is_a_failure_of_its_own() {
 
     let _ = trial.vsync.run(&["retry", "--yes"]).expect(0);
     trial.assert_equal();
-    assert_written_once(&trial.destination.client());
+    trial.assert_versions(1);
 }
 
 #[test]
 fn a_delete_is_not_done_when_the_origin_does_not_confirm_it() {
-    let trial = Trial::new("", 1, true);
+    let trial = trial("", 1, true);
     trial.remove("secret", "team-a/app-1");
     for fault in failures() {
         let rule = trial.at_origin.rule("GET", "/metadata/team-a/app-1$", When::Always, fault.clone());

@@ -36,6 +36,8 @@ pub enum Fault {
     Status(u16),
     /// 429 with `Retry-After` in seconds. The server never hears of the request.
     RetryAfter(u64),
+    /// It is passed on at once: the rule only counts.
+    Nothing,
     /// It is passed on when [`FaultRule::release`] says so, or the rule is gone.
     Hold,
 }
@@ -200,6 +202,7 @@ impl Drop for FaultProxy {
 }
 
 /// A rule of a [`FaultProxy`]. It stays when this is dropped.
+#[derive(Clone)]
 pub struct FaultRule {
     rule: Arc<Rule>,
     shared: Arc<Shared>,
@@ -231,7 +234,7 @@ impl FaultRule {
 
     /// As [`Self::until_picked`], for tests without a runtime.
     pub fn wait_until_picked(&self, count: u64) {
-        let rule = Self { rule: Arc::clone(&self.rule), shared: Arc::clone(&self.shared) };
+        let rule = self.clone();
         wait(async move { rule.until_picked(count).await });
     }
 
