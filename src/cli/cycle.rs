@@ -112,10 +112,15 @@ fn show_stale(stale: &[StaleLine], out: &mut Output) -> Result<(), CliError> {
         return Ok(());
     }
     if !stale.is_empty() {
-        let lines = if stale.len() == 1 { "1 line".to_owned() } else { format!("{} lines", stale.len()) };
-        let message = format!("{lines} of the saved plan no longer hold and are not carried out:");
+        let (lines, and) = match stale.len() {
+            1 => ("1 line".to_owned(), "holds and is"),
+            count => (format!("{count} lines"), "hold and are"),
+        };
+        let message =
+            format!("{lines} of the saved plan no longer {and} not carried out; plan again for what is still wanted:");
         out.line(out.paint(Paint::Bad, &message))?;
-        let left_out = show_failures(stale.iter().map(|line| (&line.destination, &line.failure)), Some(SHOWN), out)?;
+        let failures = stale.iter().map(|line| (&line.destination, &line.failure));
+        let left_out = show_failures(failures, Some(SHOWN), false, out)?;
         if left_out > 0 {
             out.line(format!("… and {left_out} more; \"--output json\" lists all of them"))?;
         }
@@ -244,7 +249,7 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
     for (number, line) in output::table(&headings, &rows, &[]).iter().enumerate() {
         out.line(if number == 0 { out.paint(Paint::Strong, line) } else { line.clone() })?;
     }
-    let left_out = show_failures(report.failures(), most, out)?;
+    let left_out = show_failures(report.failures(), most, true, out)?;
     if left_out > 0 {
         // a dry run is not kept
         let all = if report.dry_run {
@@ -307,10 +312,11 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
     Ok(out.flush()?)
 }
 
-/// Failures by cause, each cause with its count and what to do. Tells how many are left out.
+/// Failures by cause, each cause with its count and, if wanted, what to do. Tells how many are left out.
 fn show_failures<'a>(
     failures: impl Iterator<Item = (&'a DestinationName, &'a Failure)>,
     most: Option<usize>,
+    with_remedies: bool,
     out: &mut Output,
 ) -> Result<usize, CliError> {
     let mut by_cause: BTreeMap<Cause, Vec<(&DestinationName, &Failure)>> = BTreeMap::new();
@@ -321,7 +327,8 @@ fn show_failures<'a>(
     let shown = most.map_or_else(|| counts.clone(), |most| shares(&counts, most));
     for ((cause, failures), shown) in by_cause.into_iter().zip(&shown) {
         let heading = format!("! {}: {}", cause.as_str(), failures.len());
-        out.line(format!("{}. {}", out.paint(Paint::Bad, &heading), cause.remedy()))?;
+        let heading = out.paint(Paint::Bad, &heading);
+        out.line(if with_remedies { format!("{heading}. {}", cause.remedy()) } else { heading })?;
         for (destination, failure) in failures.into_iter().take(*shown) {
             let (origin, path) = (failure.origin.to_string(), failure.destination.to_string());
             let path = if origin == path { String::new() } else { format!(" → {}", sanitize(&path)) };

@@ -104,20 +104,24 @@ fn show_part(part: &DestinationPlan, most: usize, out: &mut Output) -> Result<()
         out.line(format!("{name}: {} stay as somebody else made them (on_drift = \"keep\")", counts.kept))?;
     }
     let changed = (
-        "somebody else changed after vsync wrote them; they are left alone",
+        ["secret was changed", "secrets were changed"],
+        "by somebody else after vsync wrote",
         "\"vsync retry --on-drift overwrite\" writes the origin's values over them, \"--on-drift keep\" lets them be",
     );
     let existing = (
-        "were there before vsync wrote them; they are left alone",
+        ["secret was there", "secrets were there"],
+        "before vsync wrote",
         "\"vsync retry --on-existing adopt\" takes over those that are equal, \"--on-existing overwrite\" writes over them all",
     );
-    for (ours_is_none, count, (what, next_step)) in
+    for (ours_is_none, count, (who, when, next_step)) in
         [(false, counts.changed, changed), (true, counts.existing, existing)]
     {
         if count == 0 {
             continue;
         }
-        out.line(out.paint(Paint::Notice, &format!("~ {name}: {count} {what}")))?;
+        let left_alone = if count == 1 { "it, and is left alone" } else { "them, and are left alone" };
+        let message = format!("~ {name}: {count} {} {when} {left_alone}", who[usize::from(count != 1)]);
+        out.line(out.paint(Paint::Notice, &message))?;
         let these = part.drifted.iter().filter(|drift| !drift.kept && (drift.ours == 0) == ours_is_none);
         for drift in these.take(most) {
             let (origin, path) = (drift.origin.to_string(), drift.destination.to_string());

@@ -200,9 +200,9 @@ fn drift_is_counted_listed_and_decided_upon() {
     let run = vsync.run(&["sync", "--yes"]).expect(0);
     for message in [
         "There is nothing to do.",
-        "~ copy: 2 somebody else changed after vsync wrote them",
+        "~ copy: 2 secrets were changed by somebody else after vsync wrote them, and are left alone",
         "update secret/app-0: version 2 is there, vsync wrote 1",
-        "~ copy: 1 were there before vsync wrote them",
+        "~ copy: 1 secret was there before vsync wrote it, and is left alone",
         "\"vsync retry --on-existing adopt\"",
     ] {
         assert!(run.stdout.contains(message), "{message}: {}", run.stdout);
