@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::drift::show_drift;
+use super::drift::{DriftCounts, show_drift};
 use super::interrupt::Interrupts;
 use super::output::{self, Object, Paint, ReportObject};
 use super::progress::{Progress, say};
@@ -62,11 +62,14 @@ pub(super) async fn run(
         return Ok(Exit::Guarded);
     }
     let nothing_to_do = plan.is_empty();
+    // as long as somebody has to decide, all is not well
+    let left_alone = manner.stale.is_none() && plan.destinations.iter().any(|part| DriftCounts::of(part).open() > 0);
+    let done_exit = if left_alone { Exit::SecretsFailed } else { Exit::Done };
     if nothing_to_do && (manner.dry_run || !plan.has_unsaved_records()) {
         if !out.is_json() {
             out.line(nothing_done(&plan))?;
         }
-        return Ok(if plan.inventory.is_complete() { Exit::Done } else { Exit::Failed });
+        return Ok(if plan.inventory.is_complete() { done_exit } else { Exit::Failed });
     }
     out.flush()?;
     if !nothing_to_do && !manner.yes && !manner.dry_run && can_ask() && !ask(&question(&plan), interrupts).await? {
@@ -81,7 +84,7 @@ pub(super) async fn run(
         if !out.is_json() {
             out.line(done)?;
         }
-        return Ok(Exit::Done);
+        return Ok(done_exit);
     }
     show_report(&report, Some(SHOWN), out)?;
     Ok(match (judge(&report), &manner.stale) {
@@ -93,6 +96,7 @@ pub(super) async fn run(
             Exit::Guarded
         }
         (Exit::Done, Some(stale)) if !stale.is_empty() => Exit::SecretsFailed,
+        (Exit::Done, None) => done_exit,
         (exit, _) => exit,
     })
 }
@@ -131,7 +135,9 @@ fn show_stale(stale: &[StaleLine], out: &mut Output) -> Result<(), CliError> {
 /// Why a plan without tasks has none. What could not be read may well hold some.
 fn nothing_done(plan: &Plan) -> &'static str {
     let inventory = &plan.inventory;
-    if inventory.is_complete() {
+    if inventory.is_complete() && plan.destinations.iter().any(|part| DriftCounts::of(part).open() > 0) {
+        "There is nothing else to do."
+    } else if inventory.is_complete() {
         "There is nothing to do."
     } else if inventory.secrets.is_empty() && inventory.excluded.is_empty() && inventory.deleted == 0 {
         "Nothing was done, because all of the origin could not be read."

@@ -297,6 +297,8 @@ pub struct DestinationPlan {
     pub(super) ledger_as_stored: Ledger,
     /// What the local journal says that the store does not know yet, with the cycles that did it.
     pub(super) journaled: Vec<(String, Change)>,
+    /// What planning itself has found out, and neither of them knows.
+    pub(super) noted: Vec<Change>,
 }
 
 impl DestinationPlan {
@@ -323,6 +325,7 @@ impl DestinationPlan {
             ledger: Ledger::empty(),
             ledger_as_stored: Ledger::empty(),
             journaled: Vec::new(),
+            noted: Vec::new(),
         }
     }
 
@@ -356,7 +359,7 @@ impl DestinationPlan {
 
     /// Whether planning found records that are to be saved even if there is no task.
     pub(super) fn has_unsaved_records(&self) -> bool {
-        self.moved > 0 || self.confirmed > 0 || !self.journaled.is_empty()
+        self.moved > 0 || self.confirmed > 0 || !self.journaled.is_empty() || !self.noted.is_empty()
     }
 
     /// Whether both are for one Vault.

@@ -1,19 +1,23 @@
 //! Making a plan: what is remembered of each destination, compared with the inventory, and what stands against it.
 
+mod first_look;
+mod known;
+
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use known::Known;
+
 use super::binding::{Binding, PATIENCE, Place};
-use super::drift::Drift;
 use super::inventory::Inventory;
-use super::plan::{self, DestinationName, DestinationPlan, Expected, Objection, Operation, Plan, Remembered, Task};
-use super::{Destination, Engine, OnDrift, OnExisting, guard};
+use super::plan::{self, DestinationName, DestinationPlan, Objection, Operation, Plan, Remembered, Task};
+use super::{Destination, Engine, guard};
 use crate::kv::{Mount, SecretPath};
-use crate::state::{Change, Journal, Ledger, LedgerEntry, State, StateError, bucket_count};
-use crate::sync_info::{Insight, SyncInfo};
+use crate::state::{State, StateError, bucket_count};
+use crate::sync_info::SyncInfo;
 use crate::vault::VaultClient;
 
 /// What is planned for.
@@ -67,10 +71,13 @@ impl Engine {
             Ok(part) => part,
             Err(error) => return Ok(DestinationPlan::unavailable(destination.name.clone(), error.to_string())),
         };
-        known.load(&state, destinations_of(&part.tasks)).await?;
+        known.load(&state, known::destinations_of(&part.tasks)).await?;
         let again = again || former.as_ref().is_some_and(|former| former.had_other_policies(&binding));
         part.binding = Some(binding.clone());
-        expect(&mut part, &known, destination, again);
+        known.expect(&mut part, destination, again);
+        if part.stored.is_none() && part.answered() && !again {
+            first_look::set_aside_existing(&mut part, &mut known, destination).await;
+        }
         self.guard_deletes(&mut part, &at_inventory);
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
         part.objections.extend(unfit_mounts(&part, &destination.vault).await);
@@ -101,7 +108,7 @@ impl Engine {
             ..DestinationPlan::empty(destination.name.clone())
         };
         let mut known = Known::of(&state, destination, &mut part.recorded).await?;
-        known.load(&state, destinations_of(&part.tasks)).await?;
+        known.load(&state, known::destinations_of(&part.tasks)).await?;
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
         // nothing is routed here, so what is recorded is where the former transforms sent it
         part.binding = Some(binding.with_rules_of(former));
@@ -143,134 +150,6 @@ impl Engine {
             self.guard_deletes(part, &plan.inventory);
         }
         selected
-    }
-}
-
-/// What is known of what vsync did at a destination: by the store, and by the local journal.
-struct Known {
-    ledger: Ledger,
-    ledger_as_stored: Ledger,
-    journaled: Vec<(String, Change)>,
-    opened: bool,
-}
-
-impl Known {
-    /// Reads the journal, and merges into `recorded` what the store does not have of it.
-    async fn of(state: &State, destination: &Destination, recorded: &mut SyncInfo) -> Result<Self, StateError> {
-        let mut known =
-            Self { ledger: Ledger::empty(), ledger_as_stored: Ledger::empty(), journaled: Vec::new(), opened: false };
-        let Some(folder) = &destination.journal else { return Ok(known) };
-        let journal = Journal::new(folder, state);
-        known.journaled = journal.read().map_err(|error| StateError {
-            operation: "read",
-            key: "the local journal".to_owned(),
-            location: folder.display().to_string(),
-            message: error.to_string(),
-        })?;
-        let paths: Vec<SecretPath> = known.journaled.iter().map(|(_, change)| change.destination.clone()).collect();
-        known.load(state, paths).await?;
-        for (_, change) in &known.journaled {
-            change.merge(recorded, &mut known.ledger);
-        }
-        Ok(known)
-    }
-
-    /// Loads what the store has of these paths.
-    async fn load(&mut self, state: &State, paths: Vec<SecretPath>) -> Result<(), StateError> {
-        if paths.is_empty() {
-            return Ok(());
-        }
-        if !self.opened {
-            self.ledger_as_stored = Ledger::open(state).await?;
-            self.ledger = self.ledger_as_stored.clone();
-            self.opened = true;
-        }
-        self.ledger.load(&paths).await
-    }
-
-    fn give_to(self, part: &mut DestinationPlan) {
-        part.ledger = self.ledger;
-        part.ledger_as_stored = self.ledger_as_stored;
-        part.journaled = self.journaled;
-    }
-}
-
-fn destinations_of(tasks: &[Task]) -> Vec<SecretPath> {
-    tasks.iter().map(|task| task.destination.clone()).collect()
-}
-
-/// Compares the tasks with the ledger: says what each must find at the destination, records what the ledger has as done,
-/// and sets aside what is known to have been changed by somebody else.
-fn expect(part: &mut DestinationPlan, known: &Known, destination: &Destination, again: bool) {
-    let interrupted = part.was_interrupted();
-    for mut task in std::mem::take(&mut part.tasks) {
-        let entry = known.ledger.get(&task.destination);
-        let ours = entry.filter(|entry| entry.version > 0);
-        // only a cycle that was cut off leaves a ledger that is ahead of the sync info
-        if let Some(entry) = ours
-            && interrupted
-            && entry.foreign.is_none()
-            && is_done(&task, entry)
-        {
-            match task.operation {
-                Operation::Delete => {
-                    part.recorded.remove(&task.origin);
-                }
-                Operation::Add | Operation::Update => {
-                    part.recorded.insert(task.origin, entry.insight);
-                    part.in_sync += 1;
-                }
-            }
-            part.confirmed += 1;
-            continue;
-        }
-        let before = part.recorded.get(&task.origin).copied();
-        task.expected = match ours {
-            Some(entry) if before.is_some_and(|before| was_taken_over(&task, entry, &before)) => Expected::Recorded,
-            Some(entry) => Expected::Version(entry.version),
-            None if before.is_some() => Expected::Recorded,
-            None => Expected::Version(0),
-        };
-        let met = entry.and_then(|entry| entry.foreign.as_ref()).filter(|_| !again && holds_back(&task, destination));
-        match (met, task.insight.or(before)) {
-            (Some(foreign), Some(insight))
-                if task.operation == Operation::Delete || !insight.supersedes(&foreign.insight) =>
-            {
-                part.drifted.push(Drift {
-                    origin: task.origin,
-                    destination: task.destination,
-                    operation: task.operation,
-                    insight,
-                    ours: ours.map_or(0, |entry| entry.version),
-                    found: foreign.version,
-                    kept: foreign.kept,
-                });
-            }
-            _ => part.tasks.push(task),
-        }
-    }
-}
-
-/// Whether a vsync without a ledger has copied a newer version since: its sync info says so.
-fn was_taken_over(task: &Task, entry: &LedgerEntry, recorded: &Insight) -> bool {
-    entry.foreign.is_none() && (entry.origin != task.origin || recorded.supersedes(&entry.insight))
-}
-
-/// Whether the ledger has this very task as carried out.
-fn is_done(task: &Task, entry: &LedgerEntry) -> bool {
-    entry.origin == task.origin
-        && match task.insight {
-            Some(insight) => !entry.deleted && !insight.supersedes(&entry.insight),
-            None => entry.deleted,
-        }
-}
-
-/// Whether the configuration leaves alone what somebody else wrote.
-fn holds_back(task: &Task, destination: &Destination) -> bool {
-    if task.expected == Expected::Version(0) {
-        destination.on_existing != OnExisting::Overwrite
-    } else {
-        destination.on_drift != OnDrift::Overwrite
     }
 }
 

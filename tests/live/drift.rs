@@ -139,13 +139,17 @@ async fn a_first_sync_leaves_alone_what_is_there() {
     there.delete("secret", "deleted there");
 
     let mut sides = Sides::new(&origin, &destination);
+    let first = plan(&sides.engine()).await;
+    assert_eq!((first.counts().add, first.destinations[0].drifted.len()), (2, 2), "seen before anything is tried");
     let report = sync(&sides.engine()).await;
-    assert_eq!((report.done().add, report.failed()), (2, 2));
-    assert!(report.failures().all(|(_, failure)| failure.cause == Cause::Existing), "{report:#?}");
+    assert_eq!((report.done().add, report.failed(), report.destinations[0].drifted), (2, 0, 2));
     is(&there, "different", &json!({ "a": "theirs" }));
     is(&there, "deleted there", &json!({ "b": 1, "a": "deleted there" }));
     let known = plan(&sides.engine()).await;
     assert_eq!((known.counts().total(), known.destinations[0].drifted.len()), (0, 2));
+    let report = again(&sides.engine()).await;
+    assert_eq!(report.failed(), 2);
+    assert!(report.failures().all(|(_, failure)| failure.cause == Cause::Existing), "{report:#?}");
 
     sides.destination.on_existing = OnExisting::Adopt;
     let report = sync(&sides.engine()).await;

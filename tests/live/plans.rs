@@ -197,9 +197,9 @@ fn drift_is_counted_listed_and_decided_upon() {
     }
 
     // known from now on: nothing to do, and nothing hidden
-    let run = vsync.run(&["sync", "--yes"]).expect(0);
+    let run = vsync.run(&["sync", "--yes"]).expect(3);
     for message in [
-        "There is nothing to do.",
+        "There is nothing else to do.",
         "~ copy: 2 secrets were changed by somebody else after vsync wrote them, and are left alone",
         "update secret/app-0: version 2 is there, vsync wrote 1",
         "~ copy: 1 secret was there before vsync wrote it, and is left alone",

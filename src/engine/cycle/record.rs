@@ -110,7 +110,7 @@ impl Record {
             binding: plan.binding,
             planned_with: plan.stored,
             changed,
-            changes: Vec::new(),
+            changes: plan.noted,
             late: plan.journaled,
             next_chunk: 0,
             not_before: Instant::now(),

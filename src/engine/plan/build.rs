@@ -65,6 +65,7 @@ pub(in crate::engine) fn build(
             ledger: Ledger::empty(),
             ledger_as_stored: Ledger::empty(),
             journaled: Vec::new(),
+            noted: Vec::new(),
         },
     };
     builder.present(&recorded);

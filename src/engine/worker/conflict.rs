@@ -65,6 +65,8 @@ impl Worker {
     /// Looks at what is there instead of the expected version.
     async fn judge(&self, task: &Task, data: &SecretData, expected: u64, doubtful: bool) -> Result<Verdict, Failed> {
         let existing = expected == 0 && task.source == Source::Origin;
+        // how often this is asked says nothing about the write
+        self.slot.attempts.reset();
         let metadata = self.at_destination(task).await.map_err(|failed| {
             let cause = if existing { Cause::Existing } else { Cause::Drift };
             let message = format!("something else is there, and it cannot be seen what: {}", failed.message);

@@ -1,0 +1,155 @@
+//! What is known of what vsync did at a destination: by the store, and by the local journal.
+
+use crate::engine::drift::Drift;
+use crate::engine::plan::{DestinationPlan, Expected, Operation, Task};
+use crate::engine::{Destination, OnDrift, OnExisting};
+use crate::kv::SecretPath;
+use crate::state::{Change, Journal, Ledger, LedgerEntry, State, StateError};
+use crate::sync_info::{Insight, SyncInfo};
+
+/// See the module's documentation.
+pub(super) struct Known {
+    pub(super) ledger: Ledger,
+    ledger_as_stored: Ledger,
+    journaled: Vec<(String, Change)>,
+    /// What planning itself has found out, for the ledger of the next cycle.
+    pub(super) noted: Vec<Change>,
+    opened: bool,
+}
+
+impl Known {
+    /// Reads the journal, and merges into `recorded` what the store does not have of it.
+    pub(super) async fn of(
+        state: &State,
+        destination: &Destination,
+        recorded: &mut SyncInfo,
+    ) -> Result<Self, StateError> {
+        let mut known = Self {
+            ledger: Ledger::empty(),
+            ledger_as_stored: Ledger::empty(),
+            journaled: Vec::new(),
+            noted: Vec::new(),
+            opened: false,
+        };
+        let Some(folder) = &destination.journal else { return Ok(known) };
+        let journal = Journal::new(folder, state);
+        known.journaled = journal.read().map_err(|error| StateError {
+            operation: "read",
+            key: "the local journal".to_owned(),
+            location: folder.display().to_string(),
+            message: error.to_string(),
+        })?;
+        let paths: Vec<SecretPath> = known.journaled.iter().map(|(_, change)| change.destination.clone()).collect();
+        known.load(state, paths).await?;
+        for (_, change) in &known.journaled {
+            change.merge(recorded, &mut known.ledger);
+        }
+        Ok(known)
+    }
+
+    /// Loads what the store has of these paths.
+    pub(super) async fn load(&mut self, state: &State, paths: Vec<SecretPath>) -> Result<(), StateError> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        if !self.opened {
+            self.ledger_as_stored = Ledger::open(state).await?;
+            self.ledger = self.ledger_as_stored.clone();
+            self.opened = true;
+        }
+        self.ledger.load(&paths).await
+    }
+
+    /// Compares the tasks with the ledger: says what each must find at the destination, records what the ledger has as done,
+    /// and sets aside what is known to have been changed by somebody else.
+    pub(super) fn expect(&self, part: &mut DestinationPlan, destination: &Destination, again: bool) {
+        let interrupted = part.was_interrupted();
+        for mut task in std::mem::take(&mut part.tasks) {
+            let entry = self.ledger.get(&task.destination);
+            let ours = entry.filter(|entry| entry.version > 0);
+            // only a cycle that was cut off leaves a ledger that is ahead of the sync info
+            if let Some(entry) = ours
+                && interrupted
+                && entry.foreign.is_none()
+                && is_done(&task, entry)
+            {
+                match task.operation {
+                    Operation::Delete => {
+                        part.recorded.remove(&task.origin);
+                    }
+                    Operation::Add | Operation::Update => {
+                        part.recorded.insert(task.origin, entry.insight);
+                        part.in_sync += 1;
+                    }
+                }
+                part.confirmed += 1;
+                continue;
+            }
+            let before = part.recorded.get(&task.origin).copied();
+            task.expected = match ours {
+                Some(entry) if before.is_some_and(|before| was_taken_over(&task, entry, &before)) => Expected::Recorded,
+                Some(entry) => Expected::Version(entry.version),
+                None if before.is_some() => Expected::Recorded,
+                None => Expected::Version(0),
+            };
+            let met =
+                entry.and_then(|entry| entry.foreign.as_ref()).filter(|_| !again && holds_back(&task, destination));
+            match (met, task.insight.or(before)) {
+                (Some(foreign), Some(insight))
+                    if task.operation == Operation::Delete || !insight.supersedes(&foreign.insight) =>
+                {
+                    part.drifted.push(Drift {
+                        origin: task.origin,
+                        destination: task.destination,
+                        operation: task.operation,
+                        insight,
+                        ours: ours.map_or(0, |entry| entry.version),
+                        found: foreign.version,
+                        kept: foreign.kept,
+                    });
+                }
+                _ => part.tasks.push(task),
+            }
+        }
+    }
+
+    /// Notes what planning has found out.
+    pub(super) fn note(&mut self, change: Change, recorded: &mut SyncInfo) {
+        change.apply(recorded, &mut self.ledger);
+        self.noted.push(change);
+    }
+
+    pub(super) fn give_to(self, part: &mut DestinationPlan) {
+        part.ledger = self.ledger;
+        part.ledger_as_stored = self.ledger_as_stored;
+        part.journaled = self.journaled;
+        part.noted = self.noted;
+    }
+}
+
+pub(super) fn destinations_of(tasks: &[Task]) -> Vec<SecretPath> {
+    tasks.iter().map(|task| task.destination.clone()).collect()
+}
+
+/// Whether a vsync without a ledger has copied a newer version since: its sync info says so.
+fn was_taken_over(task: &Task, entry: &LedgerEntry, recorded: &Insight) -> bool {
+    entry.foreign.is_none() && (entry.origin != task.origin || recorded.supersedes(&entry.insight))
+}
+
+/// Whether the ledger has this very task as carried out.
+fn is_done(task: &Task, entry: &LedgerEntry) -> bool {
+    entry.origin == task.origin
+        && match task.insight {
+            Some(insight) => !entry.deleted && !insight.supersedes(&entry.insight),
+            None => entry.deleted,
+        }
+}
+
+/// Whether the configuration leaves alone what somebody else wrote.
+fn holds_back(task: &Task, destination: &Destination) -> bool {
+    if task.expected == Expected::Version(0) {
+        destination.on_existing != OnExisting::Overwrite
+    } else {
+        destination.on_drift != OnDrift::Overwrite
+    }
+}
