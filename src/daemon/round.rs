@@ -48,7 +48,11 @@ impl Daemon<'_> {
         let mut round = Round::default();
         self.show(State::Looking, Instant::now());
         let stop = self.stop.clone();
-        if let Some(inventory) = self.look(&mut round).await {
+        let seen = self.look(&mut round).await;
+        if seen.is_none() {
+            self.saw_nothing();
+        }
+        if let Some(inventory) = seen {
             match self.options.role {
                 Role::Origin => {
                     tokio::select! {
@@ -130,6 +134,15 @@ impl Daemon<'_> {
             self.former = Some(Arc::clone(&inventory));
         }
         Some(inventory)
+    }
+
+    /// Without a look at the origin nobody can say that anything is in step.
+    fn saw_nothing(&self) {
+        let mut status = self.status.lock();
+        status.origin.well = None;
+        for one in &mut status.destinations {
+            one.well = None;
+        }
     }
 
     /// Saves the origin's sync info.

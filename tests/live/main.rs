@@ -7,6 +7,7 @@ mod support;
 mod clients;
 mod commands;
 mod consul;
+mod daemon;
 mod drift;
 mod engine;
 mod faults;

@@ -5,6 +5,7 @@
 
 mod api;
 mod audit;
+mod background;
 mod bao;
 mod consul;
 mod process;
@@ -13,7 +14,9 @@ mod vsync;
 
 pub use api::RootClient;
 pub use audit::{Audit, AuditEntry};
+pub use background::Background;
 pub use bao::{BaoOptions, BaoServer, Tls};
 pub use consul::{ConsulOptions, ConsulServer};
+pub use process::free_port;
 pub use proxy::{Exchange, Fault, FaultProxy, FaultRule, When, scrambled};
 pub use vsync::{Run, Running, Vsync};

@@ -99,7 +99,7 @@ pub(super) fn signal(pid: u32, name: &str) {
 
 /// A port that was free a moment ago, and that no other server of this process was given. Another process may take it
 /// before the server does: start again then.
-pub(super) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
