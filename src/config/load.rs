@@ -306,6 +306,59 @@ mod tests {
         assert!(load("VSYNC_OTHER").is_ok());
     }
 
+    fn for_daemon(name: &str, text: &str, purpose: Purpose) -> Result<Loaded, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("a file");
+        load(&Sources { file: Some(file), purpose, ..Sources::default() }).map_err(|error| error.to_string())
+    }
+
+    const V03_ORIGIN: [(&str, &str); 3] = [
+        (
+            "config.json",
+            r#"{"name": "o", "log": {"level": "info", "type": "console"}, "numBuckets": 19, "origin": {"vault":
+            {"address": "http://127.0.0.1:6200", "approle": {"path": "approle", "role_id": "r", "secret_id": "s"}},
+            "consul": {"dc": "dc1", "address": "localhost:8500"}, "mounts": ["secret/"], "syncPath": "vsync/",
+            "numWorkers": 5, "tick": "10s", "timeout": "5m", "renewToken": true}}"#,
+        ),
+        (
+            "config.yaml",
+            "name: o\nlog:\n  level: info\n  type: console\nnumBuckets: 19\norigin:\n  vault:\n    address: http://127.0.0.1:6200\n    approle:\n      path: approle\n      role_id: r\n      secret_id: s\n  consul:\n    dc: dc1\n    address: localhost:8500\n  mounts:\n    - secret/\n  syncPath: vsync/\n  numWorkers: 5\n  tick: 10s\n  timeout: 5m\n  renewToken: true\n",
+        ),
+        (
+            "config.hcl",
+            "name = \"o\"\nlog {\n  level = \"info\"\n  type = \"console\"\n}\nnumBuckets = 19\norigin {\n  vault {\n    address = \"http://127.0.0.1:6200\"\n    approle {\n      path = \"approle\"\n      role_id = \"r\"\n      secret_id = \"s\"\n    }\n  }\n  consul {\n    dc = \"dc1\"\n    address = \"localhost:8500\"\n  }\n  mounts = [\"secret/\"]\n  syncPath = \"vsync/\"\n  numWorkers = 5\n  tick = \"10s\"\n  timeout = \"5m\"\n  renewToken = true\n}\n",
+        ),
+    ];
+
+    #[test]
+    fn an_origin_of_v03_needs_no_destination() {
+        for (name, text) in V03_ORIGIN {
+            let config = for_daemon(name, text, Purpose::OriginDaemon).unwrap_or_else(|error| panic!("{error}")).config;
+            assert_eq!((config.num_buckets, config.origin.num_workers), (Some(19), 5), "{name}");
+            assert_eq!(config.origin.tick, Some(std::time::Duration::from_secs(10)));
+            assert_eq!(config.origin.consul.map(|consul| consul.address).as_deref(), Some("http://localhost:8500"));
+            assert!(config.destinations.is_empty());
+            let Err(error) = for_daemon(name, text, Purpose::DestinationDaemon) else { panic!("accepted") };
+            assert!(error.contains("there is no destination"), "{error}");
+        }
+        // half a destination is none of this daemon's business
+        let with_half = V03_ORIGIN[0].1.replacen('{', r#"{"destination": {"mounts": ["x/"]}, "#, 1);
+        assert!(for_daemon("config.json", &with_half, Purpose::OriginDaemon).is_ok());
+        assert!(for_daemon("config.json", &with_half, Purpose::Everything).is_err());
+    }
+
+    #[test]
+    fn a_health_address_that_is_none_is_refused_at_its_place() {
+        for (address, why) in
+            [("localhost", "no IP address"), ("127.0.0.1", "no IP address"), ("127.0.0.1:0", "no port")]
+        {
+            let text = format!("health = {{ address = \"{address}\" }}\n{SMALL}");
+            let Err(error) = load_text("vsync.toml", &text, &[], &[]) else { panic!("{address} was accepted") };
+            assert!(error.contains("vsync.toml:1:22: health.address") && error.contains(why), "{error}");
+        }
+    }
+
     #[test]
     fn everything_wrong_is_reported_at_once() {
         let text = "[origin]\nmounts = []\nnum_workers = 0\nvault = { adress = \"http://x\" }\n";

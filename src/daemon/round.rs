@@ -304,8 +304,7 @@ impl Daemon<'_> {
         }
         match (&part.locked, &part.blocked) {
             (Some(holder), _) => {
-                let message = format!("another cycle is at work: {} on {}", holder.operator, holder.host);
-                round.found(name.as_str(), Kind::Locked, message);
+                round.found(name.as_str(), Kind::Locked, format!("another cycle is at work, of {holder}"));
             }
             (None, Some(reason)) => round.found(name.as_str(), Kind::Blocked, format!("nothing was written: {reason}")),
             (None, None) => {}
