@@ -173,9 +173,11 @@ const CONSUL: &[Key] = &[
     Key::new("requests_per_second", Kind::Count(1, MANY)),
 ];
 
-/// The key of this name, in either spelling.
+/// The key of this name, in either spelling. v0.3 did not tell capitals from small letters, so its spelling may have
+/// either.
 pub(super) fn find<'a>(keys: &'a [Key], name: &str) -> Option<&'a Key> {
-    keys.iter().find(|key| key.name == name || key.legacy == Some(name))
+    let is_legacy = |key: &Key| key.legacy.is_some_and(|legacy| legacy.eq_ignore_ascii_case(name));
+    keys.iter().find(|key| key.name == name || is_legacy(key))
 }
 
 /// The name most like `name`, if one is like it at all.
