@@ -267,6 +267,40 @@ fn a_locked_destination_says_who_has_it_and_exits_5() {
 }
 
 #[test]
+fn what_was_copied_without_a_ledger_is_pinned_when_the_plan_is_saved() {
+    let sides = Sides::with(2, false);
+    let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
+    let consul = ConsulServer::start();
+    let with_token = |token: &str| {
+        let consul = format!("origin.consul = {{ address = \"{}\" }}\n[[dest", consul.address());
+        config(&sides.origin, &sides.destination, token).replace("[[dest", &consul)
+    };
+    vsync.configure(&with_token("root"));
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    for key in consul.keys("vsync/").into_iter().filter(|key| key.contains("/ledger/")) {
+        consul.delete(&key);
+    }
+    for name in ["app-0", "app-1"] {
+        client.write("secret", name, &json!({ "i": "planned" }));
+    }
+    // who may not look cannot promise anything
+    let blind = r#"path "secret/data/*" { capabilities = ["create", "update", "delete"] }"#;
+    vsync.configure(&with_token(&there.policy_token("blind", blind)));
+    let run = vsync.run(&["plan", "--out", "plan.json"]).expect(1);
+    assert!(run.stderr.contains("is not recorded, and could not be asked"), "{}", run.stderr);
+    assert!(run.stderr.contains("let its token read MOUNT/metadata/*"), "{}", run.stderr);
+    assert!(!vsync.folder().join("plan.json").exists());
+
+    vsync.configure(&with_token("root"));
+    let _ = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
+    there.write("secret", "app-1", &json!({ "i": "by hand" }));
+    let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--output", "json"]).expect(3);
+    assert_eq!(failures(&run).len(), 1);
+    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": "planned" })));
+    assert_eq!(there.read("secret", "app-1"), Some(json!({ "i": "by hand" })));
+}
+
+#[test]
 fn a_plan_holds_for_its_servers_only() {
     let sides = Sides::with(2, false);
     let _ = sides.vsync.run(&["plan", "--out", "plan.json"]).expect(2);
