@@ -414,3 +414,33 @@ fn it_tells_how_it_is() {
     assert_eq!(daemon.end(LIMIT), Some(0), "{}", daemon.told());
     assert!(heard(&socket).contains("STOPPING=1"));
 }
+
+#[test]
+fn one_destination_in_trouble_is_told_once_and_keeps_no_other_waiting() {
+    let (origin, destination, consul) = (BaoServer::start(), BaoServer::start(), ConsulServer::start());
+    many(&origin.client(), 3);
+    let dead = format!(
+        "[[destinations]]\nname = \"dead\"\ntick = \"1s\"\nconsul = {{ address = \"{}\" }}\n\
+         vault = {{ address = \"http://127.0.0.1:{}\", token = \"root\", max_retries = 0 }}\n",
+        consul.address(),
+        free_port(),
+    );
+    let vsync = Vsync::new(&(config(&origin, &destination, &consul, "") + &dead));
+    let mut keeper = vsync.background("origin", &["origin"], &[]);
+    let mut copier = vsync.background("destination", &["destination"], &[]);
+    let copied = || destination.client().names("secret", "app/").len();
+    wait_until("three secrets", LIMIT, || copied() == 3);
+    copier.wait_for("dead: 3 failed (network 3)", LIMIT);
+    origin.client().write("secret", "app/3", &json!({ "number": 3 }));
+    wait_until("a fourth", LIMIT, || copied() == 4);
+    copier.wait_for("dead: 1 failed", LIMIT);
+    // several ticks, none of which is a reason to say it again or to try in vain
+    sleep(Duration::from_secs(5));
+    let told = copier.told();
+    assert_eq!(told.matches("are tried again after a while").count(), 1, "{told}");
+    assert!(told.matches("dead: ").count() <= 5, "{told}");
+    for daemon in [&mut keeper, &mut copier] {
+        daemon.signal("TERM");
+        assert_eq!(daemon.end(LIMIT), Some(0), "{}", daemon.told());
+    }
+}
