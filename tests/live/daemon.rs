@@ -428,11 +428,11 @@ fn one_destination_in_trouble_is_told_once_and_keeps_no_other_waiting() {
     let vsync = Vsync::new(&(config(&origin, &destination, &consul, "") + &dead));
     let mut keeper = vsync.background("origin", &["origin"], &[]);
     let mut copier = vsync.background("destination", &["destination"], &[]);
-    let copied = || destination.client().names("secret", "app/").len();
-    wait_until("three secrets", LIMIT, || copied() == 3);
+    let at_destination = || destination.client().names("secret", "app/").len();
+    wait_until("three secrets", LIMIT, || at_destination() == 3);
     copier.wait_for("dead: 3 failed (network 3)", LIMIT);
     origin.client().write("secret", "app/3", &json!({ "number": 3 }));
-    wait_until("a fourth", LIMIT, || copied() == 4);
+    wait_until("a fourth", LIMIT, || at_destination() == 4);
     copier.wait_for("dead: 1 failed", LIMIT);
     // several ticks, none of which is a reason to say it again or to try in vain
     sleep(Duration::from_secs(5));
