@@ -209,12 +209,9 @@ impl VaultClient {
         let name = path.to_string();
         let target = Target { operation: "delete secret", path: &name };
         let answer = self.send(target, request(Method::DELETE, path.data_path(), Repeat::Safe)).await?;
-        match answer.status {
-            status if status.is_success() => Ok(()),
-            _ => match target.refusal(&answer) {
-                refusal if matches!(refusal.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => Ok(()),
-                refusal => Err(refusal),
-            },
+        match confirmed(target, &answer) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => Ok(()),
+            done => done,
         }
     }
 
@@ -230,7 +227,7 @@ impl VaultClient {
         let body = serde_json::json!({ "versions": versions }).to_string();
         let request = request(Method::POST, &undelete, Repeat::Safe).body(Bytes::from(body));
         let answer = self.send(target, request).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(target.refusal(&answer)) }
+        confirmed(target, &answer)
     }
 
     /// `GET MOUNT/metadata/PATH`.
@@ -342,6 +339,19 @@ fn listing(method: &'static str, mount: &Mount, below: &str, folder: &str) -> Re
 }
 
 /// 404 with `{"errors":[]}`, and nothing else, means that a folder is empty.
+/// Whether a request that is answered with nothing was carried out. A 200 whose body is not the API's comes from
+/// somebody in between: a login page, say. It tells nothing of what the server did.
+fn confirmed(target: Target<'_>, answer: &Response) -> Result<(), VaultError> {
+    if !answer.status.is_success() {
+        return Err(target.refusal(answer));
+    }
+    if answer.status == StatusCode::NO_CONTENT {
+        return Ok(());
+    }
+    let body = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer.body);
+    body.map(|_| ()).map_err(|error| target.protocol(&error))
+}
+
 fn is_empty_folder(target: Target<'_>, answer: &Response) -> bool {
     answer.status == StatusCode::NOT_FOUND && target.refusal(answer).kind() == ErrorKind::NotFound
 }

@@ -115,6 +115,21 @@ fn a_delete_whose_answer_is_lost_is_done() {
     let _ = trial.vsync.run(&["plan"]).expect(0);
 }
 
+#[test]
+fn a_delete_that_somebody_else_answers_is_not_taken_for_done() {
+    let trial = Trial::start(&Setup { retries: 1, ..Setup::default() });
+    seed(&trial.origin.client());
+    let _ = trial.sync().expect(0);
+    trial.remove("secret", "team-a/app-1");
+    let rule = trial.at_destination.rule("DELETE", "", When::Always, Fault::Garbage);
+    let run = trial.sync().expect(3);
+    assert!(run.text().contains("is not JSON"), "{}", run.text());
+    assert!(trial.is_copied("secret", "team-a/app-1"));
+    rule.remove();
+    let _ = trial.sync().expect(0);
+    trial.assert_equal();
+}
+
 /// Holds a write that is on its way while somebody else writes; what the operator is told.
 fn edited_meanwhile(trial: &Trial, name: &str) -> String {
     let rule = trial.at_destination.rule("POST", &format!("/secret/data/{name}$"), When::Always, Fault::Hold);
