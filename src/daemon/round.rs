@@ -267,7 +267,7 @@ impl Daemon<'_> {
                     Kind::Guard,
                     format!("stopped before the first write: {}", reasons.join("; ")),
                 );
-            } else if part.tasks.is_empty() && part.confirmed == 0 {
+            } else if part.tasks.is_empty() && !part.has_unsaved_records() {
                 self.well(&name);
             } else {
                 let paths: HashSet<SecretPath> = part.tasks.iter().map(|task| task.origin.clone()).collect();

@@ -46,8 +46,12 @@ impl Place {
         }
     }
 
-    /// What was known of the same server before, where it has not told now.
+    /// What was known of the same server before, where it has not told now. One that does not answer is taken for the
+    /// former one until it does.
     fn completed_by(mut self, former: &Self) -> Self {
+        if !self.answered {
+            return Self { answered: false, ..former.clone() };
+        }
         if self.cluster_id.is_none() && self.is(former) {
             self.cluster_id.clone_from(&former.cluster_id);
         }
@@ -75,6 +79,9 @@ pub(super) struct Binding {
     on_drift: OnDrift,
     #[serde(default)]
     on_existing: OnExisting,
+    /// The last cycle that has ended here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last: Option<CycleId>,
     /// The cycle that is at work. One that never ended may have written what is not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) open: Option<CycleId>,
@@ -105,13 +112,14 @@ impl Binding {
             Some(former) => (origin.completed_by(&former.origin), place.completed_by(&former.destination)),
             None => (origin, place),
         };
-        let open = former.and_then(|former| former.open);
+        let (open, last) = former.map_or((None, None), |former| (former.open, former.last));
         Self {
             origin,
             destination: place,
             transforms: destination.transforms.rules(),
             on_drift: destination.on_drift,
             on_existing: destination.on_existing,
+            last,
             open,
         }
     }
@@ -122,6 +130,11 @@ impl Binding {
             Some(former) => Self { origin: self.origin, destination: self.destination, ..former },
             None => self,
         }
+    }
+
+    /// The same, with what was to be done before about secrets that somebody else wrote.
+    pub(super) fn with_policies_of(self, former: &Self) -> Self {
+        Self { on_drift: former.on_drift, on_existing: former.on_existing, ..self }
     }
 
     /// The bytes that are kept.
@@ -144,6 +157,16 @@ impl Binding {
         } else {
             format!("of {}", recorded.address)
         };
+        Some(Objection::AnotherServer { side: side.to_owned(), recorded, present: present.address.clone() })
+    }
+
+    /// The objection if a server has another address now and does not answer there, so that nobody can tell which one it is.
+    pub(super) fn doubt(&self, origin: &Place, destination: &Place) -> Option<Objection> {
+        let pairs = [("origin", &self.origin, origin), ("destination", &self.destination, destination)];
+        let (side, recorded, present) = pairs
+            .into_iter()
+            .find(|(_, recorded, present)| !present.answered && recorded.address != present.address)?;
+        let recorded = format!("of {}, and the one there now does not answer", recorded.address);
         Some(Objection::AnotherServer { side: side.to_owned(), recorded, present: present.address.clone() })
     }
 

@@ -1,10 +1,8 @@
 //! Who is at work: daemons take a lock for as long as they run, so that a second one stands by, and wait for the origin's
 //! sync info to change.
 
-use jiff::Timestamp;
-
 use super::{Engine, EngineError, Side};
-use crate::state::{KeyWatch, Lock, LockError, LockHolder, StateStore};
+use crate::state::{KeyWatch, Lock, LockError, StateStore};
 
 /// Where a lock lies: two of the same place are one lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +32,7 @@ impl Engine {
     /// # Errors
     /// [`LeadError::Lock`] when somebody else has it or the store does not answer.
     pub async fn lead(&self, side: &Side, purpose: &str) -> Result<Lock, LeadError> {
-        let operator = self.operator();
-        let holder = LockHolder {
-            operator: operator.name.clone(),
-            host: operator.host.clone(),
-            pid: std::process::id(),
-            since: Timestamp::now(),
-            purpose: purpose.to_owned(),
-        };
+        let holder = self.operator().holder(purpose);
         let (store, key) = self.lead_lock(side)?;
         Ok(store.lock(&key, &holder).await?)
     }

@@ -17,6 +17,7 @@ pub use objection::Objection;
 use super::binding::Binding;
 use super::drift::Drift;
 use super::inventory::Inventory;
+use super::report::CycleId;
 use crate::kv::SecretPath;
 use crate::state::{Change, Ledger};
 use crate::sync_info::{Index, Insight, SyncInfo};
@@ -297,6 +298,10 @@ pub struct DestinationPlan {
     pub(super) ledger_as_stored: Ledger,
     /// What the local journal says that the store does not know yet, with the cycles that did it.
     pub(super) journaled: Vec<(String, Change)>,
+    /// What it belonged to before.
+    pub(super) former_binding: Option<Binding>,
+    /// Some of what there is to do was left out.
+    pub(super) partial: bool,
     /// What planning itself has found out, and neither of them knows.
     pub(super) noted: Vec<Change>,
 }
@@ -325,6 +330,8 @@ impl DestinationPlan {
             ledger: Ledger::empty(),
             ledger_as_stored: Ledger::empty(),
             journaled: Vec::new(),
+            former_binding: None,
+            partial: false,
             noted: Vec::new(),
         }
     }
@@ -352,13 +359,14 @@ impl DestinationPlan {
         self.ledger.get(&task.destination).is_some_and(|entry| entry.foreign.is_some())
     }
 
-    /// Whether the last cycle here never said how it ended, so that what it wrote may not be recorded.
-    pub(super) fn was_interrupted(&self) -> bool {
-        self.binding.as_ref().is_some_and(|binding| binding.open.is_some())
+    /// The last cycle here, if it never said how it ended, so that what it wrote may not be recorded.
+    pub(super) fn interrupted_cycle(&self) -> Option<CycleId> {
+        self.binding.as_ref()?.open
     }
 
     /// Whether planning found records that are to be saved even if there is no task.
-    pub(super) fn has_unsaved_records(&self) -> bool {
+    #[must_use]
+    pub fn has_unsaved_records(&self) -> bool {
         self.moved > 0 || self.confirmed > 0 || !self.journaled.is_empty() || !self.noted.is_empty()
     }
 

@@ -14,7 +14,7 @@ use known::Known;
 use super::binding::{Binding, PATIENCE, Place};
 use super::inventory::Inventory;
 use super::plan::{self, DestinationName, DestinationPlan, Objection, Operation, Plan, Remembered, Task};
-use super::{Destination, Engine, guard};
+use super::{Destination, Engine, OnDrift, guard};
 use crate::kv::{Mount, SecretPath};
 use crate::state::{State, StateError, bucket_count};
 use crate::sync_info::SyncInfo;
@@ -57,9 +57,14 @@ impl Engine {
         let place = Place::of(&destination.vault).await;
         let loops_back = origin.is(&place);
         let former = load_binding(&state).await?;
+        let doubt = former.as_ref().and_then(|former| former.doubt(origin, &place));
         let binding = Binding::new(origin.clone(), place, destination, former.as_ref());
         let mut remembered = self.remembered(&state, &inventory.secrets, destination, former.as_ref()).await?;
         let mut known = Known::of(&state, destination, &mut remembered.info).await?;
+        let again = again || former.as_ref().is_some_and(|former| former.had_other_policies(&binding));
+        if again && destination.on_drift == OnDrift::Overwrite {
+            known.reconsider_kept(&state, &mut remembered.info).await?;
+        }
         let (at_origin, at_inventory) = (self.origin().clone(), Arc::clone(inventory));
         let inventory = Arc::clone(inventory);
         let planned_for = destination.clone();
@@ -72,15 +77,16 @@ impl Engine {
             Err(error) => return Ok(DestinationPlan::unavailable(destination.name.clone(), error.to_string())),
         };
         known.load(&state, known::destinations_of(&part.tasks)).await?;
-        let again = again || former.as_ref().is_some_and(|former| former.had_other_policies(&binding));
         part.binding = Some(binding.clone());
         known.expect(&mut part, destination, again);
-        if part.stored.is_none() && part.answered() && !again {
+        if part.stored.is_none() && part.interrupted_cycle().is_none() && part.answered() && !again {
             first_look::set_aside_existing(&mut part, &mut known, destination).await;
         }
         self.guard_deletes(&mut part, &at_inventory);
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
+        part.objections.extend(doubt);
         part.objections.extend(unfit_mounts(&part, &destination.vault).await);
+        part.former_binding = former;
         known.give_to(&mut part);
         Ok(part)
     }
@@ -111,6 +117,7 @@ impl Engine {
         known.load(&state, known::destinations_of(&part.tasks)).await?;
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
         // nothing is routed here, so what is recorded is where the former transforms sent it
+        part.former_binding.clone_from(&former);
         part.binding = Some(binding.with_rules_of(former));
         known.give_to(&mut part);
         Ok(part)
@@ -144,9 +151,12 @@ impl Engine {
         let mut selected = plan.clone();
         for part in &mut selected.destinations {
             let name = part.destination.clone();
-            part.tasks.retain(|task| keep(&name, task));
-            // their successors may not be among the chosen
-            part.superseded.clear();
+            let all = part.tasks.len();
+            let left_out: HashSet<SecretPath> =
+                part.tasks.extract_if(.., |task| !keep(&name, task)).map(|task| task.destination).collect();
+            part.partial |= part.tasks.len() < all;
+            // a record goes when the path is written for its successor
+            part.superseded.retain(|(_, target)| !left_out.contains(target));
             self.guard_deletes(part, &plan.inventory);
         }
         selected

@@ -24,6 +24,13 @@ impl CycleId {
     pub fn now() -> Self {
         Self(uuid::Uuid::now_v7())
     }
+
+    /// When it started, to the millisecond.
+    pub(super) fn started(self) -> Timestamp {
+        let (seconds, nanoseconds) = self.0.get_timestamp().map_or((0, 0), |time| time.to_unix());
+        let nanoseconds = i32::try_from(nanoseconds).unwrap_or_default();
+        Timestamp::new(i64::try_from(seconds).unwrap_or_default(), nanoseconds).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for CycleId {

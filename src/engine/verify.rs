@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::binding::{Binding, Former, Place};
 use super::{Destination, DestinationName, Engine};
 use crate::kv::{PathFilter, SecretPath};
-use crate::state::{Journal, Ledger, State, StateError};
+use crate::state::{Journal, Ledger, LedgerEntry, State, StateError};
 use crate::sync_info::{Insight, SyncInfo};
 use judge::{Holds, Verdict, judge};
 pub use values::{Comparison, ReadCost, Unread};
@@ -219,7 +219,9 @@ impl Engine {
         let failed = |error: StateError| error.to_string();
         let left = self.what_was_left(&state, destination, filter).await?;
         let mut verification = Verification::new(destination.name.clone(), None);
-        let entries = || left.ledger.iter().filter(|(_, entry)| filter.admits(&entry.origin));
+        // what was copied without the ledger since is not judged by it
+        let judged = |path, entry: &LedgerEntry| filter.admits(&entry.origin) && !left.unversioned.contains_key(path);
+        let entries = || left.ledger.iter().filter(|(path, entry)| judged(*path, entry));
         let paths: Vec<SecretPath> = entries().map(|(path, _)| path).chain(left.unversioned.keys()).cloned().collect();
         let presences = look::look(destination, &paths, progress).await;
         verification.unverified.extend(presences.unknown(&paths));
@@ -290,8 +292,9 @@ impl Engine {
         }
         let mut left = Left { ledger, unversioned: BTreeMap::new(), lost: 0 };
         let former = former.and_then(|former| former.former_transforms(transforms));
-        let known: HashSet<&SecretPath> =
-            left.ledger.iter().filter(|(_, entry)| !entry.deleted).map(|(_, entry)| &entry.origin).collect();
+        let is_behind = |entry: &LedgerEntry| recorded.get(&entry.origin).is_some_and(|newer| entry.is_behind(newer));
+        let current = left.ledger.iter().filter(|(_, entry)| !entry.deleted && !is_behind(entry));
+        let known: HashSet<&SecretPath> = current.map(|(_, entry)| &entry.origin).collect();
         for (path, insight) in recorded.iter().filter(|(path, _)| !known.contains(path) && filter.admits(path)) {
             let target = match &former {
                 Some(Former::Unreadable) => None,

@@ -3,6 +3,7 @@
 mod log;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -123,11 +124,28 @@ impl Change {
     /// As [`Change::apply`], unless the ledger knows of something later at that path: a machine may come back with a
     /// journal from before others went on. Returns whether it was applied.
     pub fn merge(&self, recorded: &mut SyncInfo, ledger: &mut Ledger) -> bool {
-        let is_newest = ledger.get(&self.destination).is_none_or(|known| known.at <= self.at);
-        if is_newest {
+        let is_newest = ledger.get(&self.destination).is_none_or(|known| self.follows(known));
+        // nor what a vsync without ledger has copied since
+        let is_behind = |insight: &Insight| recorded.get(&self.origin).is_some_and(|newer| newer.supersedes(insight));
+        let merges = is_newest && !self.insight.as_ref().is_some_and(is_behind);
+        if merges {
             self.apply(recorded, ledger);
         }
-        is_newest
+        merges
+    }
+
+    /// Whether this came after what the ledger knows. The destination counts its versions; the clocks of several machines
+    /// decide only where that does not.
+    fn follows(&self, known: &LedgerEntry) -> bool {
+        match self.kind {
+            // what stood in the way was taken over, or written over, since
+            ChangeKind::Met | ChangeKind::Kept if known.version >= self.version => false,
+            _ => match self.version.cmp(&known.version) {
+                Ordering::Less => false,
+                Ordering::Equal => known.at <= self.at,
+                Ordering::Greater => true,
+            },
+        }
     }
 
     /// The insight that was copied before.

@@ -69,6 +69,14 @@ pub struct LedgerEntry {
     pub at: Timestamp,
 }
 
+impl LedgerEntry {
+    /// Whether the sync info has a newer insight than this entry knows: a vsync without a ledger has copied it since.
+    #[must_use]
+    pub fn is_behind(&self, recorded: &Insight) -> bool {
+        recorded.supersedes(&self.foreign.map_or(self.insight, |foreign| foreign.insight))
+    }
+}
+
 /// Somebody else's secret that stood in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Foreign {
@@ -257,6 +265,17 @@ impl Ledger {
     }
 
     /// The same in `count` buckets, a multiple of what there are.
+    /// Goes on with as many buckets as `saved` has, which was once a clone of this one and has grown while it was saved.
+    pub fn follow(&mut self, saved: &Self) {
+        if saved.slots.len() > self.slots.len() && saved.slots.len().is_multiple_of(self.slots.len()) {
+            self.spread(saved.slots.len());
+        }
+        self.stored = saved.stored;
+        if self.state.is_none() {
+            self.state.clone_from(&saved.state);
+        }
+    }
+
     fn spread(&mut self, count: usize) {
         let former = std::mem::take(&mut self.slots);
         let mut slots: Vec<Slot> = Vec::with_capacity(count);

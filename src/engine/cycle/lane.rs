@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::record::{Record, Save};
 use crate::engine::Destination;
 use crate::engine::event::DestinationProgress;
-use crate::engine::plan::{DestinationPlan, Source, Task};
-use crate::engine::report::{CycleId, DestinationReport, Done, Outcome};
+use crate::engine::plan::{DestinationPlan, Expected, Source, Task};
+use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome};
 use crate::engine::worker::{Manner, Queue, Reach, Slot};
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
@@ -30,8 +30,10 @@ pub(super) struct Lane {
     record: Record,
     /// Records that go when the path they share is written: that path, and theirs.
     superseded: HashMap<SecretPath, Vec<SecretPath>>,
+    /// Whether some of what there was to do was left out of the plan.
+    partial: bool,
     /// Whether a write may have been carried out that is not recorded.
-    unsettled: bool,
+    pub(super) unsettled: bool,
     /// Ends this lane alone.
     pub(super) stop: CancellationToken,
     /// When it is to stop beginning tasks.
@@ -51,15 +53,17 @@ impl Lane {
         let mut changed = plan.has_unsaved_records();
         let mut superseded: HashMap<SecretPath, Vec<SecretPath>> = HashMap::new();
         let to_write: HashSet<&SecretPath> = plan.tasks.iter().map(|task| &task.destination).collect();
+        // their successors are not written, and whose copy it is must stay known
+        let set_aside: HashSet<&SecretPath> = plan.drifted.iter().map(|drift| &drift.destination).collect();
         for (path, target) in std::mem::take(&mut plan.superseded) {
             if to_write.contains(&target) {
                 superseded.entry(target).or_default().push(path);
-            } else {
+            } else if !set_aside.contains(&target) {
                 plan.recorded.remove(&path);
                 changed = true;
             }
         }
-        drop(to_write);
+        drop((to_write, set_aside));
         Self {
             report: DestinationReport {
                 destination: plan.destination.clone(),
@@ -81,7 +85,8 @@ impl Lane {
             reach: Arc::new(Reach::new(destination.num_workers)),
             slots: Vec::new(),
             alive: Vec::new(),
-            manner: Manner { interrupted: plan.was_interrupted(), ..manner },
+            manner: Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner },
+            partial: plan.partial,
             record: Record::new(cycle, plan, state, destination.journal.as_deref(), changed && !manner.dry_run),
             superseded,
             unsettled: false,
@@ -94,10 +99,15 @@ impl Lane {
     /// Takes the destination's lock, and keeps what must be kept before the first secret is written. The error says why
     /// the lane must not begin.
     pub(super) async fn prepare(&mut self, holder: &LockHolder) -> Result<(), Blocked> {
-        if self.queue.len() == 0 && !self.record.has_unsaved() {
+        if self.queue.len() == 0 && !self.record.has_news() {
             return Ok(());
         }
         self.record.begin(holder, &self.stop).await
+    }
+
+    /// The cycle was stopped before the lane began.
+    pub(super) fn give_up(&mut self) {
+        self.record.give_up();
     }
 
     /// Nothing can be recorded, so nothing may be written: all tasks stay pending.
@@ -136,9 +146,11 @@ impl Lane {
             Ok(Done::Possible) => return None,
             Err(failed) => (ChangeKind::Met, self.record.version(destination), failed.met?, *planned),
         };
-        let ours = self.record.version(destination);
-        // what a vsync without ledger has recorded counts as vsync's
-        let foreign = if ours == 0 { insight_before.is_none() } else { before != ours };
+        let foreign = match outcome.task.expected {
+            Expected::Version(ours) => before != ours,
+            // what a vsync without ledger has recorded counts as vsync's
+            Expected::Recorded => false,
+        };
         Some(Change {
             kind,
             origin: origin.clone(),
@@ -179,7 +191,11 @@ impl Lane {
         if let Some(reason) = self.record.lock_lost() {
             self.report.blocked.get_or_insert(reason);
         }
-        let settled = clean && !self.unsettled && self.report.unsaved.is_none();
+        // what an interrupted cycle may have written is only settled when everything was tried
+        let judged = |failure: &Failure| matches!(failure.cause, Cause::Drift | Cause::Existing);
+        let all_tried = !self.partial && self.report.pending == 0 && self.report.failures.iter().all(judged);
+        let settled =
+            clean && !self.unsettled && self.report.unsaved.is_none() && (!self.manner.interrupted || all_tried);
         self.record.end(settled).await;
     }
 

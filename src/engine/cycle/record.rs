@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::lane::Blocked;
 use crate::engine::binding::Binding;
@@ -21,6 +22,9 @@ use crate::sync_info::{Index, Insight, SyncInfo};
 /// How long a lock that its holder did not let go of may stay closed.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 const LOCK_RETRY: Duration = Duration::from_millis(500);
+/// More chunks than a save that was lost can have written.
+const LOST_CHUNKS: usize = 10_000;
+const STOPPED: &str = "the cycle was stopped before it began";
 /// So many times as long as a save took, the next one waits.
 const SAVE_SHARE: u32 = 9;
 
@@ -32,6 +36,8 @@ pub(super) struct Record {
     ledger: Ledger,
     /// What the sync info belongs to; it is kept before the first write.
     binding: Option<Binding>,
+    /// What it belonged to when the plan was made.
+    former: Option<Binding>,
     /// The index that the plan was made with.
     planned_with: Option<Index>,
     /// Whether something was recorded since the last save began, or that save failed.
@@ -47,7 +53,11 @@ pub(super) struct Record {
     writers: Option<Writers>,
     journal: Option<Journal>,
     lock: Option<Lock>,
+    /// Somebody else may have the lock by now.
+    lock_lost: CancellationToken,
+    /// So it is, or somebody else has begun to work here: nothing more is saved.
     lost: CancellationToken,
+    watch: Option<AbortOnDropHandle<()>>,
     begun: bool,
 }
 
@@ -63,6 +73,7 @@ struct Writers {
 pub(super) struct Save {
     pub(super) lane: usize,
     cycle: CycleId,
+    state: State,
     writers: Writers,
     info: SyncInfo,
     ledger: Ledger,
@@ -70,6 +81,8 @@ pub(super) struct Save {
     chunk: usize,
     segment: Option<Segment>,
     begun: Instant,
+    /// Another cycle works here by now, so nothing was saved.
+    overtaken: bool,
     result: Result<(), StateError>,
 }
 
@@ -79,15 +92,26 @@ impl Save {
         self
     }
 
-    /// The ledger goes first: what it has and the sync info has not is recognized by the next plan.
+    /// The ledger goes before the sync info: what it has and the other has not is recognized by the next plan.
     async fn try_run(&mut self) -> Result<(), StateError> {
-        self.writers.ledger.save(&mut self.ledger).await?;
+        // a process that was asleep does not know yet that its lock has ended, and what others have recorded since
+        let open = load_binding(&self.state).await?.and_then(|note| note.open);
+        if open != Some(self.cycle) {
+            self.overtaken = true;
+            return Ok(());
+        }
         if !self.changes.is_empty() {
             self.chunk = self.writers.changes.append(&self.cycle.to_string(), self.chunk, &self.changes).await?;
         }
+        self.writers.ledger.save(&mut self.ledger).await?;
         self.writers.info.save(&mut self.info).await?;
         Ok(())
     }
+}
+
+/// Which cycles a note knows to have worked at a destination.
+fn worked(note: Option<&Binding>) -> (Option<CycleId>, Option<CycleId>) {
+    note.map_or((None, None), |note| (note.open, note.last))
 }
 
 impl Record {
@@ -107,7 +131,12 @@ impl Record {
             cycle,
             recorded: plan.recorded,
             ledger: plan.ledger,
-            binding: plan.binding,
+            binding: match (&plan.former_binding, plan.partial) {
+                // those that were left out have not met the new policies yet
+                (Some(former), true) => plan.binding.map(|binding| binding.with_policies_of(former)),
+                _ => plan.binding,
+            },
+            former: plan.former_binding,
             planned_with: plan.stored,
             changed,
             changes: plan.noted,
@@ -117,7 +146,9 @@ impl Record {
             writers: Some(writers),
             journal: journal.map(|folder| Journal::new(folder, &state)),
             lock: None,
+            lock_lost: CancellationToken::new(),
             lost: CancellationToken::new(),
+            watch: None,
             begun: false,
             state,
         }
@@ -126,28 +157,32 @@ impl Record {
     /// Takes the lock, makes sure that the plan still holds, and keeps what must be kept before the first secret is
     /// written. It also shows that the store takes something at all. `stop` is cancelled when the lock is lost.
     pub(super) async fn begin(&mut self, holder: &LockHolder, stop: &CancellationToken) -> Result<(), Blocked> {
-        let lock = self.take_lock(holder).await?;
-        self.lost = lock.lost();
+        let lock = self.take_lock(holder, stop).await?;
+        self.lock_lost = lock.lost();
         self.lock = Some(lock);
-        let (lost, stop) = (self.lost.clone(), stop.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = lost.cancelled() => stop.cancel(),
-                () = stop.cancelled() => {}
-            }
-        });
         let index = self.state.load_index().await.map_err(|error| format!("its state cannot be read: {error}"))?;
         let note = load_binding(&self.state).await.map_err(|error| format!("its state cannot be read: {error}"))?;
-        let open = note.and_then(|note| note.open);
-        if index != self.planned_with || open != self.binding.as_ref().and_then(|binding| binding.open) {
+        if index != self.planned_with || worked(note.as_ref()) != worked(self.former.as_ref()) {
             return Err("another cycle has worked here since the plan was made; plan again".to_owned().into());
+        }
+        if stop.is_cancelled() {
+            return Err(STOPPED.to_owned().into());
         }
         self.keep_first().await.map_err(|error| format!("its state cannot be saved: {error}"))?;
         self.begun = true;
+        let (lost, taken, stop) = (self.lost.clone(), self.lock_lost.clone(), stop.clone());
+        let watch = tokio::spawn(async move {
+            tokio::select! {
+                () = taken.cancelled() => lost.cancel(),
+                () = lost.cancelled() => {}
+            }
+            stop.cancel();
+        });
+        self.watch = Some(AbortOnDropHandle::new(watch));
         Ok(())
     }
 
-    async fn take_lock(&self, holder: &LockHolder) -> Result<Lock, Blocked> {
+    async fn take_lock(&self, holder: &LockHolder, stop: &CancellationToken) -> Result<Lock, Blocked> {
         let started = tokio::time::Instant::now();
         loop {
             let taken = match self.state.lock(holder).await {
@@ -164,7 +199,10 @@ impl Record {
                 });
                 return Err(Blocked { reason: format!("its lock is {taken}"), locked: Some(locked) });
             }
-            tokio::time::sleep(LOCK_RETRY).await;
+            tokio::select! {
+                () = tokio::time::sleep(LOCK_RETRY) => {}
+                () = stop.cancelled() => return Err(STOPPED.to_owned().into()),
+            }
         }
     }
 
@@ -193,13 +231,23 @@ impl Record {
     /// Notes beside the sync info which cycle is at work, so that its writes are recognized if it never ends.
     async fn mark(&mut self, open: Option<CycleId>) -> Result<(), StateError> {
         let Some(binding) = &mut self.binding else { return Ok(()) };
+        if open.is_none() {
+            binding.last = binding.open;
+        }
         binding.open = open;
         self.state.save_note(binding.encode()).await
     }
 
     /// The lane does not begin: there is nothing to save.
     pub(super) fn give_up(&mut self) {
-        self.changed = false;
+        if !self.begun {
+            self.changed = false;
+        }
+    }
+
+    /// Whether planning found something to record, even if there is no task.
+    pub(super) fn has_news(&self) -> bool {
+        self.changed || !self.late.is_empty()
     }
 
     /// What the sync info has of a secret of the origin.
@@ -231,7 +279,7 @@ impl Record {
     /// What there is to save, unless nothing has changed, a save is under way, or the last one took so long that this one
     /// had better wait. `now`: it had not.
     pub(super) fn begin_save(&mut self, lane: usize, now: bool) -> Option<Save> {
-        if !self.changed || self.lost.is_cancelled() || (!now && Instant::now() < self.not_before) {
+        if !self.begun || !self.changed || self.lost.is_cancelled() || (!now && Instant::now() < self.not_before) {
             return None;
         }
         let writers = self.writers.take()?;
@@ -246,6 +294,7 @@ impl Record {
         Some(Save {
             lane,
             cycle: self.cycle,
+            state: self.state.clone(),
             writers,
             info: self.recorded.clone(),
             ledger: self.ledger.clone(),
@@ -253,6 +302,7 @@ impl Record {
             chunk: self.next_chunk,
             segment,
             begun: Instant::now(),
+            overtaken: false,
             result: Ok(()),
         })
     }
@@ -266,7 +316,12 @@ impl Record {
             // it has grown while being saved, and meanwhile went on to change in its old form
             self.recorded = self.recorded.with_buckets(buckets);
         }
+        self.ledger.follow(&save.ledger);
         match save.result {
+            Ok(()) if save.overtaken => {
+                self.lost.cancel();
+                self.lock_lost()
+            }
             Ok(()) => {
                 self.next_chunk = save.chunk;
                 if let Some(Err(error)) = save.segment.map(Segment::remove) {
@@ -293,11 +348,14 @@ impl Record {
             changes: ChangeLog::new(&self.state),
         });
         self.changed = true;
+        // the journal has what that save was to save, and keeps it for the next cycle
+        self.journal = None;
+        self.next_chunk += LOST_CHUNKS;
         true
     }
 
     pub(super) fn has_unsaved(&self) -> bool {
-        (self.changed || self.writers.is_none()) && !self.lost.is_cancelled()
+        self.begun && (self.changed || self.writers.is_none()) && !self.lost.is_cancelled()
     }
 
     pub(super) fn lock_lost(&self) -> Option<String> {
@@ -310,7 +368,11 @@ impl Record {
     /// Notes that the cycle has come to its end, if all is settled, and lets go of the lock.
     pub(super) async fn end(&mut self, settled: bool) {
         let Some(lock) = self.lock.take() else { return };
-        if self.begun && !self.lost.is_cancelled() {
+        let mine = match load_binding(&self.state).await {
+            Ok(note) => note.and_then(|note| note.open) == Some(self.cycle),
+            Err(_) => false,
+        };
+        if self.begun && mine && !self.lost.is_cancelled() {
             if settled && let Err(error) = self.mark(None).await {
                 tracing::warn!(%error, "it cannot be noted that the cycle has ended");
             }

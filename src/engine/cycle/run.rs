@@ -27,6 +27,8 @@ const FRAME: Duration = Duration::from_millis(100);
 const FIRST_SAVE: Duration = Duration::from_millis(500);
 /// How long writes that are under way may take when the cycle is stopped: longer than a request takes.
 const GRACE: Duration = Duration::from_mins(2);
+/// How long lanes that are being prepared may go on when the cycle is stopped.
+const PREPARE_GRACE: Duration = Duration::from_secs(5);
 /// How long saving the origin's sync info may go on when all else is done.
 const ORIGIN_GRACE: Duration = Duration::from_mins(1);
 /// How often the report is kept while the cycle runs.
@@ -198,16 +200,20 @@ impl Run {
             return;
         }
         let holder = self.engine.operator().holder(self.options.purpose);
+        let (stop, late) = (self.control.stop.clone(), until(deadline));
+        let stopped = async {
+            tokio::select! { () = stop.cancelled() => {}, () = late => stop.cancel() }
+            // lanes that wait for a lock see it, too; one that is just getting it had better let it go again
+            tokio::time::sleep(PREPARE_GRACE).await;
+        };
         let prepared = tokio::select! {
             prepared = join_all(self.lanes.iter_mut().map(|lane| lane.prepare(&holder))) => prepared,
-            // the lanes see it too, and begin nothing
-            () = self.control.stop.cancelled() => Vec::new(),
-            () = until(deadline) => Vec::new(),
+            () = stopped => Vec::new(),
         };
-        if prepared.is_empty() {
-            let late = !self.control.stop.is_cancelled();
+        if self.control.stop.is_cancelled() {
+            let late = deadline.is_some_and(|deadline| deadline <= tokio::time::Instant::now());
             self.ending = if late { Ending::TimedOut } else { Ending::Cancelled };
-            self.control.stop.cancel();
+            self.lanes.iter_mut().for_each(Lane::give_up);
         }
         for (lane, result) in self.lanes.iter_mut().zip(prepared) {
             if let Err(blocked) = result {
@@ -286,6 +292,9 @@ impl Run {
         {
             // its task stays pending; the next cycle finds it again
             tracing::error!(%error, "a worker failed unexpectedly");
+            if let Some((lane, _)) = self.running.get(&id) {
+                self.lanes[*lane].unsettled = true;
+            }
         }
         if let Some((lane, number)) = self.running.remove(&id) {
             self.lanes[lane].alive[number - 1] = false;
@@ -334,10 +343,10 @@ impl Run {
             .early_report
             .as_ref()
             .is_none_or(|(at, task)| task.is_finished() && now.duration_since(*at) >= KEEP_EVERY);
-        let report = Report { ending: Ending::Unfinished, ..self.report(None) };
-        if !due || report.planned().total() == 0 {
+        if !due || self.lanes.iter().all(|lane| lane.report.planned.total() == 0) {
             return;
         }
+        let report = Report { ending: Ending::Unfinished, ..self.report(None) };
         let engine = self.engine.clone();
         let task = tokio::spawn(async move {
             if let Err(error) = engine.keep_report(&report).await {

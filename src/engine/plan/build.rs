@@ -65,6 +65,8 @@ pub(in crate::engine) fn build(
             ledger: Ledger::empty(),
             ledger_as_stored: Ledger::empty(),
             journaled: Vec::new(),
+            former_binding: None,
+            partial: false,
             noted: Vec::new(),
         },
     };
@@ -155,13 +157,15 @@ impl Builder<'_> {
             }
         }
         self.withhold();
+        let kept = self.kept_targets(recorded);
         for path in gone {
             // A path that cannot be routed any more was objected to, or its mount is no longer ours to delete in.
             let Ok((target, rule)) = self.router.route(&path) else {
                 self.plan.excluded.push(path);
                 continue;
             };
-            if self.claims.as_ref().is_some_and(|claims| claims.owners.contains_key(&target)) {
+            let is_owned = |claims: &Claims| claims.owners.contains_key(&target) || kept.contains(&target);
+            if self.claims.as_ref().is_some_and(is_owned) {
                 self.plan.superseded.push((path, target));
                 continue;
             }
@@ -196,6 +200,15 @@ impl Builder<'_> {
         let withheld = self.plan.tasks.extract_if(.., |task| owners.contains(&task.origin));
         let withheld: Vec<SecretPath> = withheld.map(|task| task.origin).collect();
         self.plan.unknown.extend(withheld);
+    }
+
+    /// The paths of recorded secrets that are left as they are, so that nothing else may be deleted there.
+    fn kept_targets(&self, recorded: &SyncInfo) -> HashSet<SecretPath> {
+        if self.claims.is_none() {
+            return HashSet::new();
+        }
+        let kept = self.plan.unknown.iter().chain(&self.plan.excluded).filter(|path| recorded.get(path).is_some());
+        kept.filter_map(|path| self.router.route(path).ok()).map(|(target, _)| target).collect()
     }
 
     /// Whether the configuration still covers this recorded path.

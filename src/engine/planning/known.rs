@@ -2,6 +2,7 @@
 
 use crate::engine::drift::Drift;
 use crate::engine::plan::{DestinationPlan, Expected, Operation, Task};
+use crate::engine::report::CycleId;
 use crate::engine::{Destination, OnDrift, OnExisting};
 use crate::kv::SecretPath;
 use crate::state::{Change, Journal, Ledger, LedgerEntry, State, StateError};
@@ -47,29 +48,54 @@ impl Known {
         Ok(known)
     }
 
-    /// Loads what the store has of these paths.
-    pub(super) async fn load(&mut self, state: &State, paths: Vec<SecretPath>) -> Result<(), StateError> {
-        if paths.is_empty() {
-            return Ok(());
+    /// Takes secrets that were left to somebody else by an earlier configuration back into what is to be copied.
+    pub(super) async fn reconsider_kept(&mut self, state: &State, recorded: &mut SyncInfo) -> Result<(), StateError> {
+        self.open(state).await?;
+        self.ledger.load_all().await?;
+        for (_, entry) in self.ledger.iter().filter(|(_, entry)| entry.foreign.is_some_and(|foreign| foreign.kept)) {
+            if entry.version > 0 {
+                recorded.insert(entry.origin.clone(), entry.insight);
+            } else {
+                recorded.remove(&entry.origin);
+            }
         }
+        Ok(())
+    }
+
+    async fn open(&mut self, state: &State) -> Result<(), StateError> {
         if !self.opened {
             self.ledger_as_stored = Ledger::open(state).await?;
             self.ledger = self.ledger_as_stored.clone();
             self.opened = true;
         }
+        Ok(())
+    }
+
+    /// Loads what the store has of these paths.
+    pub(super) async fn load(&mut self, state: &State, paths: Vec<SecretPath>) -> Result<(), StateError> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        self.open(state).await?;
         self.ledger.load(&paths).await
     }
 
     /// Compares the tasks with the ledger: says what each must find at the destination, records what the ledger has as done,
     /// and sets aside what is known to have been changed by somebody else.
     pub(super) fn expect(&self, part: &mut DestinationPlan, destination: &Destination, again: bool) {
-        let interrupted = part.was_interrupted();
+        let since = part.interrupted_cycle().map(CycleId::started);
         for mut task in std::mem::take(&mut part.tasks) {
             let entry = self.ledger.get(&task.destination);
             let ours = entry.filter(|entry| entry.version > 0);
-            // only a cycle that was cut off leaves a ledger that is ahead of the sync info
+            if task.operation == Operation::Delete && ours.is_some_and(|entry| entry.origin != task.origin) {
+                // what is there now is another secret's copy
+                part.recorded.remove(&task.origin);
+                part.confirmed += 1;
+                continue;
+            }
+            // a cycle that was cut off leaves a ledger that is ahead of the sync info by what it did itself
             if let Some(entry) = ours
-                && interrupted
+                && since.is_some_and(|since| entry.at >= since)
                 && entry.foreign.is_none()
                 && is_done(&task, entry)
             {
@@ -92,8 +118,8 @@ impl Known {
                 None if before.is_some() => Expected::Recorded,
                 None => Expected::Version(0),
             };
-            let met =
-                entry.and_then(|entry| entry.foreign.as_ref()).filter(|_| !again && holds_back(&task, destination));
+            let met = entry.and_then(|entry| entry.foreign.as_ref());
+            let met = met.filter(|_| !again && holds_back(&task, destination));
             match (met, task.insight.or(before)) {
                 (Some(foreign), Some(insight))
                     if task.operation == Operation::Delete || !insight.supersedes(&foreign.insight) =>
@@ -133,7 +159,7 @@ pub(super) fn destinations_of(tasks: &[Task]) -> Vec<SecretPath> {
 
 /// Whether a vsync without a ledger has copied a newer version since: its sync info says so.
 fn was_taken_over(task: &Task, entry: &LedgerEntry, recorded: &Insight) -> bool {
-    entry.foreign.is_none() && (entry.origin != task.origin || recorded.supersedes(&entry.insight))
+    entry.origin != task.origin || entry.is_behind(recorded)
 }
 
 /// Whether the ledger has this very task as carried out.
@@ -147,9 +173,9 @@ fn is_done(task: &Task, entry: &LedgerEntry) -> bool {
 
 /// Whether the configuration leaves alone what somebody else wrote.
 fn holds_back(task: &Task, destination: &Destination) -> bool {
-    if task.expected == Expected::Version(0) {
-        destination.on_existing != OnExisting::Overwrite
-    } else {
-        destination.on_drift != OnDrift::Overwrite
+    match task.expected {
+        Expected::Version(0) => destination.on_existing != OnExisting::Overwrite,
+        Expected::Version(_) => destination.on_drift != OnDrift::Overwrite,
+        Expected::Recorded => false,
     }
 }

@@ -7,10 +7,13 @@ use crate::engine::report::{Cause, Done, Failed};
 use crate::engine::{OnDrift, OnExisting};
 use crate::kv::SecretData;
 use crate::sync_info::Insight;
-use crate::vault::ErrorKind;
+use crate::vault::{ErrorKind, Secret};
 
 /// How often a write is tried anew because the destination changed once more in between.
 const TRIES: usize = 3;
+
+/// How many of the origin's earlier versions are compared with what is there after a cycle was cut off.
+const LOOK_BACK: usize = 3;
 
 /// What to do about a version that was not expected.
 enum Verdict {
@@ -20,8 +23,8 @@ enum Verdict {
     Same(u64),
     /// It stays as it is.
     Keep(u64),
-    /// It is written over.
-    Over(u64),
+    /// It is written over, whichever it is if that cannot be seen.
+    Over(Option<u64>),
 }
 
 impl Worker {
@@ -46,17 +49,19 @@ impl Worker {
                 Err(error) => error,
             };
             let (ErrorKind::CheckAndSet, Some(expected)) = (error.kind(), cas) else {
-                let unsettled = may_have_been_done(error.kind());
+                // attempts whose answers were lost may have been carried out, whatever the last one was told
+                let unsettled = may_have_been_done(error.kind()) || self.slot.attempts.get() > 1;
                 return Err(Failed { unsettled, ..self.destination_reach.failed(&error) });
             };
             self.destination_reach.answered();
             // an earlier attempt of this very request may have been carried out
             doubtful |= self.slot.attempts.get() > 1;
-            match self.judge(task, data, expected, doubtful).await? {
+            let verdict = self.judge(task, data, expected, doubtful).await;
+            match verdict.map_err(|failed| Failed { unsettled: doubtful && failed.met.is_none(), ..failed })? {
                 Verdict::Ours(version) => return Ok(Done::Written { insight, before: expected, version }),
                 Verdict::Same(version) => return Ok(Done::Adopted { insight, before: expected, version }),
                 Verdict::Keep(found) => return Ok(Done::Kept { before: expected, found, insight: Some(insight) }),
-                Verdict::Over(found) => cas = Some(found),
+                Verdict::Over(found) => cas = found,
             }
         }
         Err(Failed::new(Cause::Conflict, "the destination changed again each time it was to be written"))
@@ -67,27 +72,38 @@ impl Worker {
         let existing = expected == 0 && task.source == Source::Origin;
         // how often this is asked says nothing about the write
         self.slot.attempts.reset();
-        let metadata = self.at_destination(task).await.map_err(|failed| {
-            let cause = if existing { Cause::Existing } else { Cause::Drift };
-            let message = format!("something else is there, and it cannot be seen what: {}", failed.message);
-            if failed.cause == Cause::Permission { Failed::new(cause, message) } else { failed }
-        })?;
+        let overwrites = !self.manner.exact
+            && if existing {
+                self.manner.on_existing == OnExisting::Overwrite
+            } else {
+                self.manner.on_drift == OnDrift::Overwrite
+            };
+        let metadata = match self.at_destination(task).await {
+            Ok(metadata) => metadata,
+            Err(failed) if failed.cause != Cause::Permission => return Err(failed),
+            Err(_) if overwrites => return Ok(Verdict::Over(None)),
+            Err(failed) => {
+                let cause = if existing { Cause::Existing } else { Cause::Drift };
+                let message = format!("something else is there, and it cannot be seen what: {}", failed.message);
+                return Err(Failed::new(cause, message));
+            }
+        };
         let found = metadata.as_ref().map_or(0, |metadata| metadata.current_version);
         let live = metadata.is_some_and(|metadata| metadata.key_info().live);
         if !live && !self.manner.exact {
-            // there is nothing that could be lost
-            return Ok(Verdict::Over(found));
+            // nobody can read it; what it was stays among the older versions
+            return Ok(Verdict::Over(Some(found)));
         }
         let adopts = existing && !self.manner.exact && self.manner.on_existing == OnExisting::Adopt;
-        if live && (doubtful || adopts) {
-            let there = self.destination.read(&task.destination).await;
-            match there {
+        // Equal values are no drift, whoever wrote them. What was there before vsync is only compared if that is wished.
+        if live && (doubtful || adopts || expected > 0) {
+            match self.destination.read(&task.destination).await {
                 Ok(there) if there.version == found && there.data.has_same_values(data) => {
-                    return Ok(if doubtful && found == expected + 1 {
-                        Verdict::Ours(found)
-                    } else {
-                        Verdict::Same(found)
-                    });
+                    let ours = doubtful && found == expected + 1;
+                    return Ok(if ours { Verdict::Ours(found) } else { Verdict::Same(found) });
+                }
+                Ok(there) if doubtful && found == expected + 1 && self.was_at_origin(task, &there).await => {
+                    return Ok(Verdict::Over(Some(found)));
                 }
                 Ok(_) if adopts => {
                     let mut failed = drifted(task, found);
@@ -102,18 +118,26 @@ impl Worker {
                 Ok(_) | Err(_) => {}
             }
         }
-        let overwrites = if existing {
-            self.manner.on_existing == OnExisting::Overwrite
-        } else {
-            self.manner.on_drift == OnDrift::Overwrite
-        };
-        if overwrites && !self.manner.exact {
-            return Ok(Verdict::Over(found));
+        if overwrites {
+            return Ok(Verdict::Over(Some(found)));
         }
         if self.manner.on_drift == OnDrift::Keep && !existing && !self.manner.exact {
             return Ok(Verdict::Keep(found));
         }
         Err(drifted(task, found))
+    }
+
+    /// Whether the origin held these values a few versions ago: then a write of ours that was cut off may have put them
+    /// there, and the origin has moved on since.
+    async fn was_at_origin(&self, task: &Task, there: &Secret) -> bool {
+        let Some(newest) = task.insight.map(|insight| insight.version) else { return false };
+        for version in (1..newest).rev().take(LOOK_BACK) {
+            let earlier = self.origin.read_version(&task.origin, version).await;
+            if earlier.is_ok_and(|earlier| earlier.data.has_same_values(&there.data)) {
+                return true;
+            }
+        }
+        false
     }
 }
 

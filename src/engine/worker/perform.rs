@@ -173,7 +173,10 @@ impl Worker {
         let metadata = match self.at_destination(task).await {
             Ok(metadata) => metadata,
             Err(failed) if failed.cause == Cause::Permission && self.manner.on_drift == OnDrift::Overwrite => {
-                return Ok(Deletable::Version(0));
+                return Ok(Deletable::Version(match task.expected {
+                    Expected::Version(ours) => ours,
+                    Expected::Recorded => 0,
+                }));
             }
             Err(failed) if failed.cause == Cause::Permission => {
                 let message = format!(
@@ -205,9 +208,15 @@ impl Worker {
 
     async fn undelete(&self, task: &Task, version: u64) -> Result<Done, Failed> {
         self.slot.step(Step::Writing);
-        let found = self.at_destination(task).await?.map_or(0, |metadata| metadata.current_version);
+        let metadata = self.at_destination(task).await?;
+        let found = metadata.as_ref().map_or(0, |metadata| metadata.current_version);
         if task.expected != Expected::Version(found) {
             return Err(super::conflict::drifted(task, found));
+        }
+        // the server says yes to undeleting what is destroyed, too
+        if metadata.is_none_or(|metadata| metadata.versions.get(&version).is_none_or(|version| version.destroyed)) {
+            let message = format!("version {version} is destroyed by now, so nothing can bring it back");
+            return Err(Failed::new(Cause::Moved, message));
         }
         match self.destination.undelete(&task.destination, &[version]).await {
             Ok(()) => {
