@@ -353,13 +353,22 @@ impl Engine {
             }
         }
         let mut standing = BTreeMap::new();
+        // what the origin no longer has needs no copy
+        let origin = if newest.values().flatten().any(|(_, failure)| failure.insight.is_some()) {
+            self.origin_state().load_sync_info(None).await?
+        } else {
+            None
+        };
+        let is_gone = |path: &SecretPath| origin.as_ref().is_some_and(|stored| stored.info.get(path).is_none());
         for (name, failures) in newest {
             let Some(destination) = self.destination(&name).filter(|_| !failures.is_empty()) else { continue };
             let recorded = self.destination_state(destination).load_sync_info(None).await?;
             let stands = |failure: &Failure| {
                 let recorded = recorded.as_ref().and_then(|stored| stored.info.get(&failure.origin));
                 match failure.insight {
-                    Some(insight) => recorded.is_none_or(|recorded| insight.supersedes(recorded)),
+                    Some(insight) => {
+                        !is_gone(&failure.origin) && recorded.is_none_or(|recorded| insight.supersedes(recorded))
+                    }
                     None => recorded.is_some(),
                 }
             };

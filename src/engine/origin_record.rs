@@ -2,7 +2,7 @@
 
 use super::inventory::Inventory;
 use super::{Engine, EngineError};
-use crate::state::SyncInfoWriter;
+use crate::state::{LockError, LockHolder, SyncInfoWriter};
 use crate::sync_info::SyncInfo;
 
 /// What recording an inventory came to.
@@ -45,6 +45,43 @@ impl Engine {
         }
         let changed = SyncInfoWriter::new(state, index.as_ref()).save(&mut info).await?;
         Ok(OriginRecord { secrets: info.len() as u64, kept, changed })
+    }
+
+    /// As [`Engine::record_origin`], unless somebody else looks after the origin's sync info: a daemon may have listed the
+    /// origin later than this cycle did. `None` then.
+    ///
+    /// # Errors
+    /// As for [`Engine::record_origin`].
+    pub(super) async fn record_origin_beside(
+        &self,
+        inventory: &Inventory,
+        purpose: &str,
+    ) -> Result<Option<OriginRecord>, EngineError> {
+        let state = self.origin_state();
+        let stored = state.load_index().await?;
+        if inventory.is_complete() && stored.is_some_and(|stored| stored == inventory.secrets.index()) {
+            return Ok(Some(OriginRecord { secrets: inventory.secrets.len() as u64, kept: 0, changed: false }));
+        }
+        let holder = self.operator().holder(purpose);
+        let lock = match state.lock(&holder).await {
+            Ok(lock) => Some(lock),
+            Err(LockError::State(error)) => return Err(error.into()),
+            Err(LockError::Held(taken)) => {
+                let is_other = |by: &LockHolder| (by.pid, &by.host) != (holder.pid, &holder.host);
+                if taken.holder().is_some_and(is_other) {
+                    tracing::info!("the origin's sync info is left to others: its lock is {taken}");
+                    return Ok(None);
+                }
+                None
+            }
+        };
+        let recorded = self.record_origin(inventory).await;
+        if let Some(lock) = lock
+            && let Err(error) = lock.release().await
+        {
+            tracing::warn!(%error, "the origin's lock could not be let go of; it ends by itself");
+        }
+        recorded.map(Some)
     }
 
     /// What the origin's sync info says the origin holds; `None` if nothing was ever recorded. Nobody asks the origin

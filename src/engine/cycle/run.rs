@@ -409,12 +409,12 @@ impl Run {
     fn save_origin(&self) -> tokio::task::JoinHandle<Option<String>> {
         let engine = self.engine.clone();
         let inventory = Arc::clone(&self.inventory);
-        let dry_run = self.options.dry_run;
+        let (dry_run, purpose) = (self.options.dry_run, self.options.purpose);
         tokio::spawn(async move {
             if dry_run || inventory.recorded {
                 return None;
             }
-            let reason = engine.record_origin(&inventory).await.err()?.to_string();
+            let reason = engine.record_origin_beside(&inventory, purpose).await.err()?.to_string();
             tracing::error!("the origin's state was not saved: {reason}");
             Some(reason)
         })
