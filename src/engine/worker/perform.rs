@@ -103,14 +103,7 @@ impl Worker {
             Ok(metadata) => Ok(Some(metadata.map_or(0, |metadata| metadata.current_version))),
             Err(failed) if failed.cause != Cause::Permission => Err(failed),
             Err(_) if self.manner.on_drift == OnDrift::Overwrite => Ok(None),
-            Err(failed) => {
-                let message = format!(
-                    "{}; it was copied by a vsync that did not record the version, so it cannot be told whether somebody has changed it since: allow \"read\" on {}, or set on_drift = \"overwrite\"",
-                    failed.message,
-                    task.destination.metadata_path()
-                );
-                Err(Failed { message, ..failed })
-            }
+            Err(failed) => Err(unseen(task, &failed)),
         }
     }
 
@@ -178,14 +171,7 @@ impl Worker {
                     Expected::Recorded => 0,
                 }));
             }
-            Err(failed) if failed.cause == Cause::Permission => {
-                let message = format!(
-                    "{}; so it cannot be told whether somebody has changed it since: allow \"read\" on {}, or set on_drift = \"overwrite\"",
-                    failed.message,
-                    task.destination.metadata_path()
-                );
-                return Err(Failed { message, ..failed });
-            }
+            Err(failed) if failed.cause == Cause::Permission => return Err(unseen(task, &failed)),
             Err(failed) => return Err(failed),
         };
         let Some(metadata) = metadata else { return Ok(Deletable::Not(Done::Absent { version: 0 })) };
@@ -226,6 +212,16 @@ impl Worker {
             Err(error) => Err(self.destination_reach.failed(&error)),
         }
     }
+}
+
+/// The failure that says that nobody can tell whose what is there is.
+fn unseen(task: &Task, failed: &Failed) -> Failed {
+    let message = format!(
+        "{}; so it cannot be told whether somebody has changed it since vsync wrote it: allow \"read\" on {}, or set on_drift = \"overwrite\"",
+        failed.message,
+        task.destination.metadata_path()
+    );
+    Failed::new(failed.cause, message)
 }
 
 enum Deletable {
