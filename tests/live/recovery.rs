@@ -1,14 +1,14 @@
 //! Cycles that are cut off, servers that go away in the middle of one, and answers that are lost: nothing is lost, and
 //! nothing that was confirmed is done again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::support::{ConsulServer, Exchange, Fault, When, scrambled};
-use crate::trial::{EACH, Setup, Trial, seed};
+use crate::support::{ConsulServer, Exchange, Fault, FaultRule, When, scrambled};
+use crate::trial::{EACH, Setup, Trial, contents, seed};
 
 /// How many workers a destination has.
 const WORKERS: usize = 8;
@@ -128,6 +128,73 @@ fn a_delete_that_somebody_else_answers_is_not_taken_for_done() {
     rule.remove();
     let _ = trial.sync().expect(0);
     trial.assert_equal();
+}
+
+/// All that can go wrong with a request, here and there, on both sides, while the origin goes on changing and cycles
+/// are killed.
+#[test]
+fn whatever_goes_wrong_nothing_is_lost_or_repeated() {
+    const ROUNDS: u64 = 6;
+    let random = seed_of_moments();
+    let trial = Trial::start(&Setup { destination: &workers(), retries: 1, ..Setup::default() });
+    let root = trial.origin.client();
+    seed(&root);
+    let _ = trial.sync().expect(0);
+    let all = [
+        Fault::Reset,
+        Fault::ResetAfterwards,
+        Fault::CutOff(60),
+        Fault::Garbage,
+        Fault::Status(403),
+        Fault::Status(500),
+        Fault::Status(503),
+        Fault::Status(429),
+        Fault::Delay(Duration::from_millis(30)),
+    ];
+    for round in 0..ROUNDS {
+        let draw = |number: u64| scrambled(random, round * 1_000 + number);
+        for number in 0..6 {
+            let name = format!("team-a/app-{}", draw(number) % EACH as u64);
+            root.write("secret", &name, &json!({ "round": round, "number": number }));
+        }
+        for number in 6..8 {
+            root.remove("secret", &format!("team-b/app-{}", draw(number) % EACH as u64));
+        }
+        let mut rules = Vec::new();
+        for (number, fault) in (100..).zip(&all) {
+            for (side, proxy) in [(0, &trial.at_origin), (20, &trial.at_destination)] {
+                let when = When::Random { probability: 0.02, seed: draw(number + side) };
+                rules.push(proxy.rule("", "^/v1/(secret|more)/", when, fault.clone()));
+            }
+        }
+        let before = contents(&trial.destination.client());
+        let cycle = trial.vsync.spawn(&["sync", "--yes"]);
+        if draw(200).is_multiple_of(3) {
+            sleep(Duration::from_millis(300 + draw(201) % 1_000));
+            // it may have ended
+            cycle.signal("KILL");
+        }
+        let run = cycle.wait();
+        assert!(matches!(run.code, None | Some(0 | 1 | 3)), "{}", run.text());
+        let (here, there) = (contents(&root), contents(&trial.destination.client()));
+        let lost: Vec<_> =
+            before.keys().filter(|path| !there.contains_key(*path) && here.contains_key(*path)).collect();
+        assert!(lost.is_empty(), "deleted, but at the origin: {lost:?}: {}", run.text());
+        rules.into_iter().for_each(FaultRule::remove);
+    }
+    let run = trial.sync();
+    assert_eq!(run.code, Some(0), "{}", run.text());
+    trial.assert_equal();
+    let _ = trial.vsync.run(&["plan"]).expect(0);
+    // No value was written twice: each is another one at the origin.
+    let there = trial.destination.client();
+    for (name, metadata) in there.metadata_all("secret") {
+        let mut values = BTreeSet::new();
+        for version in 1..=metadata["current_version"].as_u64().expect("a version") {
+            let value = there.read_version("secret", &name, version);
+            assert!(value.is_none_or(|value| values.insert(value.to_string())), "{name}: {metadata}");
+        }
+    }
 }
 
 /// Holds a write that is on its way while somebody else writes; what the operator is told.

@@ -12,6 +12,10 @@ fn a_server_is_seeded_and_audited() {
     client.write_all("secret", (0..50).map(|i| (format!("many/{i}"), json!({ "i": i }))));
     client.write("secret", "gone", &json!({}));
     client.delete("secret", "gone");
+    client.write("secret", "gone", &json!({ "second": true }));
+    assert_eq!(client.read_version("secret", "gone", 1), None);
+    assert_eq!(client.read_version("secret", "gone", 2), Some(json!({ "second": true })));
+    client.delete("secret", "gone");
     client.write("secret", "destroyed", &json!({}));
     client.destroy("secret", "destroyed", &[1]);
 

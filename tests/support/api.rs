@@ -135,6 +135,18 @@ impl RootClient {
         }
     }
 
+    /// The data of one version, `None` if it cannot be read.
+    pub fn read_version(&self, mount: &str, name: &str, version: u64) -> Option<Value> {
+        let client = self.clone();
+        let path = format!("{mount}/data/{name}");
+        let (status, text) = wait(async move {
+            let mut client = client;
+            client.address.set_query(Some(&format!("version={version}")));
+            client.send("GET", &path, None).await
+        });
+        (status == 200).then(|| parse(&text)["data"]["data"].take())
+    }
+
     /// Name → data of every secret whose current version can be read, as the very text the server sends.
     pub fn read_all(&self, mount: &str) -> BTreeMap<String, String> {
         let names: Vec<String> = self
