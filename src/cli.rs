@@ -224,7 +224,11 @@ struct Context {
 
 impl Context {
     fn new(common: &Common) -> Result<Self, CliError> {
-        Self::with_log(common, common.log_level.as_deref())
+        let context = Self::with_log(common, common.log_level.as_deref())?;
+        for note in &context.loaded.notes {
+            progress::say(&format!("warning: {}", crate::text::sanitize(note)));
+        }
+        Ok(context)
     }
 
     fn with_log(common: &Common, on_stderr: Option<&str>) -> Result<Self, CliError> {

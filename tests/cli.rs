@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -96,7 +97,6 @@ const INVALID: &[(&str, &[&str])] = &[
     ("overlapping_mounts.toml", &["overlapping_mounts.toml:2:22", "overlap"]),
     ("no_mounts.toml", &["origin.mounts is not set"]),
     ("no_address.toml", &["origin.vault.address is not set"]),
-    ("no_destinations.toml", &["there is no destination"]),
     ("destination_without_a_name.toml", &["destination_without_a_name.toml:4:1", "this destination has no name"]),
     ("destination_name_twice.toml", &["destination_name_twice.toml:8:8", "there is another destination \"us-east\""]),
     (
@@ -174,6 +174,63 @@ fn a_configuration_of_v0_3_is_valid_as_it_stands() {
     }
     let run = vsync.run(&["transform", "interop/runner/dev/app1", "--config", file]).expect(0);
     assert!(run.stdout.contains("by v1->v2"), "{}", run.stdout);
+}
+
+/// A configuration from before v0.2, with two keys that v0.3's documentation names as replaced and one that has never had
+/// an effect.
+const FORMER: &str = r#"{
+  "logLevel": "info",
+  "syncPath": "vsync/",
+  "origin": {
+    "dc": "dc1",
+    "vault": { "address": "http://127.0.0.1:1", "token": "s.canary" },
+    "consul": { "address": "http://127.0.0.1:1" },
+    "mounts": ["secret/"]
+  },
+  "destination": {
+    "vault": { "address": "http://127.0.0.1:2", "token": "s.canary" },
+    "consul": { "address": "http://127.0.0.1:2", "dc": "dc2" }
+  }
+}"#;
+
+const FORMER_WARNINGS: [&str; 3] = [
+    "warning: config.json:2:3: \"logLevel\" has no effect; use log.level",
+    "warning: config.json:3:3: \"syncPath\" is an old spelling and is taken as origin.sync_path and \
+     destination.sync_path; use that instead",
+    "warning: config.json:5:5: \"origin.dc\" is an old spelling and is taken as origin.consul.dc; use that instead",
+];
+
+#[test]
+fn former_keys_are_warned_of_and_fail_nothing() {
+    let vsync = Vsync::new(CONFIG);
+    fs::remove_file(vsync.folder().join("vsync.toml")).expect("the configuration was there");
+    fs::write(vsync.folder().join("config.json"), FORMER).expect("a configuration");
+    let run = vsync.run(&["config", "check", "--config", "config.json"]).expect(0);
+    assert_eq!(run.stdout, "ok: config.json, 1 destination\n");
+    assert_eq!(run.stderr.lines().collect::<Vec<_>>(), FORMER_WARNINGS);
+    let run = vsync.run(&["config", "check", "--config", "config.json", "--output", "json"]).expect(0);
+    let object: Value = serde_json::from_str(run.stdout.trim()).expect("JSON");
+    assert_eq!(object["notes"].as_array().map(Vec::len), Some(3), "{object}");
+    for arguments in [&["plan", "--config", "config.json"][..], &["origin"], &["destination"]] {
+        let mut child = vsync.command(arguments).stderr(Stdio::piped()).spawn().expect("vsync starts");
+        let lines = BufReader::new(child.stderr.take().expect("its stderr")).lines().map_while(Result::ok);
+        let first: Vec<String> = lines.take(3).map(|line| line.replace("./config", "config")).collect();
+        child.kill().expect("it is ended");
+        let _ = child.wait().expect("its end");
+        assert_eq!(first, FORMER_WARNINGS, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_configuration_for_the_origin_alone_is_valid_and_said_to_be_one() {
+    let origin = CONFIG.split("[[destinations]]").next().expect("the part before the destinations");
+    let vsync = Vsync::new(origin);
+    let run = vsync.run(&["config", "check"]).expect(0);
+    assert!(run.stdout.contains("0 destinations") && run.stderr.contains("only \"vsync origin\""), "{}", run.text());
+    let _ = vsync.run(&["config", "show"]).expect(0);
+    for arguments in [&["plan"][..], &["destination"], &["transform", "secret/x"]] {
+        assert!(vsync.run(arguments).expect(1).stderr.contains("there is no destination"), "{arguments:?}");
+    }
 }
 
 fn settings(vsync: &Vsync, arguments: &[&str]) -> Vec<Value> {

@@ -5,7 +5,7 @@ use std::io;
 use super::output::{Object, Paint};
 use super::progress::say;
 use super::{CliError, Common, Output};
-use crate::config::ConfigError;
+use crate::config::{self, ConfigError, Loaded, Purpose};
 use crate::exit::Exit;
 use crate::text::sanitize;
 
@@ -25,13 +25,16 @@ pub(super) fn run(action: Action, common: &Common, out: &mut Output) -> Result<E
     }
 }
 
+fn load(common: &Common) -> Result<Loaded, ConfigError> {
+    config::load(&common.sources().purpose(Purpose::AnyCommand))
+}
+
 fn check(common: &Common, out: &mut Output) -> Result<Exit, CliError> {
-    let loaded = match common.load() {
+    let loaded = match load(common) {
         Ok(loaded) => loaded,
-        Err(error) => {
-            let CliError::Config(problems) = &error else { return Err(error) };
-            report(problems, common, out)?;
-            return Ok(error.exit());
+        Err(problems) => {
+            report(&problems, common, out)?;
+            return Ok(CliError::from(problems).exit());
         }
     };
     let destinations = loaded.config.destinations.len();
@@ -41,7 +44,7 @@ fn check(common: &Common, out: &mut Output) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     for note in &loaded.notes {
-        out.line(out.paint(Paint::Notice, &format!("note: {}", sanitize(note))))?;
+        say(&format!("warning: {}", sanitize(note)));
     }
     let file = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
     let many = if destinations == 1 { "1 destination".to_owned() } else { format!("{destinations} destinations") };
@@ -65,7 +68,7 @@ fn report(error: &ConfigError, common: &Common, out: &mut Output) -> Result<(), 
 }
 
 fn show(common: &Common, out: &mut Output) -> Result<Exit, CliError> {
-    let loaded = common.load()?;
+    let loaded = load(common)?;
     let settings = loaded.settings();
     if out.is_json() {
         for setting in &settings {

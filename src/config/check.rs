@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::document::{Data, Entry, Node, Place};
 use super::error::Problem;
+use super::legacy::{self, Former};
 use super::schema::{self, Key, Kind};
 use crate::engine::MaxDelete;
 
@@ -12,6 +13,8 @@ use crate::engine::MaxDelete;
 #[derive(Default)]
 pub(super) struct Check {
     pub(super) problems: Vec<Problem>,
+    /// Keys of the file that are none any more, to be settled when all of it is known.
+    pub(super) former: Vec<(&'static Former, Entry)>,
 }
 
 impl Check {
@@ -38,6 +41,12 @@ impl Check {
         let mut known: Vec<Entry> = Vec::with_capacity(entries.len());
         for entry in entries {
             let Some(key) = schema::find(keys, &entry.key) else {
+                if matches!(entry.key_place, Place::File { .. })
+                    && let Some(former) = legacy::find_former(path, &entry.key)
+                {
+                    self.former.push((former, entry));
+                    continue;
+                }
                 self.problems.push(unknown_key(keys, &entry, path));
                 continue;
             };

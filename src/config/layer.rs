@@ -65,6 +65,10 @@ fn note(variable: &str, names: &[String]) -> Option<String> {
     if NO_KEYS.iter().any(|other| variable.starts_with(other)) {
         return None;
     }
+    if let Some(today) = legacy::variables_today(rest) {
+        let today = today.iter().map(|name| format!("{PREFIX}{name}")).collect::<Vec<_>>().join(" and ");
+        return Some(format!("environment {variable} has no effect; use {today}"));
+    }
     // the prefix they all have must not make them alike; v0.3's spelling stands before today's, which is to be named
     let nearest = schema::nearest(names.iter().rev().filter_map(|name| name.strip_prefix(PREFIX)), rest);
     let is_of_a_side = rest.starts_with("ORIGIN_") || rest.starts_with("DESTINATION");

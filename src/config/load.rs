@@ -20,11 +20,20 @@ pub enum Purpose {
     /// Everything in it counts.
     #[default]
     Everything,
+    /// Looking at it, whichever command it is for: everything in it counts, but there need be no destination.
+    AnyCommand,
     /// The daemon that only keeps the origin's sync info: there need be no destination, and what there is of one is not
     /// looked at.
     OriginDaemon,
     /// The daemon that serves destinations by the origin's sync info.
     DestinationDaemon,
+}
+
+impl Purpose {
+    /// Whether vsync v0.3 has a command for it.
+    fn is_of_v03(self) -> bool {
+        matches!(self, Self::OriginDaemon | Self::DestinationDaemon)
+    }
 }
 
 /// Where the configuration comes from.
@@ -74,15 +83,16 @@ pub struct Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let file = match &sources.file {
         Some(file) => Some(file.clone()),
-        None => find("vsync").or_else(|| find("config").filter(|_| sources.purpose != Purpose::Everything)),
+        None => find("vsync").or_else(|| find("config").filter(|_| sources.purpose.is_of_v03())),
     };
     let mut check = Check::default();
     let mut root = match &file {
         Some(path) => check.section(schema::ROOT, read(path)?, ""),
         None => Node::table(Place::Default),
     };
+    let mut notes = legacy::settle_former(&mut root, &mut check);
     legacy::unify_destinations(&mut root, &mut check);
-    let notes = layer::environment(&mut root, &sources.environment, &mut check);
+    notes.extend(layer::environment(&mut root, &sources.environment, &mut check));
     layer::flags(&mut root, &sources.settings, &mut check);
     if sources.purpose == Purpose::OriginDaemon {
         root.remove("destinations");
@@ -107,7 +117,15 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         Problem::new(format!("{}: {}", error.path(), error.inner()))
     })?;
     let problems = validate::validate(&config, &root, sources.purpose);
-    if problems.is_empty() { Ok(Loaded { config, file, notes, root }) } else { Err(ConfigError { problems }) }
+    if !problems.is_empty() {
+        return Err(ConfigError { problems });
+    }
+    if config.destinations.is_empty() && sources.purpose == Purpose::AnyCommand {
+        notes.push(
+            "there is no destination: with this configuration only \"vsync origin\" has something to do".to_owned(),
+        );
+    }
+    Ok(Loaded { config, file, notes, root })
 }
 
 fn unnamed_destinations(root: &Node, check: &mut Check) {

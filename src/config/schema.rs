@@ -173,11 +173,9 @@ const CONSUL: &[Key] = &[
     Key::new("requests_per_second", Kind::Count(1, MANY)),
 ];
 
-/// The key of this name, in either spelling. v0.3 did not tell capitals from small letters, so its spelling may have
-/// either.
+/// The key of this name, in either spelling. v0.3 does not tell capitals from small letters, so neither does this.
 pub(super) fn find<'a>(keys: &'a [Key], name: &str) -> Option<&'a Key> {
-    let is_legacy = |key: &Key| key.legacy.is_some_and(|legacy| legacy.eq_ignore_ascii_case(name));
-    keys.iter().find(|key| key.name == name || is_legacy(key))
+    keys.iter().find(|key| [Some(key.name), key.legacy].into_iter().flatten().any(|own| own.eq_ignore_ascii_case(name)))
 }
 
 /// The name most like `name`, if one is like it at all.

@@ -81,7 +81,7 @@ impl Found<'_> {
             let problem = Problem::new("name must not be empty or have slashes, control or invisible characters in it");
             self.add(problem.help("it names the file of the embedded store"), &[Step::Key("name")]);
         }
-        if config.destinations.is_empty() && purpose != Purpose::OriginDaemon {
+        if config.destinations.is_empty() && !matches!(purpose, Purpose::OriginDaemon | Purpose::AnyCommand) {
             let problem = Problem::new("there is no destination");
             self.problems.push(problem.help("add a section to \"destinations\", with a name and a vault.address"));
         }
