@@ -135,7 +135,7 @@ pub enum OneShot {
     Sync(sync::Args),
     /// Show how each destination stands: counts per state, last cycle, lag
     Status(status::Args),
-    /// Copy again only what failed
+    /// Copy again only what failed, and what is left alone because somebody else wrote it
     Retry(retry::Args),
     /// List past cycles, or show one cycle's report
     History(history::Args),
@@ -203,12 +203,10 @@ impl Common {
         Ok(self.destination.iter().map(|name| DestinationName::new(name)).collect())
     }
 
-    /// Refuses to go on where `--read-only` forbids it.
-    fn must_be_allowed_to_write(&self) -> Result<(), CliError> {
+    /// Refuses to go on where `--read-only` forbids it, and names what can be done instead.
+    fn must_be_allowed_to_write(&self, instead: &str) -> Result<(), CliError> {
         if self.read_only {
-            return Err(CliError::usage(
-                "--read-only forbids to write; use \"vsync plan\", or \"vsync sync --dry-run\"",
-            ));
+            return Err(CliError::usage(format!("--read-only forbids to write; use {instead}")));
         }
         Ok(())
     }

@@ -31,6 +31,15 @@ pub(super) struct Manner {
     pub(super) stale: Option<Vec<StaleLine>>,
 }
 
+/// When a cycle's plan was made: what can be done about what it met depends on that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Planned {
+    /// For this cycle.
+    Now,
+    /// Before, and saved: its lines are done exactly as they are.
+    Before,
+}
+
 /// Shows a plan's counts, asks if there is somebody to ask, executes it and shows the report.
 pub(super) async fn run(
     context: &Context,
@@ -43,7 +52,7 @@ pub(super) async fn run(
     let stale = manner.stale.as_deref().unwrap_or_default();
     show_stale(stale, out)?;
     show_counts(&plan, out)?;
-    show_drift(&plan, DRIFT_SHOWN, out)?;
+    show_drift(&plan, &context.engine, DRIFT_SHOWN, out)?;
     if plan.objections().next().is_some() {
         show_objections(&plan, out)?;
         if !out.is_json() {
@@ -86,7 +95,8 @@ pub(super) async fn run(
         }
         return Ok(done_exit);
     }
-    show_report(&report, Some(SHOWN), out)?;
+    let planned = if manner.stale.is_some() { Planned::Before } else { Planned::Now };
+    show_report(&report, Some(SHOWN), planned, out)?;
     Ok(match (judge(&report), &manner.stale) {
         (Exit::SecretsFailed, Some(_)) if all_refused(&report) => {
             if !out.is_json() {
@@ -124,7 +134,7 @@ fn show_stale(stale: &[StaleLine], out: &mut Output) -> Result<(), CliError> {
             format!("{lines} of the saved plan no longer {and} not carried out; plan again for what is still wanted:");
         out.line(out.paint(Paint::Bad, &message))?;
         let failures = stale.iter().map(|line| (&line.destination, &line.failure));
-        let left_out = show_failures(failures, Some(SHOWN), false, out)?;
+        let left_out = show_failures(failures, Some(SHOWN), Remedies::None, out)?;
         if left_out > 0 {
             out.line(format!("… and {left_out} more; \"--output json\" lists all of them"))?;
         }
@@ -220,7 +230,12 @@ pub(super) fn judge(report: &Report) -> Exit {
 }
 
 /// Shows what a cycle did, with at most `most` of its failures; programs get them all.
-pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output) -> Result<(), CliError> {
+pub(super) fn show_report(
+    report: &Report,
+    most: Option<usize>,
+    planned: Planned,
+    out: &mut Output,
+) -> Result<(), CliError> {
     if out.is_json() {
         for (destination, failure) in report.failures() {
             out.object(&Object::failure(destination.as_str(), failure))?;
@@ -235,7 +250,8 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
         _ => format!("cycle {} {took} ({:.0} secrets/s)", report.cycle, report.rate()),
     })?;
     if let Some(cycle) = &report.undoes {
-        out.line(format!("It took back what cycle {cycle} did."))?;
+        let verb = if report.dry_run { "would be" } else { "was" };
+        out.line(format!("It {verb} an undo of cycle {cycle}."))?;
     }
     let rows: Vec<Vec<String>> = report
         .destinations
@@ -255,7 +271,12 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
     for (number, line) in output::table(&headings, &rows, &[]).iter().enumerate() {
         out.line(if number == 0 { out.paint(Paint::Strong, line) } else { line.clone() })?;
     }
-    let left_out = show_failures(report.failures(), most, true, out)?;
+    let remedies = match planned {
+        _ if report.undoes.is_some() => Remedies::OfUndo,
+        Planned::Before => Remedies::OfSavedPlan,
+        Planned::Now => Remedies::Usual,
+    };
+    let left_out = show_failures(report.failures(), most, remedies, out)?;
     if left_out > 0 {
         // a dry run is not kept
         let all = if report.dry_run {
@@ -313,16 +334,68 @@ pub(super) fn show_report(report: &Report, most: Option<usize>, out: &mut Output
         out.line(format!("{} are pending; the next cycle goes on with them.", report.pending()))?;
     }
     if report.failed() > 0 && !report.dry_run && report.unkept.is_none() {
-        out.line("\"vsync retry\" takes what failed.")?;
+        out.line(next_step(report, remedies))?;
     }
     Ok(out.flush()?)
+}
+
+/// What to do about the failures of a cycle.
+fn next_step(report: &Report, remedies: Remedies) -> String {
+    if let Some(cycle) = report.undoes {
+        return format!("\"vsync undo {cycle}\" again puts back what failed, as far as it can be by then.");
+    }
+    let any = |wanted: &dyn Fn(Cause) -> bool| report.failures().any(|(_, failure)| wanted(failure.cause));
+    let mut steps = Vec::new();
+    if any(&|cause| !cause.is_foreign()) {
+        steps.push("\"vsync retry\" takes what failed");
+    }
+    match remedies {
+        Remedies::OfSavedPlan if any(&Cause::is_foreign) => {
+            steps.push("a plan made with --on-drift or --on-existing can name what somebody else wrote");
+        }
+        _ => {
+            if any(&|cause| cause == Cause::Drift) {
+                steps.push(
+                    "what has drifted waits for a decision: \"vsync retry --on-drift overwrite\" or \"--on-drift keep\"",
+                );
+            }
+            if any(&|cause| cause == Cause::Existing) {
+                steps.push(
+                    "what was there before waits for a decision: \"vsync retry --on-existing adopt\" (takes over equal values only) or \"--on-existing overwrite\"",
+                );
+            }
+        }
+    }
+    format!("{}.", steps.join("; "))
+}
+
+/// Whose remedies are shown with failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remedies {
+    None,
+    Usual,
+    OfSavedPlan,
+    OfUndo,
+}
+
+impl Remedies {
+    fn of(self, cause: Cause) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::OfSavedPlan if cause.is_foreign() => {
+                Some("The plan was made for another version: compare the two, then plan again.")
+            }
+            Self::OfUndo if cause.is_foreign() => Some("Somebody else has changed it since: it is left as it is."),
+            Self::Usual | Self::OfSavedPlan | Self::OfUndo => Some(cause.remedy()),
+        }
+    }
 }
 
 /// Failures by cause, each cause with its count and, if wanted, what to do. Tells how many are left out.
 fn show_failures<'a>(
     failures: impl Iterator<Item = (&'a DestinationName, &'a Failure)>,
     most: Option<usize>,
-    with_remedies: bool,
+    remedies: Remedies,
     out: &mut Output,
 ) -> Result<usize, CliError> {
     let mut by_cause: BTreeMap<Cause, Vec<(&DestinationName, &Failure)>> = BTreeMap::new();
@@ -332,9 +405,17 @@ fn show_failures<'a>(
     let counts: Vec<usize> = by_cause.values().map(Vec::len).collect();
     let shown = most.map_or_else(|| counts.clone(), |most| shares(&counts, most));
     for ((cause, failures), shown) in by_cause.into_iter().zip(&shown) {
-        let heading = format!("! {}: {}", cause.as_str(), failures.len());
+        let what = match (remedies, cause) {
+            // of a line that is done already nothing has moved
+            (Remedies::None, Cause::Moved) => "no longer as planned",
+            _ => cause.as_str(),
+        };
+        let heading = format!("! {what}: {}", failures.len());
         let heading = out.paint(Paint::Bad, &heading);
-        out.line(if with_remedies { format!("{heading}. {}", cause.remedy()) } else { heading })?;
+        out.line(match remedies.of(cause) {
+            Some(remedy) => format!("{heading}. {remedy}"),
+            None => heading,
+        })?;
         for (destination, failure) in failures.into_iter().take(*shown) {
             let (origin, path) = (failure.origin.to_string(), failure.destination.to_string());
             let path = if origin == path { String::new() } else { format!(" → {}", sanitize(&path)) };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::cycle::show_report;
+use super::cycle::{Planned, show_report};
 use super::output::{self, Object};
 use super::progress::say;
 use super::{CliError, Common, Output, start_log};
@@ -33,7 +33,7 @@ pub(super) async fn watch(
     common: &Common,
     out: &mut Output,
 ) -> Result<Exit, CliError> {
-    common.must_be_allowed_to_write()?;
+    common.must_be_allowed_to_write("\"vsync plan\"")?;
     if role == Role::Origin && !common.destination.is_empty() {
         return Err(CliError::usage("\"vsync origin\" has to do with no destination; leave out --destination"));
     }
@@ -84,17 +84,19 @@ impl Teller<'_> {
 
     fn report(&mut self, report: &Report) {
         if self.json {
-            if let Err(error) = show_report(report, None, self.out) {
+            if let Err(error) = show_report(report, None, Planned::Now, self.out) {
                 tracing::error!(%error, "a report could not be shown");
             }
             return;
         }
         for part in report.destinations.iter().filter(|part| part.blocked.is_none()) {
+            let left_alone = part.failures.iter().filter(|failure| failure.cause.is_foreign()).count() as u64;
             let counts = [
                 (part.done.add, "added"),
                 (part.done.update, "updated"),
                 (part.done.delete, "deleted"),
-                (part.failures.len() as u64, "failed"),
+                (part.failures.len() as u64 - left_alone, "failed"),
+                (left_alone, "left alone, because somebody else wrote them"),
                 (part.pending, "pending"),
             ];
             let counts: Vec<String> = counts
@@ -118,7 +120,7 @@ impl Observer for Teller<'_> {
             Note::Started { role, tick, destinations, health, again } => {
                 let what = match role {
                     Role::Sync => format!("from the origin to {}", destinations.join(", ")),
-                    Role::Origin => "the origin's sync info".to_owned(),
+                    Role::Origin => "the origin's Vault to keep its sync info".to_owned(),
                     Role::Destination => format!("by the origin's sync info to {}", destinations.join(", ")),
                 };
                 let health = health.map(|address| format!(", health at http://{address}/status")).unwrap_or_default();

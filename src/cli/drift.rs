@@ -2,7 +2,7 @@
 
 use super::output::{Object, Paint};
 use super::{CliError, Common, Output};
-use crate::engine::{DestinationPlan, Drift, Plan};
+use crate::engine::{DestinationPlan, Drift, Engine, OnDrift, OnExisting, Operation, Plan};
 use crate::text::sanitize;
 
 /// Flags that lie over `on_drift` and `on_existing` of the configuration.
@@ -71,15 +71,16 @@ impl DriftCounts {
     }
 }
 
-/// Lists what somebody else wrote, per destination at most `most`, and says what to do; programs get all of it.
-pub(super) fn show_drift(plan: &Plan, most: usize, out: &mut Output) -> Result<(), CliError> {
+/// Lists what somebody else wrote, per destination at most `most`, and says what to do under its settings; programs get
+/// all of it.
+pub(super) fn show_drift(plan: &Plan, engine: &Engine, most: usize, out: &mut Output) -> Result<(), CliError> {
     for part in &plan.destinations {
         if out.is_json() {
             for drift in &part.drifted {
                 out.object(&object(part, drift))?;
             }
         } else {
-            show_part(part, most, out)?;
+            show_part(part, engine, most, out)?;
         }
     }
     Ok(())
@@ -97,22 +98,21 @@ fn object<'a>(part: &'a DestinationPlan, drift: &Drift) -> Object<'a> {
     }
 }
 
-fn show_part(part: &DestinationPlan, most: usize, out: &mut Output) -> Result<(), CliError> {
+fn show_part(part: &DestinationPlan, engine: &Engine, most: usize, out: &mut Output) -> Result<(), CliError> {
     let name = sanitize(part.destination.as_str());
     let counts = DriftCounts::of(part);
     if counts.kept > 0 {
         out.line(format!("{name}: {} stay as somebody else made them (on_drift = \"keep\")", counts.kept))?;
     }
+    let settings = engine.destinations().iter().find(|destination| destination.name == part.destination);
+    let (on_drift, on_existing) = settings.map_or_else(Default::default, |one| (one.on_drift, one.on_existing));
     let changed = (
         ["secret was changed", "secrets were changed"],
         "by somebody else after vsync wrote",
-        "\"vsync retry --on-drift overwrite\" writes the origin's values over them, \"--on-drift keep\" lets them be",
+        about_changed(part, on_drift),
     );
-    let existing = (
-        ["secret was there", "secrets were there"],
-        "before vsync wrote",
-        "\"vsync retry --on-existing adopt\" takes over those that are equal, \"--on-existing overwrite\" writes over them all",
-    );
+    let existing =
+        (["secret was there", "secrets were there"], "before vsync wrote", about_existing(on_existing).to_owned());
     for (ours_is_none, count, (who, when, next_step)) in
         [(false, counts.changed, changed), (true, counts.existing, existing)]
     {
@@ -138,4 +138,31 @@ fn show_part(part: &DestinationPlan, most: usize, out: &mut Output) -> Result<()
         out.line(format!("    {next_step}"))?;
     }
     Ok(())
+}
+
+/// What can be done about secrets that somebody else changed. `overwrite` does to each what was to be done to it.
+fn about_changed(part: &DestinationPlan, on_drift: OnDrift) -> String {
+    let changed = || part.drifted.iter().filter(|drift| !drift.kept && drift.ours > 0);
+    let deletes = changed().filter(|drift| drift.operation == Operation::Delete).count();
+    let overwrite = if deletes == 0 {
+        "writes the origin's values over them"
+    } else if deletes == changed().count() {
+        "deletes them there, as the origin has (they can be undeleted)"
+    } else {
+        "writes the origin's values over them, and deletes there what the origin has deleted (it can be undeleted)"
+    };
+    let keep = if on_drift == OnDrift::Keep { "\"vsync retry\"" } else { "\"--on-drift keep\"" };
+    format!("\"vsync retry --on-drift overwrite\" {overwrite}, {keep} lets them be")
+}
+
+/// What can be done about secrets that were there before vsync.
+fn about_existing(on_existing: OnExisting) -> &'static str {
+    match on_existing {
+        OnExisting::Adopt => {
+            "what was equal is adopted; \"vsync retry --on-existing overwrite\" writes the origin's values over the others"
+        }
+        OnExisting::Report | OnExisting::Overwrite => {
+            "\"vsync retry --on-existing adopt\" takes over those that are equal, \"--on-existing overwrite\" writes the origin's values over them all"
+        }
+    }
 }

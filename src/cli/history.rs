@@ -1,6 +1,6 @@
 //! `vsync history`: past cycles.
 
-use super::cycle::show_report;
+use super::cycle::{Planned, show_report};
 use super::output::{self, Object, Paint, ReportObject};
 use super::{CliError, Common, Context, Output};
 use crate::engine::{Ending, Report};
@@ -37,7 +37,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
             if !out.is_json() {
                 out.line(told(&report))?;
             }
-            show_report(&report, None, out)?;
+            show_report(&report, None, Planned::Now, out)?;
         }
         None => {
             return Err(no_such_cycle(id));
@@ -75,6 +75,12 @@ pub(super) async fn by_beginning(context: &Context, beginning: &str) -> Result<O
     Ok(found.pop())
 }
 
+/// How a cycle ended, and whether it undid another one.
+fn ending(report: &Report) -> String {
+    let undo = if report.undoes.is_some() { " (undo)" } else { "" };
+    format!("{}{undo}", report.ending.as_str())
+}
+
 fn concerns(report: &Report, context: &Context) -> bool {
     report.destinations.iter().any(|part| context.only.is_empty() || context.only.contains(&part.destination))
 }
@@ -97,7 +103,7 @@ fn list(reports: &[&Report], out: &mut Output) -> Result<(), CliError> {
                 report.cycle.to_string(),
                 output::time(report.started),
                 output::duration(report.duration()),
-                report.ending.as_str().to_owned(),
+                ending(report),
                 done.add.to_string(),
                 done.update.to_string(),
                 done.delete.to_string(),

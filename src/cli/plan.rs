@@ -21,7 +21,7 @@ pub struct Args {
     /// Only the counts, not every secret
     #[arg(long)]
     summary: bool,
-    /// Save the plan in this file, for "vsync sync --plan FILE": paths and versions, no values
+    /// Save the plan in this new file, for "vsync sync --plan FILE": paths and versions, no values
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// What to do about secrets that somebody else wrote.
@@ -33,6 +33,12 @@ pub struct Args {
 const SHOWN: usize = 1_000;
 
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    if let Some(file) = args.out.as_deref().filter(|file| file.exists()) {
+        return Err(CliError::usage(format!(
+            "{} exists already and may be a plan that is yet to be executed; name another file, or remove it first",
+            file.display()
+        )));
+    }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(&args.drift.over(common)?)?;
     let plan = survey::plan(&context, &mut interrupts).await?;
@@ -43,7 +49,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     }
     show_unknown(&plan, out)?;
     show_counts(&plan, out)?;
-    show_drift(&plan, if args.summary { 0 } else { SHOWN }, out)?;
+    show_drift(&plan, &context.engine, if args.summary { 0 } else { SHOWN }, out)?;
     show_objections(&plan, out)?;
     if let Some(file) = &args.out {
         out.flush()?;
@@ -66,7 +72,7 @@ async fn save(
     }
     let saved = interrupts.unless(context.engine.save_plan(plan)).await?;
     let saved = saved.map_err(|source| CliError::saved_plan(file, source))?;
-    replace(file, &saved.encode()).map_err(|source| CliError::PlanFile {
+    write(file, &saved.encode()).map_err(|source| CliError::PlanFile {
         file: file.to_owned(),
         done: "written",
         source,
@@ -81,8 +87,8 @@ async fn save(
     Ok(())
 }
 
-/// Puts a file that only its owner can read in the place of what was there, all at once or not at all.
-fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file that only its owner can read, all at once or not at all.
+fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = file.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
     let beside = file.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut new| {

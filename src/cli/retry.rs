@@ -29,7 +29,7 @@ pub struct Args {
 
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     if !args.dry_run {
-        common.must_be_allowed_to_write()?;
+        common.must_be_allowed_to_write("\"vsync retry --dry-run\"")?;
     }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(&args.drift.over(common)?)?;

@@ -135,7 +135,7 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
             }
         }
     }
-    show_drift(&plan, SHOWN, out)?;
+    show_drift(&plan, &context.engine, SHOWN, out)?;
     let complete = plan.inventory.unknown.is_empty() && plan.destinations.iter().all(|part| part.unavailable.is_none());
     Ok(if complete { Exit::Done } else { Exit::Failed })
 }

@@ -41,7 +41,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         return daemon::watch(Role::Sync, args.tick, &args.drift.over(common)?, out).await;
     }
     if !args.dry_run {
-        common.must_be_allowed_to_write()?;
+        common.must_be_allowed_to_write("\"vsync plan\", or \"vsync sync --dry-run\"")?;
     }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(&args.drift.over(common)?)?;

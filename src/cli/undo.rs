@@ -1,6 +1,8 @@
 //! `vsync undo`: puts destinations back to what they held before a cycle.
 
-use super::cycle::{self, SHOWN};
+use std::time::Duration;
+
+use super::cycle::{self, Planned, SHOWN};
 use super::history;
 use super::interrupt::Interrupts;
 use super::output::{self, Object, Paint};
@@ -8,9 +10,13 @@ use super::progress::say;
 use super::question::{ask, can_ask};
 use super::survey::show_objections;
 use super::{CliError, Common, Context, Output};
-use crate::engine::{CycleId, CycleOptions, DestinationPlan, EngineError, Operation, Source, Task, Undo, UndoOptions};
+use crate::engine::{
+    CycleId, CycleOptions, DestinationPlan, EngineError, LeadError, Operation, Report, Side, Source, Task, Undo,
+    UndoOptions,
+};
 use crate::exit::Exit;
 use crate::kv::PathFilter;
+use crate::state::LockError;
 use crate::text::sanitize;
 
 /// Flags of `undo`.
@@ -32,13 +38,13 @@ pub struct Args {
 
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     if !args.dry_run {
-        common.must_be_allowed_to_write()?;
+        common.must_be_allowed_to_write("\"vsync undo --dry-run\"")?;
     }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
     let filter = PathFilter::new(&args.path, &[], &context.engine.origin().mounts)
         .map_err(|error| CliError::usage(format!("--path: {error}")))?;
-    let id = interrupts.unless(find(&context, &args.cycle, out)).await??;
+    let (id, undone) = interrupts.unless(find(&context, &args.cycle, out)).await??;
     let options = UndoOptions { only: context.only.clone(), filter };
     let undo = interrupts.unless(context.engine.plan_undo(id, &options)).await?;
     show(&undo, out)?;
@@ -55,10 +61,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         return nothing_to_do(&undo, out);
     }
     if !out.is_json() {
-        out.line(
-            "The next sync copies these secrets again, unless the origin is put right first, they are excluded, or \
-             whatever syncs by itself is stopped.",
-        )?;
+        interrupts.unless(warn(&context, &undo, undone, out)).await??;
     }
     out.flush()?;
     if !args.yes && !args.dry_run {
@@ -78,7 +81,10 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         ..CycleOptions::default()
     };
     let report = cycle::execute(&context, undo.plan, options, &mut interrupts).await?;
-    cycle::show_report(&report, Some(SHOWN), out)?;
+    cycle::show_report(&report, Some(SHOWN), Planned::Now, out)?;
+    if !report.dry_run && !out.is_json() {
+        show_rest(args, common, impossible, out)?;
+    }
     Ok(match cycle::judge(&report) {
         // what could not be put back is part of what was asked for
         Exit::Done if impossible > 0 => Exit::SecretsFailed,
@@ -86,8 +92,70 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     })
 }
 
+/// How many undos of undos are followed.
+const DEPTH: usize = 20;
+/// How long a store may take to say who looks after a destination: it is only for a warning.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Says what will become of what is put back: a cycle copies again what it finds missing.
+async fn warn(context: &Context, undo: &Undo, undone: Option<Report>, out: &mut Output) -> Result<(), CliError> {
+    if !brings_back(context, undone).await? {
+        out.line(
+            "The next sync copies these secrets again, unless the origin is put right first, they are excluded, or \
+             whatever syncs by itself is stopped.",
+        )?;
+    }
+    // the only way to find out whether a lock is held is to take it
+    if context.common.read_only {
+        return Ok(());
+    }
+    for part in undo.plan.destinations.iter().filter(|part| !part.tasks.is_empty()) {
+        let side = Side::Destination(part.destination.clone());
+        let Ok(lead) = tokio::time::timeout(PATIENCE, context.engine.lead(&side, "undo")).await else { continue };
+        match lead {
+            Ok(lock) => {
+                if let Err(error) = lock.release().await {
+                    tracing::warn!(%error, "a lock was not let go; it becomes free by itself");
+                }
+            }
+            Err(LeadError::Lock(LockError::Held(taken))) => {
+                let name = sanitize(part.destination.as_str());
+                let message = format!(
+                    "{name}: a daemon looks after it and copies these secrets again within its tick: its lock is {taken}"
+                );
+                out.line(out.paint(Paint::Notice, &message))?;
+            }
+            Err(error) => tracing::debug!(%error, "nobody can tell whether a daemon looks after a destination"),
+        }
+    }
+    Ok(())
+}
+
+/// Whether undoing this cycle brings back what the origin holds: it is the undo of one that copied it.
+async fn brings_back(context: &Context, mut undone: Option<Report>) -> Result<bool, CliError> {
+    let mut brings_back = false;
+    for _ in 0..DEPTH {
+        let Some(former) = undone.and_then(|report| report.undoes) else { break };
+        brings_back = !brings_back;
+        undone = context.engine.report(former).await?;
+    }
+    Ok(brings_back)
+}
+
+/// Says that not all of the cycle was undone, if that is so.
+fn show_rest(args: &Args, common: &Common, impossible: u64, out: &mut Output) -> Result<(), CliError> {
+    if impossible > 0 {
+        let secrets = if impossible == 1 { "1 secret" } else { &format!("{impossible} secrets") };
+        out.line(format!("{secrets} could not be put back; the reasons stand above."))?;
+    }
+    if !args.path.is_empty() || !common.destination.is_empty() {
+        out.line("Only what --path and --destination ask for was undone; what else the cycle did stands.")?;
+    }
+    Ok(out.flush()?)
+}
+
 /// The cycle of this id, or the one whose id begins so. A cycle that was killed may have left no report.
-async fn find(context: &Context, text: &str, out: &mut Output) -> Result<CycleId, CliError> {
+async fn find(context: &Context, text: &str, out: &mut Output) -> Result<(CycleId, Option<Report>), CliError> {
     let (id, report) = match text.parse() {
         Ok(id) => (id, context.engine.report(id).await?),
         Err(_) => match history::by_beginning(context, text).await? {
@@ -95,7 +163,7 @@ async fn find(context: &Context, text: &str, out: &mut Output) -> Result<CycleId
             None => return Err(history::no_such_cycle(text)),
         },
     };
-    if let Some(report) = report.filter(|_| !out.is_json()) {
+    if let Some(report) = report.as_ref().filter(|_| !out.is_json()) {
         out.line(format!(
             "cycle {id} of {}, by {}@{}",
             output::time(report.started),
@@ -103,7 +171,7 @@ async fn find(context: &Context, text: &str, out: &mut Output) -> Result<CycleId
             sanitize(&report.host)
         ))?;
     }
-    Ok(id)
+    Ok((id, report))
 }
 
 fn show(undo: &Undo, out: &mut Output) -> Result<(), CliError> {

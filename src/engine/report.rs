@@ -113,6 +113,12 @@ impl Cause {
         }
     }
 
+    /// Whether somebody else's version stood in the way: trying again changes nothing before somebody has decided.
+    #[must_use]
+    pub fn is_foreign(self) -> bool {
+        matches!(self, Self::Drift | Self::Existing)
+    }
+
     /// What to do about it, in one sentence.
     #[must_use]
     pub fn remedy(self) -> &'static str {
@@ -123,10 +129,10 @@ impl Cause {
                 "Lower num_workers or requests_per_second for this server, or raise its quota, then retry."
             }
             Self::Drift => {
-                "Somebody else changed it at the destination: compare the two, then set on_drift to overwrite or keep, or put it right by hand, and retry."
+                "Somebody else changed it at the destination: compare the two, then set on_drift to overwrite or keep and retry, or put it right by hand."
             }
             Self::Existing => {
-                "It was there before vsync: set on_existing to adopt (equal values are taken over) or overwrite, and retry."
+                "It was there before vsync: set on_existing (adopt takes over equal values only, overwrite writes the origin's) and retry, or exclude it."
             }
             Self::Conflict => "Somebody else writes this path at the same time: look at it before retrying.",
             Self::TooLarge => "The secret exceeds the destination's limit: split it, or exclude it.",

@@ -66,6 +66,8 @@ fn exactly_the_saved_lines_are_done() {
     client.delete("secret", "app-2");
     let run = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
     assert!(run.stdout.contains("3 lines saved; \"vsync sync --plan plan.json\""), "{}", run.stdout);
+    let again = vsync.run(&["plan", "--out", "plan.json"]).expect(64);
+    assert!(again.stderr.contains("plan.json exists already"), "{}", again.stderr);
 
     let file = vsync.folder().join("plan.json");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -120,6 +122,7 @@ fn a_line_whose_origin_has_moved_is_refused() {
     // now nothing of it holds
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(4);
     assert!(run.stdout.contains("3 lines of the saved plan no longer hold"), "{}", run.stdout);
+    assert!(run.stdout.contains("! no longer as planned: 3"), "one of them is done already: {}", run.stdout);
     assert!(run.stdout.contains("Nothing was written: no line of the saved plan holds any more."), "{}", run.stdout);
     assert_eq!(sides.version("app-0"), 2);
 }
@@ -161,6 +164,11 @@ fn if_every_line_was_refused_by_the_destination_nothing_was_written() {
     // not even what would be done about it in an unplanned cycle is done in this one
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--on-drift", "overwrite"]).expect(4);
     assert!(run.stdout.contains("Nothing was written: no line of the saved plan holds any more."), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("The plan was made for another version") && !run.stdout.contains("set on_"),
+        "{}",
+        run.stdout
+    );
     assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": "by hand" })));
 }
 
@@ -192,9 +200,15 @@ fn drift_is_counted_listed_and_decided_upon() {
     there.write("secret", "equal", &json!({ "i": "equal" }));
     client.write("secret", "equal", &json!({ "i": "equal" }));
     let run = vsync.run(&["sync", "--yes"]).expect(3);
-    for message in ["! drift: 2", "! existing: 1", "\"vsync retry\" takes what failed"] {
+    for message in [
+        "! drift: 2",
+        "! existing: 1",
+        "\"vsync retry --on-drift overwrite\" or \"--on-drift keep\"",
+        "\"vsync retry --on-existing adopt\"",
+    ] {
         assert!(run.stdout.contains(message), "{message}: {}", run.stdout);
     }
+    assert!(!run.stdout.contains("\"vsync retry\" takes what failed"), "that would change nothing: {}", run.stdout);
 
     // known from now on: nothing to do, and nothing hidden
     let run = vsync.run(&["sync", "--yes"]).expect(3);
@@ -227,6 +241,32 @@ fn drift_is_counted_listed_and_decided_upon() {
     let _ = vsync.run(&["plan"]).expect(0);
     let run = vsync.run(&["retry", "--yes"]).expect(0);
     assert!(run.stdout.contains("Nothing has failed"), "{}", run.stdout);
+}
+
+#[test]
+fn what_overwriting_does_is_told_by_what_was_to_be_done() {
+    let sides = Sides::with(3, true);
+    let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
+    let flags = ["guards.max_delete=100%", "on_existing=adopt"].map(|flag| format!("--set=destinations.copy.{flag}"));
+    let run = |arguments: &[&str], code| {
+        let flags = flags.iter().map(String::as_str);
+        vsync.run(&arguments.iter().copied().chain(flags).collect::<Vec<_>>()).expect(code).stdout
+    };
+    there.write("secret", "app-0", &json!({ "i": "by hand" }));
+    client.delete("secret", "app-0");
+    for (client, value) in [(&client, "origin"), (&there, "by hand")] {
+        client.write("secret", "theirs", &json!({ "i": value }));
+    }
+    let _ = run(&["sync", "--yes"], 3);
+    let told = run(&["status"], 0);
+    assert!(told.contains("overwrite\" deletes them there, as the origin has"), "{told}");
+    assert!(told.contains("what was equal is adopted; \"vsync retry --on-existing overwrite\""), "{told}");
+    assert!(!told.contains("--on-existing adopt"), "who has adopted is not advised to: {told}");
+    there.write("secret", "app-1", &json!({ "i": "by hand" }));
+    client.write("secret", "app-1", &json!({ "i": "newer" }));
+    let _ = run(&["sync", "--yes"], 3);
+    let told = run(&["status"], 0);
+    assert!(told.contains("values over them, and deletes there what the origin has deleted"), "{told}");
 }
 
 #[test]

@@ -91,14 +91,18 @@ fn a_cycle_is_undone_and_so_is_the_undoing() {
         "* a  secret/team/app-0: write version 1 again",
         "- a  secret/team/new: delete what the cycle added",
         "The next sync copies these secrets again",
+        &format!("It would be an undo of cycle {second}."),
     ] {
         assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
     }
+    let refused = vsync.run(&["undo", &second, "--yes", "--read-only"]).expect(64);
+    assert!(refused.stderr.contains("\"vsync undo --dry-run\""), "{}", refused.stderr);
+    let run = vsync.run(&["undo", &second, "--dry-run", "--read-only"]).expect(0);
+    assert!(!run.stdout.contains("a daemon looks after it"), "{}", run.stdout);
     assert_eq!(audit.touched("secret/data/"), [""; 0]);
     let run = sides.undo(&second, &[]).expect(64);
     assert!(run.stderr.contains("--yes"), "a script does not agree by itself: {}", run.stderr);
     assert_eq!([sides.a.client().read_all("secret"), sides.b.client().read_all("secret")], after);
-    let _ = vsync.run(&["undo", &second, "--yes", "--read-only"]).expect(64);
 
     let run = sides.undo(&second, &["--yes"]).expect(0);
     let undone = objects(&run, "undo");
@@ -115,7 +119,9 @@ fn a_cycle_is_undone_and_so_is_the_undoing() {
 
     // it is a cycle of its own in the history, and nothing is left to undo
     let history = vsync.run(&["history"]).expect(0);
-    assert!(history.stdout.contains(&third), "{}", history.stdout);
+    let listed = history.stdout.lines().find(|line| line.starts_with(&third)).unwrap();
+    assert!(listed.contains("completed (undo)"), "{}", history.stdout);
+    assert_eq!(history.stdout.matches("(undo)").count(), 1, "{}", history.stdout);
     let shown = vsync.run(&["history", &third]).expect(0);
     assert!(shown.stdout.contains(&second), "it names the cycle that it took back: {}", shown.stdout);
     // it wrote these itself, and knows
@@ -123,7 +129,9 @@ fn a_cycle_is_undone_and_so_is_the_undoing() {
     let run = sides.undo(&second, &["--yes"]);
     assert_eq!(objects(&run, "undo")[0]["already"], 2, "{}", run.text());
 
-    // the undoing is undone
+    // the undoing is undone, which brings back what the origin holds
+    let run = vsync.run(&["undo", &third, "--dry-run"]).expect(0);
+    assert!(!run.stdout.contains("The next sync copies these secrets again"), "{}", run.stdout);
     let _ = sides.undo(&third, &["--yes"]).expect(0);
     assert_eq!([sides.a.client().read_all("secret"), sides.b.client().read_all("secret")], after);
     let _ = vsync.run(&["verify", "--deep"]).expect(0);
@@ -168,6 +176,7 @@ fn what_has_changed_since_is_left_alone() {
     a.delete("secret", "deleted");
     a.destroy("secret", "destroyed", &[1]);
 
+    let _ = sides.vsync.run(&["undo", &second, "--dry-run", "--destination", "a"]).expect(3);
     let run = sides.undo(&second, &["--yes", "--destination", "a"]).expect(3);
     let impossible = objects(&run, "impossible");
     let reason = |name: &str| {
