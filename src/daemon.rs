@@ -459,7 +459,9 @@ impl Daemon<'_> {
             let mut status = self.status.lock();
             status.state = state;
             let left = due.saturating_duration_since(Instant::now());
-            status.next_tick = Timestamp::now().checked_add(left).ok();
+            // whoever stands by has none before it takes over
+            let ticks = state != State::StandingBy;
+            status.next_tick = if ticks { Timestamp::now().checked_add(left).ok() } else { None };
             status.origin.last_error = self.troubles.of("origin").map(str::to_owned);
             for one in &mut status.destinations {
                 one.last_error = self.troubles.of(&one.destination).map(str::to_owned);

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::status::State;
+use super::status::{Foreign, State};
 use super::trouble::{Kind, Trouble};
 use super::{Daemon, Note, Role};
 use crate::engine::{
-    CycleOptions, DestinationName, DestinationPlan, DestinationReport, Ending, EngineError, Inventory, Plan,
+    Cause, CycleOptions, DestinationName, DestinationPlan, DestinationReport, Ending, EngineError, Inventory, Plan,
     PlanOptions, Report, Side,
 };
 use crate::kv::SecretPath;
@@ -39,8 +39,8 @@ struct Tried {
     oldest: Option<Timestamp>,
     /// What is left for a later round.
     held_back: u64,
-    /// What somebody else changed, as far as nobody has decided to keep it.
-    drifted: u64,
+    /// What somebody else wrote, as far as it was known before.
+    foreign: Foreign,
 }
 
 impl Daemon<'_> {
@@ -249,13 +249,12 @@ impl Daemon<'_> {
                 let mut status = self.status.lock();
                 let Some(status) = status.of(&name) else { continue };
                 status.in_sync = part.in_sync;
-                status.drifted = part.drifted.len() as u64;
                 status.pending = all;
                 status.oldest = oldest;
             }
             self.found_failures(&name, round);
-            let drifted = part.drifted.iter().filter(|drift| !drift.kept).count() as u64;
-            found_drift(&name, drifted, round);
+            let foreign = foreign(&part);
+            self.found_foreign(&name, foreign, round);
             if let Some(reason) = &part.unavailable {
                 self.unwell(&name);
                 round.found(name.as_str(), Kind::State, format!("its state cannot be read: {reason}"));
@@ -272,7 +271,7 @@ impl Daemon<'_> {
             } else {
                 let paths: HashSet<SecretPath> = part.tasks.iter().map(|task| task.origin.clone()).collect();
                 let held_back = all - paths.len() as u64;
-                tried.insert(name, Tried { paths, oldest, held_back, drifted });
+                tried.insert(name, Tried { paths, oldest, held_back, foreign });
                 rest.push(part);
             }
         }
@@ -286,7 +285,8 @@ impl Daemon<'_> {
         self.setbacks.fold(part, &tried.paths);
         round.found.retain(|trouble| trouble.subject != name.as_str());
         self.found_failures(name, round);
-        found_drift(name, tried.drifted, round);
+        let kept = tried.foreign.kept + part.kept;
+        self.found_foreign(name, Foreign { kept, ..tried.foreign }, round);
         let failed = self.setbacks.causes(name).iter().map(|(_, count)| count).sum();
         let waiting_since = self.setbacks.oldest(name);
         {
@@ -296,9 +296,9 @@ impl Daemon<'_> {
                 status.last_ending = Some(report.ending);
                 status.done = part.done;
                 status.in_sync = part.in_sync + part.done.add + part.done.update;
-                status.drifted = part.drifted;
                 status.failed = failed;
-                status.pending = part.pending + part.failures.len() as u64 + tried.held_back;
+                let to_try_again = part.failures.iter().filter(|failure| !failure.cause.is_foreign()).count() as u64;
+                status.pending = part.pending + to_try_again + tried.held_back;
                 status.oldest = if part.pending > 0 { tried.oldest } else { waiting_since };
             }
         }
@@ -332,6 +332,28 @@ impl Daemon<'_> {
         }
     }
 
+    /// Takes in what somebody else wrote: what was known before, and what a cycle has met since.
+    fn found_foreign(&self, name: &DestinationName, known: Foreign, round: &mut Round) {
+        let foreign = Foreign {
+            drifted: known.drifted + self.setbacks.foreign(name, Cause::Drift),
+            existing: known.existing + self.setbacks.foreign(name, Cause::Existing),
+            kept: known.kept,
+        };
+        if let Some(status) = self.status.lock().of(name) {
+            status.foreign = foreign;
+        }
+        for (kind, count, what) in [
+            (Kind::Drift, foreign.drifted, "changed there by somebody else after vsync wrote them"),
+            (Kind::Existing, foreign.existing, "there before vsync wrote them"),
+        ] {
+            if count > 0 {
+                let message =
+                    format!("{count} secrets were {what} and are left as they are; \"vsync status\" lists them");
+                round.found(name.as_str(), kind, message);
+            }
+        }
+    }
+
     fn well(&self, name: &DestinationName) {
         if let Some(status) = self.status.lock().of(name) {
             status.looked = Some(Timestamp::now());
@@ -346,11 +368,16 @@ impl Daemon<'_> {
     }
 }
 
-fn found_drift(name: &DestinationName, drifted: u64, round: &mut Round) {
-    if drifted > 0 {
-        let message = format!("{drifted} were changed there by somebody else and are left as they are");
-        round.found(name.as_str(), Kind::Drift, message);
-    }
+/// What somebody else wrote, as a plan knows it.
+fn foreign(part: &DestinationPlan) -> Foreign {
+    part.drifted.iter().fold(Foreign::default(), |mut counts, drift| {
+        match (drift.kept, drift.ours) {
+            (true, _) => counts.kept += 1,
+            (false, 0) => counts.existing += 1,
+            (false, _) => counts.drifted += 1,
+        }
+        counts
+    })
 }
 
 /// Since when the oldest change has waited.

@@ -62,10 +62,11 @@ impl Setbacks {
         }
     }
 
-    /// How many have failed at a destination and why, the most frequent cause first.
+    /// How many have failed at a destination and why, the most frequent cause first. What somebody else wrote is no
+    /// failure.
     pub(super) fn causes(&self, destination: &DestinationName) -> Vec<(Cause, u64)> {
         let mut counts: Vec<(Cause, u64)> = Vec::new();
-        for setback in self.failed.get(destination).into_iter().flat_map(HashMap::values) {
+        for setback in self.of(destination).filter(|setback| !setback.cause.is_foreign()) {
             match counts.iter_mut().find(|(cause, _)| *cause == setback.cause) {
                 Some((_, count)) => *count += 1,
                 None => counts.push((setback.cause, 1)),
@@ -75,9 +76,18 @@ impl Setbacks {
         counts
     }
 
-    /// Since when the oldest of them waits.
+    /// How many met what somebody else wrote, of the one kind or the other.
+    pub(super) fn foreign(&self, destination: &DestinationName, cause: Cause) -> u64 {
+        self.of(destination).filter(|setback| setback.cause == cause).count() as u64
+    }
+
+    fn of(&self, destination: &DestinationName) -> impl Iterator<Item = &Setback> {
+        self.failed.get(destination).into_iter().flat_map(HashMap::values)
+    }
+
+    /// Since when the oldest of those that failed waits.
     pub(super) fn oldest(&self, destination: &DestinationName) -> Option<Timestamp> {
-        let setbacks = self.failed.get(destination).into_iter().flat_map(HashMap::values);
+        let setbacks = self.of(destination).filter(|setback| !setback.cause.is_foreign());
         setbacks.filter_map(|setback| Some(setback.insight?.update_time.timestamp())).min()
     }
 

@@ -84,8 +84,9 @@ pub(super) struct DestinationStatus {
     pub(super) in_sync: u64,
     /// Secrets whose last attempt failed.
     pub(super) failed: u64,
-    /// Secrets left alone because somebody else changed them.
-    pub(super) drifted: u64,
+    /// Secrets that somebody else wrote.
+    #[serde(flatten)]
+    pub(super) foreign: Foreign,
     /// Secrets still to be copied or deleted, those that failed among them.
     pub(super) pending: u64,
     /// For how long the oldest of them has waited, in seconds; filled in when somebody asks.
@@ -97,6 +98,17 @@ pub(super) struct DestinationStatus {
     pub(super) last_error: Option<String>,
     #[serde(skip)]
     pub(super) well: Option<Instant>,
+}
+
+/// How many secrets somebody else wrote.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct Foreign {
+    /// Left alone, because somebody else changed them since vsync wrote them.
+    pub(super) drifted: u64,
+    /// Left alone, because they were there before vsync.
+    pub(super) existing: u64,
+    /// That stay as somebody else made them.
+    pub(super) kept: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -118,7 +130,7 @@ impl DestinationStatus {
             done: OperationCounts::default(),
             in_sync: 0,
             failed: 0,
-            drifted: 0,
+            foreign: Foreign::default(),
             pending: 0,
             lag: None,
             oldest: None,

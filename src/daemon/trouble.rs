@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Failures,
     /// Secrets that somebody else changed.
     Drift,
+    /// Secrets that were there before.
+    Existing,
     /// What was done could not be saved.
     Unsaved,
     /// Changes of the origin's sync info are not heard of.

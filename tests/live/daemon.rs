@@ -262,6 +262,7 @@ fn of_two_daemons_one_works_and_the_other_takes_over() {
     wait_until("ready", LIMIT, || ask(port, "/ready").is_some_and(|(code, _)| code == 200));
     let held_by = status(port)["destinations"][0]["locked_by"].as_str().unwrap_or_default().to_owned();
     assert!(held_by.contains("sync --watch"), "{held_by}");
+    assert!(status(port)["next_tick"].is_null(), "who stands by has no tick: {}", status(port));
     // whoever stands by leaves a person's own cycle alone, and so does whoever works
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
 
@@ -413,6 +414,47 @@ fn it_tells_how_it_is() {
     daemon.signal("TERM");
     assert_eq!(daemon.end(LIMIT), Some(0), "{}", daemon.told());
     assert!(heard(&socket).contains("STOPPING=1"));
+}
+
+#[test]
+fn what_somebody_else_wrote_is_no_failure_and_an_undo_names_the_daemon() {
+    let (origin, destination, consul) = (BaoServer::start(), BaoServer::start(), ConsulServer::start());
+    let (at_origin, there) = (origin.client(), destination.client());
+    many(&at_origin, 3);
+    there.write("secret", "theirs", &json!({ "by": "hand" }));
+    at_origin.write("secret", "theirs", &json!({ "by": "origin" }));
+    let port = free_port();
+    let vsync = Vsync::new(&config(&origin, &destination, &consul, ""));
+    let health = format!("health.address=127.0.0.1:{port}");
+    let mut daemon = vsync.background("one", &["sync", "--watch", "--set", &health], &[]);
+    daemon.wait_for("copy: 3 added in", LIMIT);
+    daemon.wait_for("copy: 1 secrets were there before vsync wrote them and are left as they are", LIMIT);
+    let cycle = status(port)["destinations"][0]["last_cycle"].as_str().expect("a cycle").to_owned();
+
+    there.write("secret", "app/1", &json!({ "by": "hand" }));
+    at_origin.write("secret", "app/1", &json!({ "by": "origin" }));
+    daemon.wait_for("copy: 1 left alone, because somebody else wrote them in", LIMIT);
+    daemon.wait_for("copy: 1 secrets were changed there by somebody else after vsync wrote them", LIMIT);
+    // the numbers of `vsync status`, when it is met and afterwards
+    let counts = || {
+        let copy = &status(port)["destinations"][0];
+        ["in_sync", "failed", "drifted", "existing", "kept", "pending"].map(|key| copy[key].as_u64())
+    };
+    assert_eq!(counts(), [2, 0, 1, 1, 0, 0].map(Some));
+    sleep(Duration::from_secs(3));
+    assert_eq!(counts(), [2, 0, 1, 1, 0, 0].map(Some));
+    let told = daemon.told();
+    assert!(!told.contains("failed"), "{told}");
+    assert_eq!(told.matches("are left as they are").count(), 2, "{told}");
+
+    let run = vsync.run(&["undo", &cycle, "--dry-run", "--path", "secret/app/0"]).expect(0);
+    assert!(run.stdout.contains("copy: a daemon looks after it"), "{}", run.stdout);
+    assert!(run.stdout.contains(", sync --watch) since"), "{}", run.stdout);
+    daemon.signal("TERM");
+    assert_eq!(daemon.end(LIMIT), Some(0), "{}", daemon.told());
+    let run = vsync.run(&["undo", &cycle, "--yes", "--path", "secret/app/0"]).expect(0);
+    assert!(!run.stdout.contains("a daemon looks after it"), "{}", run.stdout);
+    assert!(run.stdout.contains("Only what --path and --destination ask for was undone"), "{}", run.stdout);
 }
 
 #[test]
