@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::cycle::{self, Manner};
 use super::interrupt::Interrupts;
 use super::output::{self, Object, Paint};
 use super::progress::{Progress, say};
 use super::question::{ask, can_ask};
-use super::{CliError, Common, Context, Output};
+use super::{CliError, Common, Context, Output, survey};
 use crate::engine::{Finding, FindingKind, ReadCost, Side, Verification, VerifyOptions, VerifyProgress};
 use crate::exit::Exit;
 use crate::kv::PathFilter;
@@ -21,12 +22,18 @@ pub struct Args {
     /// Also compare values, in memory; says before how many secrets it will read
     #[arg(long)]
     deep: bool,
-    /// Do not ask before secrets are read
+    /// Write the origin's values again where something else is there now, and delete again what came back
+    #[arg(long)]
+    repair: bool,
+    /// Do not ask before secrets are read or written
     #[arg(long, short)]
     yes: bool,
 }
 
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    if args.repair {
+        common.must_be_allowed_to_write()?;
+    }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
     let filter = PathFilter::new(&args.path, &[], &context.engine.origin().mounts)
@@ -49,7 +56,41 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
             show_gaps(verification, out)?;
         }
     }
-    Ok(judge(&verifications))
+    let found = judge(&verifications);
+    if found != Exit::Pending {
+        return Ok(found);
+    }
+    if args.repair {
+        return repair(&context, &verifications, args.yes, &mut interrupts, out).await;
+    }
+    if !out.is_json() {
+        out.line(
+            "\"vsync verify --repair\" makes the origin right again for these; to leave them is a decision, too.",
+        )?;
+    }
+    Ok(found)
+}
+
+/// Carries out what puts the findings right.
+async fn repair(
+    context: &Context,
+    verifications: &[Verification],
+    yes: bool,
+    interrupts: &mut Interrupts,
+    out: &mut Output,
+) -> Result<Exit, CliError> {
+    let inventory = survey::inventory(context, interrupts).await?;
+    let plan = interrupts.unless(context.engine.plan_repair(verifications, inventory)).await?;
+    let findings: usize = verifications.iter().map(|one| one.findings.len()).sum();
+    let left = findings as u64 - plan.counts().total();
+    let manner = Manner { dry_run: false, yes, stale: None };
+    let exit = cycle::run(context, plan, &manner, interrupts, out).await?;
+    if left > 0 && !out.is_json() {
+        out.line(format!(
+            "{left} of the findings are for the next plan: the origin does not have them, or they go elsewhere."
+        ))?;
+    }
+    Ok(if exit == Exit::Done && left > 0 { Exit::Pending } else { exit })
 }
 
 /// Drift that was found is drift, whatever else could not be looked at.

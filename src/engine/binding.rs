@@ -170,9 +170,10 @@ impl Binding {
         Some(Objection::AnotherServer { side: side.to_owned(), recorded, present: present.address.clone() })
     }
 
-    /// Whether something else was to be done about secrets that somebody else wrote.
-    pub(super) fn had_other_policies(&self, now: &Self) -> bool {
-        (self.on_drift, self.on_existing) != (now.on_drift, now.on_existing)
+    /// Whether more is to be done now about secrets that somebody else wrote than was before.
+    pub(super) fn did_less(&self, now: &Self) -> bool {
+        (self.on_drift != now.on_drift && now.on_drift != OnDrift::Report)
+            || (self.on_existing != now.on_existing && now.on_existing != OnExisting::Report)
     }
 
     /// The transforms that were in force, if they were others than now.

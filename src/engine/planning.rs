@@ -61,7 +61,7 @@ impl Engine {
         let binding = Binding::new(origin.clone(), place, destination, former.as_ref());
         let mut remembered = self.remembered(&state, &inventory.secrets, destination, former.as_ref()).await?;
         let mut known = Known::of(&state, destination, &mut remembered.info).await?;
-        let again = again || former.as_ref().is_some_and(|former| former.had_other_policies(&binding));
+        let again = again || former.as_ref().is_some_and(|former| former.did_less(&binding));
         if again && destination.on_drift == OnDrift::Overwrite {
             known.reconsider_kept(&state, &mut remembered.info).await?;
         }
@@ -118,6 +118,7 @@ impl Engine {
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
         // nothing is routed here, so what is recorded is where the former transforms sent it
         part.former_binding.clone_from(&former);
+        part.partial = true;
         part.binding = Some(binding.with_rules_of(former));
         known.give_to(&mut part);
         Ok(part)

@@ -11,6 +11,7 @@
 
 mod judge;
 mod look;
+mod repair;
 mod values;
 
 use std::collections::{BTreeMap, HashSet};
@@ -192,6 +193,8 @@ struct Left {
     unversioned: BTreeMap<SecretPath, (SecretPath, Insight)>,
     /// Secrets that are recorded, but nobody knows any more where.
     lost: u64,
+    /// The last cycle here never said how it ended, so that its last writes may not be recorded.
+    interrupted: bool,
 }
 
 impl Engine {
@@ -244,7 +247,12 @@ impl Engine {
             newer.load(&suspicious).await.map_err(failed)?;
             for (path, before) in suspicious.iter().filter_map(|path| Some((path, left.ledger.get(path)?))) {
                 let entry = newer.get(path).filter(|newer| newer.at > before.at).unwrap_or(before);
-                verification.take(judge(entry, presences.of(path)), path, &entry.origin, entry.insight);
+                let verdict = judge(entry, presences.of(path));
+                if left.interrupted && may_be_ours(entry, presences.of(path)) {
+                    verification.take_doubtful(path);
+                } else {
+                    verification.take(verdict, path, &entry.origin, entry.insight);
+                }
             }
         }
         for (path, (origin, insight)) in &left.unversioned {
@@ -290,7 +298,8 @@ impl Engine {
                 change.merge(&mut recorded, &mut ledger);
             }
         }
-        let mut left = Left { ledger, unversioned: BTreeMap::new(), lost: 0 };
+        let interrupted = former.as_ref().is_some_and(|former| former.open.is_some());
+        let mut left = Left { ledger, unversioned: BTreeMap::new(), lost: 0, interrupted };
         let former = former.and_then(|former| former.former_transforms(transforms));
         let is_behind = |entry: &LedgerEntry| recorded.get(&entry.origin).is_some_and(|newer| entry.is_behind(newer));
         let current = left.ledger.iter().filter(|(_, entry)| !entry.deleted && !is_behind(entry));
@@ -312,7 +321,22 @@ impl Engine {
     }
 }
 
+/// Whether what is there may be the one write that an interrupted cycle did not come to record.
+fn may_be_ours(entry: &LedgerEntry, holds: Holds) -> bool {
+    entry.foreign.is_none() && holds == Holds::Live(entry.version + 1)
+}
+
 impl Verification {
+    /// Takes in a secret of which the next sync finds out whose it is.
+    fn take_doubtful(&mut self, path: &SecretPath) {
+        const REASON: &str = "the last cycle was cut off, and may have written them; the next sync finds out";
+        if let Some(doubtful) = self.unverified.iter_mut().find(|place| place.reason == REASON) {
+            doubtful.secrets += 1;
+        } else {
+            self.unverified.push(Unverified { prefix: path.to_string(), reason: REASON.to_owned(), secrets: 1 });
+        }
+    }
+
     /// Takes in one secret.
     fn take(&mut self, verdict: Verdict, path: &SecretPath, origin: &SecretPath, recorded: Insight) {
         let comparable = |version| Comparable { origin: origin.clone(), recorded, destination: path.clone(), version };

@@ -337,3 +337,39 @@ async fn a_path_that_another_secret_took_over_is_not_deleted() {
     sync(&sides.engine()).await;
     is(&there, "one/app", &json!({ "from": "b" }));
 }
+
+#[tokio::test]
+async fn what_verify_finds_can_be_repaired() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let (here, there) = (origin.client(), destination.client());
+    let sides = Sides::new(&origin, &destination);
+    for name in ["edited", "deleted", "purged", "gone", "fine"] {
+        here.write("secret", name, &json!({ "v": name }));
+    }
+    sync(&sides.engine()).await;
+    here.delete("secret", "gone");
+    sync(&sides.engine()).await;
+    there.write("secret", "edited", &json!({ "v": "by hand" }));
+    there.delete("secret", "deleted");
+    there.remove("secret", "purged");
+    there.write("secret", "gone", &json!({ "v": "by hand" }));
+    let engine = sides.engine();
+    assert!(plan(&engine).await.is_empty(), "the origin has nothing new");
+
+    let found = engine.verify(&VerifyOptions::default(), &VerifyProgress::default()).await;
+    assert_eq!(found[0].findings.len(), 4, "{:#?}", found[0].findings);
+    let inventory = Arc::new(engine.survey(None).await);
+    let repair = engine.plan_repair(&found, inventory).await;
+    let counts = repair.counts();
+    assert_eq!((counts.add, counts.update, counts.delete), (2, 1, 1));
+    let report = engine.start(repair, CycleOptions::default()).unwrap().wait().await;
+    assert_eq!((report.failed(), report.done().total()), (0, 4), "{report:#?}");
+    for name in ["edited", "deleted", "purged", "fine"] {
+        is(&there, name, &json!({ "v": name }));
+    }
+    assert_eq!(there.read("secret", "gone"), None);
+    assert_eq!(version(&there, "fine"), 1);
+    let found = engine.verify(&VerifyOptions::default(), &VerifyProgress::default()).await;
+    assert_eq!(found[0].findings, []);
+    assert!(plan(&engine).await.is_empty());
+}

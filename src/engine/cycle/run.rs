@@ -32,7 +32,7 @@ const PREPARE_GRACE: Duration = Duration::from_secs(5);
 /// How long saving the origin's sync info may go on when all else is done.
 const ORIGIN_GRACE: Duration = Duration::from_mins(1);
 /// How often the report is kept while the cycle runs.
-const KEEP_EVERY: Duration = Duration::from_secs(30);
+const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// How long keeping it may take when the cycle has ended.
 const EARLY_PATIENCE: Duration = Duration::from_secs(10);
 /// Failures that a snapshot shows.
@@ -441,7 +441,9 @@ impl Run {
 
     /// Keeps the report in the state store, unless nothing was to be done. The reason if that did not work.
     async fn keep(&self, report: &Report) -> Option<String> {
-        if report.dry_run || report.planned().total() == 0 {
+        // whoever found everything locked has done nothing worth remembering
+        let locked_out = report.destinations.iter().all(|part| part.locked.is_some() || part.planned.total() == 0);
+        if report.dry_run || report.planned().total() == 0 || (locked_out && report.done().total() == 0) {
             return None;
         }
         let mut pauses = LAST_SAVES.iter();
