@@ -9,6 +9,7 @@
 //!   pause · resume · workers · stop└──────────────────────────────┘
 //! ```
 
+mod amend;
 mod lane;
 mod rate;
 mod record;

@@ -69,7 +69,7 @@ impl MaxDelete {
     }
 
     /// Whether the operator has said that everything may go.
-    fn allows_all(self) -> bool {
+    pub(super) fn allows_all(self) -> bool {
         matches!(self, Self::Percent(percent) if percent >= 100.0)
     }
 }

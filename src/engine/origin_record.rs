@@ -1,7 +1,7 @@
 //! The origin's sync info in its store: what others compare with, be it this program or vsync v0.3.
 
 use super::inventory::Inventory;
-use super::{Engine, EngineError};
+use super::{Destination, Engine, EngineError};
 use crate::state::{LockError, LockHolder, SyncInfoWriter};
 use crate::sync_info::SyncInfo;
 
@@ -39,7 +39,13 @@ impl Engine {
             stored.map(|stored| stored.index)
         };
         let nothing = SyncInfo::new(1).sum(0);
-        if info.is_empty() && index.as_ref().is_some_and(|index| index.sums().iter().any(|sum| *sum != nothing)) {
+        let is_meant = |destinations: &[Destination]| {
+            !destinations.is_empty() && destinations.iter().all(|destination| destination.max_delete.allows_all())
+        };
+        if info.is_empty()
+            && !is_meant(self.destinations())
+            && index.as_ref().is_some_and(|index| index.sums().iter().any(|sum| *sum != nothing))
+        {
             // whoever watches this index may have no guard of its own
             return Err(EngineError::EmptiedOrigin);
         }

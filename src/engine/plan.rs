@@ -5,6 +5,7 @@ mod objection;
 #[cfg(test)]
 mod properties;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -339,6 +340,19 @@ impl DestinationPlan {
     /// A part without tasks.
     pub(crate) fn empty(destination: DestinationName) -> Self {
         Self { unavailable: None, ..Self::unavailable(destination, String::new()) }
+    }
+
+    /// Lets `leave_out` take tasks away, and notes what that means for the rest.
+    pub(super) fn leaving_out(&mut self, leave_out: impl FnOnce(&mut Self)) {
+        let all: HashSet<SecretPath> = self.tasks.iter().map(|task| task.destination.clone()).collect();
+        leave_out(self);
+        let mut left_out = all;
+        for task in &self.tasks {
+            left_out.remove(&task.destination);
+        }
+        self.partial |= !left_out.is_empty();
+        // a record goes when the path is written for its successor
+        self.superseded.retain(|(_, target)| !left_out.contains(target));
     }
 
     /// How many of each operation.

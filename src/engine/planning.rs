@@ -152,12 +152,7 @@ impl Engine {
         let mut selected = plan.clone();
         for part in &mut selected.destinations {
             let name = part.destination.clone();
-            let all = part.tasks.len();
-            let left_out: HashSet<SecretPath> =
-                part.tasks.extract_if(.., |task| !keep(&name, task)).map(|task| task.destination).collect();
-            part.partial |= part.tasks.len() < all;
-            // a record goes when the path is written for its successor
-            part.superseded.retain(|(_, target)| !left_out.contains(target));
+            part.leaving_out(|part| part.tasks.retain(|task| keep(&name, task)));
             self.guard_deletes(part, &plan.inventory);
         }
         selected

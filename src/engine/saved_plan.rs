@@ -318,7 +318,7 @@ impl Engine {
             let Some(binding) = &part.binding else { continue };
             same_server("origin", &saved.origin, &binding.origin)?;
             same_server(&format!("destination {}", part.destination), &lines.vault, &binding.destination)?;
-            stale.extend(stale::keep_what_holds(part, &lines.lines, &inventory));
+            part.leaving_out(|part| stale.extend(stale::keep_what_holds(part, &lines.lines, &inventory)));
         }
         // chosen from what was planned just now; what stands against it is judged for the lines that remain
         Ok((self.select(&plan, |_, _| true), stale))

@@ -126,7 +126,8 @@ impl Change {
     pub fn merge(&self, recorded: &mut SyncInfo, ledger: &mut Ledger) -> bool {
         let is_newest = ledger.get(&self.destination).is_none_or(|known| self.follows(known));
         // nor what a vsync without ledger has copied since
-        let is_behind = |insight: &Insight| recorded.get(&self.origin).is_some_and(|newer| newer.supersedes(insight));
+        let is_behind =
+            |insight: &Insight| recorded.get(&self.origin).is_some_and(|newer| newer.is_later_than(insight));
         let merges = is_newest && !self.insight.as_ref().is_some_and(is_behind);
         if merges {
             self.apply(recorded, ledger);

@@ -73,7 +73,8 @@ impl LedgerEntry {
     /// Whether the sync info has a newer insight than this entry knows: a vsync without a ledger has copied it since.
     #[must_use]
     pub fn is_behind(&self, recorded: &Insight) -> bool {
-        recorded.supersedes(&self.foreign.map_or(self.insight, |foreign| foreign.insight))
+        let met = self.foreign.map(|foreign| foreign.insight);
+        recorded.is_later_than(&self.insight) && met.is_none_or(|met| recorded.is_later_than(&met))
     }
 }
 

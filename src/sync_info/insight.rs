@@ -26,6 +26,13 @@ impl Insight {
     pub fn supersedes(&self, recorded: &Self) -> bool {
         self.kind != recorded.kind || self.version > recorded.version || self.update_time > recorded.update_time
     }
+
+    /// Whether this is later than the other beyond doubt. Of a secret that was purged and written anew, each of the two
+    /// insights supersedes the other: the one has the higher version, the other the later time.
+    #[must_use]
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        self.supersedes(other) && !other.supersedes(self)
+    }
 }
 
 /// The version of the KV engine a secret comes from, named as v0.3 does.

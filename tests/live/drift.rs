@@ -373,3 +373,27 @@ async fn what_verify_finds_can_be_repaired() {
     assert_eq!(found[0].findings, []);
     assert!(plan(&engine).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_secret_made_anew_at_the_origin_does_not_make_drift_forgotten() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let (here, there) = (origin.client(), destination.client());
+    let mut sides = Sides::new(&origin, &destination);
+    here.write("secret", "app", &json!({ "v": 1 }));
+    here.write("secret", "app", &json!({ "v": 2 }));
+    sync(&sides.engine()).await;
+    there.write("secret", "app", &json!({ "v": "by hand" }));
+    here.remove("secret", "app");
+    here.write("secret", "app", &json!({ "v": "anew" }));
+    assert_eq!(sync(&sides.engine()).await.failed(), 1);
+    let known = plan(&sides.engine()).await;
+    assert_eq!((known.counts().total(), known.destinations[0].drifted.len()), (0, 1));
+    let found = sides.engine().verify(&VerifyOptions::default(), &VerifyProgress::default()).await;
+    assert_eq!(found[0].findings.len(), 1);
+    sync(&sides.engine()).await;
+    is(&there, "app", &json!({ "v": "by hand" }));
+    here.remove("secret", "app");
+    sides.destination.max_delete = vsync::engine::MaxDelete::Percent(100.0);
+    sync(&sides.engine()).await;
+    is(&there, "app", &json!({ "v": "by hand" }));
+}

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::record::{Record, Save};
 use crate::engine::Destination;
 use crate::engine::event::DestinationProgress;
-use crate::engine::plan::{DestinationPlan, Expected, Source, Task};
+use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
 use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome};
 use crate::engine::worker::{Manner, Queue, Reach, Slot};
 use crate::kv::SecretPath;
@@ -115,6 +115,16 @@ impl Lane {
         self.record.give_up();
         self.report.locked = blocked.locked;
         self.report.blocked = Some(blocked.reason);
+    }
+
+    /// Whether the last cycle here never said how it ended.
+    pub(super) fn follows_an_interrupted_one(&self) -> bool {
+        self.manner.interrupted
+    }
+
+    /// The state, if this cycle has its lock.
+    pub(super) fn locked(&self) -> Option<(DestinationName, State)> {
+        Some((self.destination.name.clone(), self.record.locked()?))
     }
 
     /// Takes in what became of a task.

@@ -245,6 +245,11 @@ impl Record {
         }
     }
 
+    /// The state, if this cycle has begun to work on it.
+    pub(super) fn locked(&self) -> Option<State> {
+        self.begun.then(|| self.state.clone())
+    }
+
     /// Whether planning found something to record, even if there is no task.
     pub(super) fn has_news(&self) -> bool {
         self.changed || !self.late.is_empty()

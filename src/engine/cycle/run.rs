@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
+use super::amend::amend;
 use super::lane::Lane;
 use super::rate::Rate;
 use super::record::Save;
@@ -20,6 +21,7 @@ use crate::engine::plan::{DestinationName, Plan};
 use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
 use crate::engine::worker::{Gate, Manner, Reach, Slot, Worker};
 use crate::engine::{Destination, Engine};
+use crate::state::State;
 
 /// Between two snapshots.
 const FRAME: Duration = Duration::from_millis(100);
@@ -127,6 +129,10 @@ impl Run {
         let deadline = self.options.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         self.prepare(deadline).await;
         let origin_saved = self.save_origin();
+        let amended = self.amend_interrupted();
+        if !self.options.dry_run {
+            self.keep_early();
+        }
         let mut gate = self.control.gate.subscribe();
         let at_start = *gate.borrow_and_update();
         self.obey(at_start);
@@ -185,6 +191,7 @@ impl Run {
             Err(_) => Some("the state store does not answer".to_owned()),
         };
         join_all(self.lanes.iter_mut().map(|lane| lane.end(clean))).await;
+        let _ = tokio::time::timeout(EARLY_PATIENCE, amended).await;
         let mut report = self.report(origin_unsaved);
         report.unkept = self.keep(&report).await;
         let report = Arc::new(report);
@@ -343,7 +350,8 @@ impl Run {
             .early_report
             .as_ref()
             .is_none_or(|(at, task)| task.is_finished() && now.duration_since(*at) >= KEEP_EVERY);
-        if !due || self.lanes.iter().all(|lane| lane.report.planned.total() == 0) {
+        let at_work = |lane: &Lane| lane.report.planned.total() > 0 && lane.report.blocked.is_none();
+        if !due || !self.lanes.iter().any(at_work) {
             return;
         }
         let report = Report { ending: Ending::Unfinished, ..self.report(None) };
@@ -417,6 +425,18 @@ impl Run {
             let reason = engine.record_origin_beside(&inventory, purpose).await.err()?.to_string();
             tracing::error!("the origin's state was not saved: {reason}");
             Some(reason)
+        })
+    }
+
+    /// Counts in the history what cycles did that never said how they ended.
+    fn amend_interrupted(&self) -> tokio::task::JoinHandle<()> {
+        let (engine, cycle) = (self.engine.clone(), self.id);
+        let follows = self.lanes.iter().any(Lane::follows_an_interrupted_one);
+        let locked: HashMap<DestinationName, State> = self.lanes.iter().filter_map(Lane::locked).collect();
+        tokio::spawn(async move {
+            if follows && let Err(error) = amend(&engine, cycle, &locked).await {
+                tracing::warn!(%error, "reports of cycles that were cut off are not brought up to date");
+            }
         })
     }
 

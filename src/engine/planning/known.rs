@@ -119,7 +119,8 @@ impl Known {
                 None => Expected::Version(0),
             };
             let met = entry.and_then(|entry| entry.foreign.as_ref());
-            let met = met.filter(|_| !again && holds_back(&task, destination));
+            // after a cycle that was cut off nobody knows what of it is whose
+            let met = met.filter(|_| !again && since.is_none() && holds_back(&task, destination));
             match (met, task.insight.or(before)) {
                 (Some(foreign), Some(insight))
                     if task.operation == Operation::Delete || !insight.supersedes(&foreign.insight) =>

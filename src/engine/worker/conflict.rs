@@ -102,7 +102,7 @@ impl Worker {
                     let ours = doubtful && found == expected + 1;
                     return Ok(if ours { Verdict::Ours(found) } else { Verdict::Same(found) });
                 }
-                Ok(there) if doubtful && found == expected + 1 && self.was_at_origin(task, &there).await => {
+                Ok(there) if doubtful && self.was_at_origin(task, &there).await => {
                     return Ok(Verdict::Over(Some(found)));
                 }
                 Ok(_) if adopts => {

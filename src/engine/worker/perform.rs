@@ -185,7 +185,13 @@ impl Worker {
                 match policy {
                     OnDrift::Overwrite => Ok(Deletable::Version(found)),
                     OnDrift::Keep => Ok(Deletable::Not(Done::Kept { before: ours, found, insight: None })),
-                    OnDrift::Report => Err(super::conflict::drifted(task, found)),
+                    OnDrift::Report => {
+                        let mut failed = super::conflict::drifted(task, found);
+                        if self.manner.interrupted && found == ours + 1 {
+                            failed.message.push_str(", or a cycle of vsync that was cut off did");
+                        }
+                        Err(failed)
+                    }
                 }
             }
             _ => Ok(Deletable::Version(found)),
