@@ -32,7 +32,7 @@ pub struct Args {
 
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     if args.repair {
-        common.must_be_allowed_to_write()?;
+        common.must_be_allowed_to_write("\"vsync verify\" without --repair")?;
     }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
