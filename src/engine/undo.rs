@@ -84,7 +84,7 @@ pub struct Impossible {
 
 impl Engine {
     /// Plans how to put destinations back to what they held before `cycle`. Never fails: a destination that cannot be
-    /// planned for is [unavailable](DestinationPlan::unavailable). Writes nothing, reads metadata only.
+    /// planned for is unavailable. Writes nothing, reads metadata only.
     pub async fn plan_undo(&self, cycle: CycleId, options: &UndoOptions) -> Undo {
         let only = &options.only;
         let chosen = self.destinations().iter().filter(|one| only.is_empty() || only.contains(&one.name));
