@@ -6,6 +6,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,16 +35,24 @@ fn main() {
     let (from, to) = (BaoServer::start(), BaoServer::start());
     let filler = "x".repeat(100);
     from.client().write_all("secret", (0..SECRETS).map(|n| (name(n), json!({ "number": n, "filler": filler }))));
-    to.client().enable_kv("floor");
-    to.client().enable_kv("copy");
+    // a first copy wants an empty mount each time
+    for round in 0..=ROUNDS {
+        to.client().enable_kv(&format!("floor{round}"));
+        to.client().enable_kv(&format!("copy{round}"));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let floor = Floor::new(&from, &to);
         compare("inventory, SCAN", || floor.scan(), || survey(&from, &to, Listing::Auto)).await;
         compare("inventory, detailed LIST", || floor.detailed(), || survey(&from, &to, Listing::Detailed)).await;
         compare("inventory, LIST + GET", || floor.plain(), || survey(&from, &to, Listing::Plain)).await;
-        compare("first copy", || floor.copy(), || copy(&from, &to)).await;
+        let (floors, copies) = (Cell::new(0), Cell::new(0));
+        compare("first copy", || floor.copy(next(&floors)), || copy(&from, &to, next(&copies))).await;
     });
+}
+
+fn next(round: &Cell<usize>) -> usize {
+    round.replace(round.get() + 1)
 }
 
 /// Times both in turn and prints the medians and the median of the ratios, pair by pair.
@@ -132,12 +141,12 @@ impl Floor {
         self.many(secrets).await;
     }
 
-    async fn copy(&self) {
+    async fn copy(&self, round: usize) {
         let secrets = (0..SECRETS).map(|n| async move {
             let read = self.ask("GET", format!("{}/secret/data/{}", self.from, name(n)), None).await;
             let mut read: Value = serde_json::from_slice(&read).unwrap();
             let body = json!({ "data": read["data"]["data"].take() }).to_string();
-            self.ask("POST", format!("{}/floor/data/{}", self.to, name(n)), Some(body)).await;
+            self.ask("POST", format!("{}/floor{round}/data/{}", self.to, name(n)), Some(body)).await;
         });
         self.many(secrets).await;
     }
@@ -150,7 +159,7 @@ fn vault(server: &BaoServer) -> VaultClient {
 }
 
 /// An engine that knows nothing yet.
-fn engine(from: &BaoServer, to: &BaoServer, listing: Listing, folder: &tempfile::TempDir) -> Engine {
+fn engine(from: &BaoServer, to: &BaoServer, round: usize, listing: Listing, folder: &tempfile::TempDir) -> Engine {
     let store: Arc<dyn StateStore> =
         state::open(&StoreSettings::Embedded { file: folder.path().join("state.redb") }).unwrap();
     let origin = Origin {
@@ -166,12 +175,12 @@ fn engine(from: &BaoServer, to: &BaoServer, listing: Listing, folder: &tempfile:
     let rule = vsync::engine::Rule {
         name: "copy".to_owned(),
         from: "^secret/data/(?P<name>.*)$".to_owned(),
-        to: "copy/data/${name}".to_owned(),
+        to: format!("copy{round}/data/${{name}}"),
     };
     let destination = Destination {
         name: DestinationName::new("there"),
         vault: vault(to),
-        mounts: vec![Mount::parse("copy").unwrap()],
+        mounts: vec![Mount::parse(&format!("copy{round}")).unwrap()],
         filter: PathFilter::default(),
         transforms: Transforms::new(&[rule]).unwrap(),
         store,
@@ -182,7 +191,7 @@ fn engine(from: &BaoServer, to: &BaoServer, listing: Listing, folder: &tempfile:
         ignore_deletes: false,
         on_drift: OnDrift::Report,
         on_existing: OnExisting::Report,
-        journal: None,
+        journal: Some(folder.path().join("journal")),
         timeout: None,
     };
     Engine::new(origin, vec![destination], Operator { name: "bench".to_owned(), host: "here".to_owned() })
@@ -190,14 +199,14 @@ fn engine(from: &BaoServer, to: &BaoServer, listing: Listing, folder: &tempfile:
 
 async fn survey(from: &BaoServer, to: &BaoServer, listing: Listing) {
     let folder = tempfile::tempdir().unwrap();
-    let inventory = engine(from, to, listing, &folder).survey(None).await;
+    let inventory = engine(from, to, 0, listing, &folder).survey(None).await;
     assert_eq!((inventory.secrets.len(), inventory.unknown.len()), (SECRETS, 0));
 }
 
 /// From nothing to a saved report: inventory, plan, cycle, state.
-async fn copy(from: &BaoServer, to: &BaoServer) {
+async fn copy(from: &BaoServer, to: &BaoServer, round: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(from, to, Listing::Auto, &folder);
+    let engine = engine(from, to, round, Listing::Auto, &folder);
     let plan = engine.plan(Arc::new(engine.survey(None).await), &PlanOptions::default()).await;
     let report = engine.start(plan, CycleOptions::default()).unwrap().wait().await;
     assert_eq!((report.done().add, report.failed()), (SECRETS as u64, 0));
