@@ -10,7 +10,6 @@ use crate::engine::inventory::Inventory;
 use crate::engine::transform::IDENTITY;
 use crate::engine::{Destination, Origin, Transforms};
 use crate::kv::SecretPath;
-use crate::state::Ledger;
 use crate::sync_info::{Index, SyncInfo};
 
 /// How many origins of a collision are named.
@@ -44,31 +43,7 @@ pub(in crate::engine) fn build(
         claims: (!destination.transforms.is_empty()).then(Claims::default),
         not_configured: None,
         feedback: None,
-        plan: DestinationPlan {
-            destination: destination.name.clone(),
-            tasks: Vec::new(),
-            in_sync: 0,
-            deletes_ignored: 0,
-            excluded: Vec::new(),
-            unknown: Vec::new(),
-            superseded: Vec::new(),
-            drifted: Vec::new(),
-            confirmed: 0,
-            moved,
-            unroutable: Vec::new(),
-            taking_part: 0,
-            objections: Vec::new(),
-            unavailable: None,
-            recorded: SyncInfo::new(1),
-            stored,
-            binding: None,
-            ledger: Ledger::empty(),
-            ledger_as_stored: Ledger::empty(),
-            journaled: Vec::new(),
-            former_binding: None,
-            partial: false,
-            noted: Vec::new(),
-        },
+        plan: DestinationPlan { moved, stored, ..DestinationPlan::empty(destination.name.clone()) },
     };
     builder.present(&recorded);
     builder.absent(&recorded);
