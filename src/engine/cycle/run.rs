@@ -178,7 +178,8 @@ impl Run {
         if self.pending() == 0 {
             self.ending = Ending::Completed;
         } else if self.ending == Ending::Completed {
-            self.ending = Ending::Halted;
+            // the workers may have seen that it was cancelled, and ended, before this loop did
+            self.ending = if self.control.stop.is_cancelled() { Ending::Cancelled } else { Ending::Halted };
         }
         for slot in self.lanes.iter().flat_map(|lane| &lane.slots) {
             slot.end();
