@@ -267,6 +267,10 @@ pub struct Console {
     pub engine: Engine,
     /// The destinations asked for; all, if empty.
     pub only: Vec<DestinationName>,
+    /// Destinations that are marked as production.
+    pub production: Vec<DestinationName>,
+    /// The file the configuration comes from, if there is one.
+    pub file: Option<PathBuf>,
     /// What is to be said about the configuration.
     pub notice: Option<String>,
 }
@@ -277,7 +281,14 @@ pub struct Console {
 /// [`CliError`] when there is no usable configuration.
 pub fn console(common: &Common) -> Result<Console, CliError> {
     let context = Context::with_log(common, None)?;
-    Ok(Console { notice: context.loaded.notes.first().cloned(), only: context.only, engine: context.engine })
+    let production = context.loaded.config.destinations.iter().filter(|destination| destination.production);
+    Ok(Console {
+        production: production.map(|destination| DestinationName::new(&destination.name)).collect(),
+        notice: context.loaded.notes.first().cloned(),
+        file: context.loaded.file,
+        only: context.only,
+        engine: context.engine,
+    })
 }
 
 /// Runs a command that owns no terminal.

@@ -74,7 +74,13 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
 
 async fn show_console(common: &Common) -> Result<Exit, Failure> {
     let console = cli::console(common)?;
-    let options = ConsoleOptions { only: console.only, notice: console.notice, ..options(common) };
+    let options = ConsoleOptions {
+        only: console.only,
+        production: console.production,
+        file: console.file,
+        notice: console.notice,
+        ..options(common)
+    };
     tui::run(console.engine, options).await?;
     Ok(Exit::Done)
 }

@@ -20,6 +20,7 @@ mod keymap;
 mod message;
 mod model;
 mod outcome;
+mod prompt;
 #[cfg(test)]
 mod sample;
 mod screen;
@@ -38,7 +39,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use ratatui::Terminal;
-use ratatui::backend::Backend;
+use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::layout::Size;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::Instant;
@@ -70,6 +71,10 @@ pub struct ConsoleOptions {
     pub notice: Option<String>,
     /// There are no keys that lead to a write.
     pub read_only: bool,
+    /// Destinations that are marked as production.
+    pub production: Vec<DestinationName>,
+    /// The configuration's file, if there is one: edited rules are written back to it.
+    pub file: Option<std::path::PathBuf>,
     /// Whether to use colours.
     pub color: ColorChoice,
     /// The theme to start with: `dark` or `light`.
@@ -86,6 +91,8 @@ impl Default for ConsoleOptions {
             title: None,
             notice: None,
             read_only: false,
+            production: Vec::new(),
+            file: None,
             color: ColorChoice::Auto,
             theme: DEFAULT_THEME.to_owned(),
             only: Vec::new(),
@@ -160,6 +167,8 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
         theme,
         ascii: view::needs_ascii(environment),
         read_only: options.read_only,
+        production: options.production.into_iter().collect(),
+        file: options.file,
         title: options.title,
         mounts: engine.origin().mounts.clone(),
         origin: engine.origin().vault.address().to_owned(),
@@ -175,10 +184,8 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     }
     let mut worker = Worker::new(engine, options.only, options.cycle, sender);
 
-    let driven = drive(&mut screen, &mut model, &mut messages, &mut input, &mut worker, |screen, running| {
-        let notice = running.then_some("vsync: the running cycle stands still until fg");
-        terminal::suspend(screen, notice)
-    });
+    let mut host = RealTerminal;
+    let driven = drive(&mut screen, &mut model, &mut messages, &mut input, &mut worker, &mut host);
     // A panic while drawing must not cost the cycle its end.
     let exit = AssertUnwindSafe(driven).catch_unwind().await.unwrap_or(Ok(Exit::Panicked));
     terminal::restore();
@@ -205,19 +212,42 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     }
 }
 
-/// The loop. Backend, input and worker are generic, so that tests run this one.
-async fn drive<B, I, P>(
+/// What the loop does to the terminal beside drawing on it.
+trait Host<B: Backend> {
+    /// Gives the terminal to the shell until the shell continues the process.
+    fn suspend(&mut self, terminal: &mut Terminal<B>, running: bool) -> Result<(), B::Error>;
+
+    /// Puts a text into the clipboard.
+    fn copy(&mut self, terminal: &mut Terminal<B>, text: &str) -> Result<(), B::Error>;
+}
+
+/// The terminal of this process.
+struct RealTerminal;
+
+impl Host<CrosstermBackend<terminal::Frames>> for RealTerminal {
+    fn suspend(&mut self, screen: &mut terminal::Screen, running: bool) -> std::io::Result<()> {
+        terminal::suspend(screen, running.then_some("vsync: the running cycle stands still until fg"))
+    }
+
+    fn copy(&mut self, screen: &mut terminal::Screen, text: &str) -> std::io::Result<()> {
+        terminal::copy(screen, text)
+    }
+}
+
+/// The loop. Backend, input, worker and host are generic, so that tests run this one.
+async fn drive<B, I, P, H>(
     terminal: &mut Terminal<B>,
     model: &mut Model,
     messages: &mut UnboundedReceiver<Message>,
     input: &mut I,
     worker: &mut P,
-    mut suspend: impl FnMut(&mut Terminal<B>, bool) -> Result<(), B::Error>,
+    host: &mut H,
 ) -> Result<Exit, TuiError>
 where
     B: Backend<Error: Display>,
     I: InputSource,
     P: Perform,
+    H: Host<B>,
 {
     let failed = |error: B::Error| TuiError::Terminal(error.to_string());
     draw(terminal, model).map_err(failed)?;
@@ -251,11 +281,12 @@ where
                 Effect::Quit(exit) => return Ok(exit),
                 Effect::Suspend => {
                     input.release();
-                    suspend(terminal, model.cycle.running).map_err(failed)?;
+                    host.suspend(terminal, model.cycle.running).map_err(failed)?;
                     if let Ok(size) = terminal.size() {
                         model.size = size;
                     }
                 }
+                Effect::Copy(text) => host.copy(terminal, &text).map_err(failed)?,
                 effect => worker.perform(effect),
             }
         }

@@ -405,7 +405,7 @@ mod tests {
             "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
         );
         let text = format!(
-            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
+            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\nproduction = true\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
         );
         let loaded = load_text("vsync.toml", &text, &[], &[]).map_err(|error| panic!("{error}")).expect("never");
         assert_eq!(loaded.config.log.level, "error");

@@ -157,6 +157,8 @@ pub struct Destination {
     pub exclude: Vec<String>,
     /// What is gone at the origin stays here.
     pub ignore_deletes: bool,
+    /// People's apps depend on it: the console draws a red frame wherever it is about to be written.
+    pub production: bool,
     /// What to do about secrets that somebody else has changed there.
     pub on_drift: OnDrift,
     /// What to do about secrets that are there before vsync writes them.

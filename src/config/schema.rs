@@ -119,6 +119,7 @@ pub(super) const DESTINATION: &[Key] = &[
     Key::new("include", Kind::Texts),
     Key::new("exclude", Kind::Texts),
     Key::new("ignore_deletes", Kind::Bool).legacy("ignoreDeletes"),
+    Key::new("production", Kind::Bool).default("false"),
     Key::new("on_drift", Kind::Choice(&["report", "overwrite", "keep"])).default("report"),
     Key::new("on_existing", Kind::Choice(&["report", "adopt", "overwrite"])).default("report"),
     Key::new("guards", Kind::Table(GUARDS)).default("{}"),

@@ -1,5 +1,14 @@
 //! The one place that starts work on the engine and turns its end into a message.
 
+pub(super) mod browse;
+pub(super) mod cycle;
+pub(super) mod failures;
+pub(super) mod history;
+pub(super) mod logs;
+pub(super) mod overview;
+pub(super) mod plan;
+pub(super) mod transforms;
+
 use std::collections::{BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -33,17 +42,31 @@ pub(super) enum Effect {
     /// Survey, plan, read the failures that stand.
     Refresh,
     /// Read the last reports.
-    History,
-    /// Find out about one secret; a newer request replaces an older one.
-    Describe(SecretPath),
+    Reports,
+    Overview(overview::Request),
+    Browse(browse::Request),
+    Plan(plan::Request),
+    Cycle(cycle::Request),
+    Failures(failures::Request),
+    History(history::Request),
+    Transforms(transforms::Request),
+    Logs(logs::Request),
+    /// Put a text into the clipboard of the operator's terminal.
+    Copy(String),
     /// Cut a part out of a plan, to be confirmed.
-    Select { plan: Arc<Plan>, asked: Asked },
+    Select {
+        plan: Arc<Plan>,
+        asked: Asked,
+    },
     /// Refresh, then select.
     Retry(Asked),
     /// Say when the question has been there for long enough to be read.
     Arm,
     /// Execute a plan.
-    Start { plan: Box<Plan>, dry_run: bool },
+    Start {
+        plan: Box<Plan>,
+        dry_run: bool,
+    },
     /// Steer the running cycle.
     Control(Control),
     /// Stop the process until the shell continues it.
@@ -102,7 +125,7 @@ pub(super) struct Worker {
     messages: UnboundedSender<Message>,
     refresh: Option<JoinHandle<()>>,
     describe: Option<JoinHandle<()>>,
-    cycle: Option<(CycleControl, JoinHandle<()>)>,
+    running: Option<(CycleControl, JoinHandle<()>)>,
 }
 
 impl Worker {
@@ -113,17 +136,17 @@ impl Worker {
         options: CycleOptions,
         messages: UnboundedSender<Message>,
     ) -> Self {
-        Self { engine, only, options, messages, refresh: None, describe: None, cycle: None }
+        Self { engine, only, options, messages, refresh: None, describe: None, running: None }
     }
 
     /// Whether a cycle still runs.
     pub(super) fn is_running(&self) -> bool {
-        self.cycle.as_ref().is_some_and(|(_, task)| !task.is_finished())
+        self.running.as_ref().is_some_and(|(_, task)| !task.is_finished())
     }
 
     /// Cancels the cycle that runs, if one does, and waits until its writes in flight are recorded.
     pub(super) async fn finish(&mut self) {
-        if let Some((control, task)) = self.cycle.take() {
+        if let Some((control, task)) = self.running.take() {
             if !task.is_finished() {
                 control.cancel();
             }
@@ -171,29 +194,12 @@ impl Worker {
         }));
     }
 
-    fn history(&self) {
+    fn reports(&self) {
         let (engine, messages) = (self.engine.clone(), self.messages.clone());
         tokio::spawn(async move {
             let reports = engine.history(20).await.map_err(|error| error.to_string());
-            let _ = messages.send(Message::History(reports));
+            let _ = messages.send(Message::Reports(reports));
         });
-    }
-
-    fn describe(&mut self, path: SecretPath) {
-        if let Some(before) = self.describe.take() {
-            before.abort();
-        }
-        let (engine, only, messages) = (self.engine.clone(), self.only.clone(), self.messages.clone());
-        self.describe = Some(tokio::spawn(async move {
-            let names = engine.destinations().iter().map(|destination| &destination.name);
-            let names = names.filter(|name| only.is_empty() || only.contains(name));
-            let mappings = names.map(|name| engine.mapping(name, &path)).collect();
-            let _ = messages.send(Message::Mapped(path.clone(), mappings));
-            // Whoever holds the arrow key down wants to know of the last one only.
-            tokio::time::sleep(Duration::from_millis(80)).await;
-            let detail = engine.describe(&path).await.map(Box::new).map_err(|error| error.message().to_owned());
-            let _ = messages.send(Message::Described(path, detail));
-        }));
     }
 
     fn start(&mut self, plan: Plan, dry_run: bool) {
@@ -208,7 +214,7 @@ impl Worker {
                         let _ = messages.send(Message::Lost(Work::Cycle));
                     }
                 });
-                self.cycle = Some((control, task));
+                self.running = Some((control, task));
             }
             Err(error) => {
                 let _ = self.messages.send(Message::Refused(error.to_string()));
@@ -217,7 +223,7 @@ impl Worker {
     }
 
     fn control(&self, control: Control) {
-        if let Some((cycle, _)) = &self.cycle {
+        if let Some((cycle, _)) = &self.running {
             match control {
                 Control::Pause => cycle.pause(),
                 Control::Resume => cycle.resume(),
@@ -234,8 +240,15 @@ impl Perform for Worker {
             Effect::Probe => self.probe(),
             Effect::Refresh => self.refresh(None),
             Effect::Retry(asked) => self.refresh(Some(asked)),
-            Effect::History => self.history(),
-            Effect::Describe(path) => self.describe(path),
+            Effect::Reports => self.reports(),
+            Effect::Overview(request) => self.overview(request),
+            Effect::Browse(request) => self.browse(request),
+            Effect::Plan(request) => self.plan(request),
+            Effect::Cycle(request) => self.cycle(request),
+            Effect::Failures(request) => self.failures(request),
+            Effect::History(request) => self.history(request),
+            Effect::Transforms(request) => self.transforms(request),
+            Effect::Logs(request) => self.logs(request),
             Effect::Select { plan, asked } => {
                 let (engine, messages) = (self.engine.clone(), self.messages.clone());
                 tokio::task::spawn_blocking(move || select(&engine, &plan, asked, &messages));
@@ -250,7 +263,7 @@ impl Perform for Worker {
             Effect::Start { plan, dry_run } => self.start(*plan, dry_run),
             Effect::Control(control) => self.control(control),
             // The loop does these itself.
-            Effect::Suspend | Effect::Quit(_) => {}
+            Effect::Copy(_) | Effect::Suspend | Effect::Quit(_) => {}
         }
     }
 }

@@ -1,5 +1,17 @@
 //! Every key there is, in one table: what the console obeys, what the footer hints at and what help lists.
 
+mod browse;
+mod cycle;
+mod everywhere;
+mod failures;
+mod history;
+mod lists;
+mod logs;
+mod overview;
+mod plan;
+mod prompts;
+mod transforms;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::screen::Screen;
@@ -15,6 +27,7 @@ pub(super) enum Action {
     Theme,
     Show(Screen),
     NextScreen,
+    Command,
     PreviousScreen,
     Refresh,
     Up,
@@ -63,6 +76,8 @@ pub(super) enum Place {
     /// While a question is asked.
     Dialog,
     Help,
+    /// While a line is typed: all other characters go into it.
+    Prompt,
 }
 
 /// A key with its modifiers.
@@ -123,6 +138,8 @@ impl Key {
 pub(super) struct Binding {
     pub(super) keys: &'static [Key],
     pub(super) action: Action,
+    /// What it is called in the palette and in a keymap file.
+    pub(super) name: &'static str,
     pub(super) places: &'static [Place],
     /// Two or three words for the footer; empty: only in help.
     pub(super) hint: &'static str,
@@ -135,11 +152,12 @@ pub(super) struct Binding {
 const fn row(
     keys: &'static [Key],
     action: Action,
+    name: &'static str,
     places: &'static [Place],
     hint: &'static str,
     help: &'static str,
 ) -> Binding {
-    Binding { keys, action, places, hint, help, writes: false }
+    Binding { keys, action, name, places, hint, help, writes: false }
 }
 
 const fn writing(binding: Binding) -> Binding {
@@ -151,11 +169,11 @@ const BROWSE: Place = Place::Screen(Screen::Browse);
 const PLAN: Place = Place::Screen(Screen::Plan);
 const CYCLE: Place = Place::Screen(Screen::Cycle);
 const FAILURES: Place = Place::Screen(Screen::Failures);
+const HISTORY: Place = Place::Screen(Screen::History);
+const TRANSFORMS: Place = Place::Screen(Screen::Transforms);
+const LOGS: Place = Place::Screen(Screen::Logs);
 
-const SCREENS: &[Place] = &[OVERVIEW, BROWSE, PLAN, CYCLE, FAILURES];
-const LISTS: &[Place] = &[BROWSE, PLAN, FAILURES];
-const TASKS: &[Place] = &[BROWSE, PLAN];
-const DETAILED: &[Place] = &[BROWSE, FAILURES];
+const SCREENS: &[Place] = &[OVERVIEW, BROWSE, PLAN, CYCLE, FAILURES, HISTORY, TRANSFORMS, LOGS];
 
 const fn c(c: char) -> Key {
     Key::char(c)
@@ -164,120 +182,29 @@ const fn k(code: KeyCode) -> Key {
     Key::plain(code)
 }
 
-/// The table. Rows that are hinted at come in the order of the footer.
-pub(super) const BINDINGS: &[Binding] = &[
-    // What one came to a screen for
-    writing(row(&[c('x')], Action::ExecuteMarked, TASKS, "execute marked", "execute the marked tasks (asks first)")),
-    writing(row(
-        &[c('X')],
-        Action::ExecuteAll,
-        &[PLAN],
-        "execute all",
-        "execute every task of the chosen destination, or of all (asks first)",
-    )),
-    row(&[c('d')], Action::DryRun, TASKS, "dry run", "try what the marked tasks (or all) would meet, without writing"),
-    writing(row(&[c('x'), c('R')], Action::RetryMarked, &[FAILURES], "retry marked", "retry the marked (asks first)")),
-    writing(row(&[c('X')], Action::RetryAll, &[FAILURES], "retry all", "retry everything that failed (asks first)")),
-    row(&[c('p')], Action::Pause, &[CYCLE], "pause/resume", "pause the running cycle, or let it go on"),
-    row(&[c('c')], Action::Cancel, &[CYCLE], "cancel", "cancel the running cycle (asks first)"),
-    row(&[c('+'), c('=')], Action::MoreWorkers, &[CYCLE], "more workers", "one worker more per destination"),
-    row(&[c('-')], Action::FewerWorkers, &[CYCLE], "fewer", "one worker less per destination"),
-    row(&[c(' ')], Action::Mark, LISTS, "mark", "mark or unmark: a row, a folder or a group as a whole"),
-    row(&[c('a')], Action::MarkAll, &[PLAN, FAILURES], "mark shown", "mark every row that shows"),
-    row(&[c('A')], Action::ClearMarks, LISTS, "", "take all marks away"),
-    row(&[c('/')], Action::Filter, LISTS, "filter", "show only paths that contain a text"),
-    row(&[c('n')], Action::NextProblem, &[BROWSE], "next problem", "go to the next failed or unknown secret"),
-    row(&[c('N')], Action::PreviousProblem, &[BROWSE], "", "go to the one before"),
-    row(&[c('+')], Action::ToggleAdd, &[PLAN], "", "show or hide what is to be added"),
-    row(&[c('*')], Action::ToggleUpdate, &[PLAN], "", "show or hide what is to be updated"),
-    row(&[c('-')], Action::ToggleDelete, &[PLAN], "", "show or hide what is to be deleted"),
-    row(
-        &[c('~')],
-        Action::ToggleDrifted,
-        &[PLAN],
-        "",
-        "show or hide what is left alone, because somebody else wrote it",
-    ),
-    // Movement
-    row(&[k(KeyCode::Enter)], Action::Open, &[OVERVIEW], "its plan", "show the plan for this destination"),
-    row(
-        &[k(KeyCode::Enter)],
-        Action::Open,
-        &[BROWSE],
-        "open",
-        "open or close a folder; show or hide a secret's details",
-    ),
-    row(&[k(KeyCode::Enter)], Action::Open, &[FAILURES], "details", "show or hide the whole message"),
-    row(&[c('J')], Action::DetailsDown, DETAILED, "", "scroll the details down"),
-    row(&[c('K')], Action::DetailsUp, DETAILED, "", "scroll the details up"),
-    row(&[k(KeyCode::Right), c('l')], Action::Right, &[BROWSE], "", "open the folder, or go into it"),
-    row(&[k(KeyCode::Left), c('h')], Action::Left, &[BROWSE], "", "close the folder, or go up to it"),
-    row(
-        &[k(KeyCode::Right), c('l')],
-        Action::Right,
-        &[PLAN, FAILURES],
-        "",
-        "the next destination only, or the next cause only",
-    ),
-    row(&[k(KeyCode::Left), c('h')], Action::Left, &[PLAN, FAILURES], "", "the one before, or all"),
-    row(&[k(KeyCode::Down), c('j')], Action::Down, SCREENS, "", "down"),
-    row(&[k(KeyCode::Up), c('k')], Action::Up, SCREENS, "", "up"),
-    row(&[k(KeyCode::PageDown), Key::ctrl('f')], Action::PageDown, SCREENS, "", "a page down"),
-    row(&[k(KeyCode::PageUp), Key::ctrl('b')], Action::PageUp, SCREENS, "", "a page up"),
-    row(&[c('g'), k(KeyCode::Home)], Action::First, SCREENS, "", "the first row"),
-    row(&[c('G'), k(KeyCode::End)], Action::Last, SCREENS, "", "the last row"),
-    // Everywhere
-    row(&[c('r')], Action::Refresh, SCREENS, "refresh", "look at all vaults again and plan anew"),
-    row(&[c('?')], Action::Help, SCREENS, "help", "every key of this screen"),
-    row(&[c('q')], Action::Quit, SCREENS, "quit", "quit; asks while a cycle runs"),
-    row(&[c('1')], Action::Show(Screen::Overview), SCREENS, "", "Overview: every vault at a glance"),
-    row(&[c('2')], Action::Show(Screen::Browse), SCREENS, "", "Browse: the origin's secrets, and how each stands"),
-    row(&[c('3')], Action::Show(Screen::Plan), SCREENS, "", "Plan: what a cycle would do"),
-    row(&[c('4')], Action::Show(Screen::Cycle), SCREENS, "", "Cycle: what the workers do now"),
-    row(&[c('5')], Action::Show(Screen::Failures), SCREENS, "", "Failures: what failed, and why"),
-    row(&[k(KeyCode::Tab)], Action::NextScreen, SCREENS, "", "the next screen"),
-    row(&[k(KeyCode::BackTab)], Action::PreviousScreen, SCREENS, "", "the screen to the left"),
-    row(&[k(KeyCode::Esc)], Action::Back, SCREENS, "", "clear the filter, else back to the screen before"),
-    row(&[c('t')], Action::Theme, SCREENS, "", "the next theme"),
-    row(&[Key::ctrl('z')], Action::Suspend, SCREENS, "", "back to the shell; fg returns (a cycle stands still)"),
-    row(
-        &[Key::ctrl('c')],
-        Action::Interrupt,
-        &[OVERVIEW, BROWSE, PLAN, CYCLE, FAILURES, Place::Filter, Place::Dialog, Place::Help],
-        "",
-        "quit; while a cycle runs: ask, again cancel it, again quit at once",
-    ),
-    // While a filter is typed
-    row(&[k(KeyCode::Enter)], Action::Apply, &[Place::Filter], "keep the filter", "keep the filter and go to the list"),
-    row(&[k(KeyCode::Esc)], Action::Back, &[Place::Filter], "clear", "show everything again"),
-    row(&[k(KeyCode::Down)], Action::Down, &[Place::Filter], "", "down in the list"),
-    row(&[k(KeyCode::Up)], Action::Up, &[Place::Filter], "", "up in the list"),
-    // While a question is asked
-    row(&[c('y')], Action::Yes, &[Place::Dialog], "yes", "yes"),
-    row(&[c('n'), k(KeyCode::Esc)], Action::No, &[Place::Dialog], "no", "no"),
-    row(
-        &[k(KeyCode::Tab), k(KeyCode::BackTab), k(KeyCode::Left), k(KeyCode::Right), c('h'), c('l')],
-        Action::OtherButton,
-        &[Place::Dialog],
-        "choose",
-        "the other answer",
-    ),
-    row(&[k(KeyCode::Enter)], Action::Press, &[Place::Dialog], "answer", "give the chosen answer"),
-    // In help
-    row(
-        &[k(KeyCode::Esc), c('?'), c('q'), k(KeyCode::Enter)],
-        Action::Back,
-        &[Place::Help],
-        "close",
-        "close this list",
-    ),
-    row(&[k(KeyCode::Down), c('j')], Action::Down, &[Place::Help], "down", "down"),
-    row(&[k(KeyCode::Up), c('k')], Action::Up, &[Place::Help], "up", "up"),
+/// The table, screen by screen. Rows that are hinted at come in the order of the footer.
+const TABLE: [&[Binding]; 11] = [
+    overview::ROWS,
+    browse::ROWS,
+    plan::ROWS,
+    cycle::ROWS,
+    failures::ROWS,
+    history::ROWS,
+    transforms::ROWS,
+    logs::ROWS,
+    lists::ROWS,
+    everywhere::ROWS,
+    prompts::ROWS,
 ];
+
+/// Every row of the table.
+pub(super) fn table() -> impl Iterator<Item = &'static Binding> {
+    TABLE.into_iter().flatten()
+}
 
 /// The rows that hold in a place.
 pub(super) fn bindings(place: Place, read_only: bool) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.places.contains(&place) && !(read_only && binding.writes))
+    table().filter(move |binding| binding.places.contains(&place) && !(read_only && binding.writes))
 }
 
 /// What a key does in a place.
@@ -303,7 +230,20 @@ mod tests {
 
     use super::*;
 
-    const PLACES: [Place; 8] = [OVERVIEW, BROWSE, PLAN, CYCLE, FAILURES, Place::Filter, Place::Dialog, Place::Help];
+    const PLACES: [Place; 12] = [
+        OVERVIEW,
+        BROWSE,
+        PLAN,
+        CYCLE,
+        FAILURES,
+        HISTORY,
+        TRANSFORMS,
+        LOGS,
+        Place::Filter,
+        Place::Dialog,
+        Place::Help,
+        Place::Prompt,
+    ];
 
     #[test]
     fn no_key_means_two_things_in_one_place() {
@@ -320,7 +260,7 @@ mod tests {
 
     #[test]
     fn every_row_says_what_it_does() {
-        for binding in BINDINGS {
+        for binding in table() {
             assert!(!binding.help.is_empty() && !binding.keys.is_empty() && !binding.places.is_empty(), "{binding:?}");
             assert!(binding.hint.len() <= 15, "{} is too long for a footer", binding.hint);
         }

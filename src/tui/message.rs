@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use super::effect::Keep;
 use super::input::Input;
-use super::screen::Screen;
+use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
 use super::widget::tree::Tree;
-use crate::engine::{
-    CycleSnapshot, DestinationName, Failure, InventoryUpdate, Mapping, Plan, Report, SecretDetail, Side,
-};
-use crate::kv::SecretPath;
+use crate::engine::{CycleSnapshot, DestinationName, Failure, InventoryUpdate, Plan, Report, Side};
 use crate::vault::{Health, TokenInfo};
 
 /// One thing that happened.
@@ -25,11 +22,15 @@ pub(super) enum Message {
     /// Surveyed and planned anew.
     Refreshed(Box<Refreshed>),
     /// Past cycles, newest first.
-    History(Result<Vec<Report>, String>),
-    /// Where a secret goes at each destination.
-    Mapped(SecretPath, Vec<Option<Mapping>>),
-    /// What the origin knows of a secret.
-    Described(SecretPath, Result<Box<SecretDetail>, String>),
+    Reports(Result<Vec<Report>, String>),
+    Overview(overview::News),
+    Browse(browse::News),
+    Plan(plan::News),
+    Cycle(cycle::News),
+    Failures(failures::News),
+    History(history::News),
+    Transforms(transforms::News),
+    Logs(logs::News),
     /// A part of a plan, with the guards checked anew, to be confirmed.
     Selected(Box<Selected>),
     /// The question has been there for long enough to be read.

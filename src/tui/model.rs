@@ -1,13 +1,15 @@
 //! Everything the console knows. Changed by `update` alone, drawn by `view`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ratatui::layout::{Constraint, Layout, Rect, Size};
 
 use super::keymap::Place;
 use super::message::{Purpose, Selected, SideStatus};
-use super::screen::{Screen, browse, cycle, failures, overview, plan};
+use super::prompt::Prompt;
+use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
 use super::theme::Theme;
 use crate::engine::{
     CycleSnapshot, DestinationName, Failure, Objection, OperationCounts, Phase, Plan, Report, Side, UnknownSubtree,
@@ -25,6 +27,10 @@ pub(super) struct Model {
     pub(super) theme: Theme,
     pub(super) ascii: bool,
     pub(super) read_only: bool,
+    /// Destinations that are marked as production.
+    pub(super) production: BTreeSet<DestinationName>,
+    /// The configuration's file, if there is one.
+    pub(super) file: Option<PathBuf>,
     pub(super) title: Option<String>,
     pub(super) screen: Screen,
     pub(super) previous: Option<Screen>,
@@ -33,6 +39,8 @@ pub(super) struct Model {
     /// Whether keys go into the screen's filter.
     pub(super) filtering: bool,
     pub(super) dialog: Option<Dialog>,
+    /// A line that is being typed: a command, a file's name, a reason.
+    pub(super) prompt: Option<Prompt>,
     /// A retry that was planned while the operator was busy elsewhere: asked about when its key is pressed again.
     pub(super) held: Option<Box<Selected>>,
     /// Shown in place of the footer until the next key.
@@ -64,6 +72,9 @@ pub(super) struct Model {
     pub(super) plan_list: plan::State,
     pub(super) cycle_list: cycle::State,
     pub(super) failure_list: failures::State,
+    pub(super) history_list: history::State,
+    pub(super) transform_list: transforms::State,
+    pub(super) log_list: logs::State,
 }
 
 /// A server and how it answered last.
@@ -184,6 +195,8 @@ pub(super) struct Setup {
     pub(super) theme: Theme,
     pub(super) ascii: bool,
     pub(super) read_only: bool,
+    pub(super) production: BTreeSet<DestinationName>,
+    pub(super) file: Option<PathBuf>,
     pub(super) title: Option<String>,
     pub(super) mounts: Vec<Mount>,
     pub(super) origin: String,
@@ -206,12 +219,15 @@ impl Model {
             theme: setup.theme,
             ascii: setup.ascii,
             read_only: setup.read_only,
+            production: setup.production,
+            file: setup.file,
             title: setup.title,
             screen: Screen::Overview,
             previous: None,
             help: None,
             filtering: false,
             dialog: None,
+            prompt: None,
             held: None,
             notice: None,
             bug: None,
@@ -232,6 +248,9 @@ impl Model {
             plan_list: plan::State::default(),
             cycle_list: cycle::State::default(),
             failure_list: failures::State::default(),
+            history_list: history::State::default(),
+            transform_list: transforms::State::default(),
+            log_list: logs::State::default(),
             destinations: names,
         }
     }
@@ -240,6 +259,8 @@ impl Model {
     pub(super) fn place(&self) -> Place {
         if self.dialog.is_some() {
             Place::Dialog
+        } else if self.prompt.is_some() {
+            Place::Prompt
         } else if self.help.is_some() {
             Place::Help
         } else if self.filtering {

@@ -289,6 +289,8 @@ pub(super) fn opened(width: u16, height: u16) -> Model {
         theme: Theme::named("dark", Depth::True).expect("a theme"),
         ascii: false,
         read_only: false,
+        production: std::collections::BTreeSet::new(),
+        file: None,
         title: None,
         mounts: vec![mount()],
         origin: "https://vault.eu.example:8200".into(),
@@ -328,7 +330,7 @@ pub(super) fn full(width: u16, height: u16) -> Model {
         latency: Duration::from_millis(3),
     };
     update(&mut model, Message::Probed(Side::Destination(third), sealed));
-    update(&mut model, Message::History(Ok(history())));
+    update(&mut model, Message::Reports(Ok(history())));
     update(&mut model, refreshed());
     model
 }

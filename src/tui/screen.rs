@@ -3,11 +3,14 @@
 pub(super) mod browse;
 pub(super) mod cycle;
 pub(super) mod failures;
+pub(super) mod history;
+pub(super) mod logs;
 pub(super) mod overview;
 pub(super) mod plan;
+pub(super) mod transforms;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::Span;
 
 use super::effect::Effect;
@@ -23,11 +26,23 @@ pub(super) enum Screen {
     Plan,
     Cycle,
     Failures,
+    History,
+    Transforms,
+    Logs,
 }
 
 impl Screen {
     /// All of them; the first is on key 1.
-    pub(super) const ALL: [Self; 5] = [Self::Overview, Self::Browse, Self::Plan, Self::Cycle, Self::Failures];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Overview,
+        Self::Browse,
+        Self::Plan,
+        Self::Cycle,
+        Self::Failures,
+        Self::History,
+        Self::Transforms,
+        Self::Logs,
+    ];
 
     /// What it is called.
     pub(super) fn title(self) -> &'static str {
@@ -37,6 +52,9 @@ impl Screen {
             Self::Plan => "Plan",
             Self::Cycle => "Cycle",
             Self::Failures => "Failures",
+            Self::History => "History",
+            Self::Transforms => "Transforms",
+            Self::Logs => "Logs",
         }
     }
 
@@ -54,6 +72,9 @@ impl Screen {
             Self::Plan => plan::act(model, action),
             Self::Cycle => cycle::act(model, action),
             Self::Failures => failures::act(model, action),
+            Self::History => history::act(model, action),
+            Self::Transforms => transforms::act(model, action),
+            Self::Logs => logs::act(model, action),
         }
     }
 
@@ -65,7 +86,67 @@ impl Screen {
             Self::Plan => plan::view(model, area, buffer),
             Self::Cycle => cycle::view(model, area, buffer),
             Self::Failures => failures::view(model, area, buffer),
+            Self::History => history::view(model, area, buffer),
+            Self::Transforms => transforms::view(model, area, buffer),
+            Self::Logs => logs::view(model, area, buffer),
         }
+    }
+}
+
+impl Screen {
+    /// The filter of the screen's list, if it has one.
+    pub(super) fn filter(self, model: &mut Model) -> Option<&mut Filter> {
+        match self {
+            Self::Browse => Some(&mut model.browse.filter),
+            Self::Plan => Some(&mut model.plan_list.filter),
+            Self::Failures => Some(&mut model.failure_list.filter),
+            Self::History => Some(&mut model.history_list.filter),
+            Self::Logs => Some(&mut model.log_list.filter),
+            Self::Overview | Self::Cycle | Self::Transforms => None,
+        }
+    }
+
+    /// Brings the screen's list in line with its filter.
+    pub(super) fn refilter(self, model: &mut Model) {
+        match self {
+            Self::Browse => browse::rebuild(model),
+            Self::Plan => plan::rebuild(model),
+            Self::Failures => failures::rebuild(model),
+            Self::History => history::rebuild(model),
+            Self::Logs => logs::rebuild(model),
+            Self::Overview | Self::Cycle | Self::Transforms => {}
+        }
+    }
+
+    /// Keeps cursors inside of their lists and lists around their cursors.
+    pub(super) fn settle(self, model: &mut Model) {
+        match self {
+            Self::Overview => overview::settle(model),
+            Self::Browse => browse::settle(model),
+            Self::Plan => plan::settle(model),
+            Self::Cycle => cycle::settle(model),
+            Self::Failures => failures::settle(model),
+            Self::History => history::settle(model),
+            Self::Transforms => transforms::settle(model),
+            Self::Logs => logs::settle(model),
+        }
+    }
+
+    /// A click into the screen's body, `twice` if it is the second at this place within a moment.
+    pub(super) fn click(self, model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
+        match self {
+            Self::History => history::click(model, at, twice),
+            Self::Transforms => transforms::click(model, at, twice),
+            Self::Logs => logs::click(model, at, twice),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The wheel, `by` rows further down (or up, if negative), over this place in the screen's body.
+    pub(super) fn wheel(self, model: &mut Model, at: Position, by: isize) -> Vec<Effect> {
+        let _ = at;
+        let action = if by < 0 { Action::Up } else { Action::Down };
+        (0..by.unsigned_abs()).flat_map(|_| self.act(model, action)).collect()
     }
 }
 

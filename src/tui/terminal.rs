@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
@@ -108,6 +109,15 @@ pub(super) fn suspend(screen: &mut Screen, notice: Option<&str>) -> io::Result<(
     // to pass the keys that are waiting already.
     *screen = self::screen()?;
     Ok(())
+}
+
+/// Puts a text into the clipboard of whoever looks at this terminal, also through SSH (OSC 52). Whether the terminal
+/// obeys it does not tell.
+///
+/// # Errors
+/// When nothing can be written to it.
+pub(super) fn copy(screen: &mut Screen, text: &str) -> io::Result<()> {
+    execute!(screen.backend_mut(), CopyToClipboard::to_clipboard_from(text))
 }
 
 /// Collects what belongs to one frame and sends it at once, marked as one update: no half-drawn screen is ever seen.

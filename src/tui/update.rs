@@ -1,6 +1,7 @@
 //! What happens to the model when something happens. No I/O: what is to be done outside comes back as effects.
 
 mod dialog;
+mod prompt;
 
 use std::sync::Arc;
 
@@ -19,14 +20,15 @@ use super::keymap::{self, Action, Place};
 use super::message::{Asked, Message, Purpose, Refreshed, Work};
 use super::model::{Ask, Dialog, Model, Notice};
 use super::outcome;
-use super::screen::{Screen, browse, cycle, failures, overview, plan};
+use super::prompt::{Line, Prompt};
+use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
 use super::widget::scroll::Move;
 use crate::engine::{Phase, Report};
 
 /// What the console does first, when its first frame has been drawn.
 pub(super) fn begin(model: &mut Model) -> Vec<Effect> {
     model.listing = Some(0);
-    vec![Effect::Probe, Effect::Refresh, Effect::History]
+    vec![Effect::Probe, Effect::Refresh, Effect::Reports]
 }
 
 /// Takes in one message.
@@ -44,8 +46,8 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Refreshed(refreshed) => on_refreshed(model, *refreshed),
-        Message::History(history) => {
-            match history {
+        Message::Reports(reports) => {
+            match reports {
                 Ok(reports) => {
                     model.history = reports.into_iter().filter(|report| !report.dry_run).collect();
                     model.history_error = None;
@@ -54,14 +56,14 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Message::Mapped(path, mappings) => {
-            browse::mapped(model, path, mappings);
-            Vec::new()
-        }
-        Message::Described(path, detail) => {
-            browse::described(model, &path, detail);
-            Vec::new()
-        }
+        Message::Overview(news) => overview::take(model, news),
+        Message::Browse(news) => browse::take(model, news),
+        Message::Plan(news) => plan::take(model, news),
+        Message::Cycle(news) => cycle::take(model, news),
+        Message::Failures(news) => failures::take(model, news),
+        Message::History(news) => history::take(model, news),
+        Message::Transforms(news) => transforms::take(model, news),
+        Message::Logs(news) => logs::take(model, news),
         Message::Selected(selected) => on_selected(model, selected),
         Message::Armed => {
             if let Some(dialog) = &mut model.dialog {
@@ -108,18 +110,11 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             if model.quitting { vec![Effect::Quit(Exit::Quit)] } else { begin(model) }
         }
     };
-    settle(model);
-    effects.extend(browse::wants(model).map(Effect::Describe));
+    for screen in Screen::ALL {
+        screen.settle(model);
+    }
+    effects.extend(browse::wants(model));
     effects
-}
-
-/// Keeps cursors inside of their lists and lists around their cursors.
-fn settle(model: &mut Model) {
-    overview::settle(model);
-    browse::settle(model);
-    plan::settle(model);
-    cycle::settle(model);
-    failures::settle(model);
 }
 
 fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
@@ -134,6 +129,8 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
                     });
                 }
                 filtered(model);
+            } else if model.prompt.is_some() {
+                prompt::on_paste(model, &text);
             }
             Vec::new()
         }
@@ -160,6 +157,7 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             Place::Filter => on_filter(model, action),
             Place::Dialog => on_dialog(model, action),
             Place::Help => on_help(model, action),
+            Place::Prompt => prompt::on_prompt(model, action),
         },
         None => {
             if place == Place::Filter {
@@ -167,6 +165,8 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                     filter.input.handle_event(&Event::Key(key));
                 });
                 filtered(model);
+            } else if place == Place::Prompt {
+                prompt::on_text(model, &Event::Key(key));
             } else if keymap::writes(place, &key) {
                 // Only a read-only console has no action for such a key.
                 model.say("read-only: nothing is written");
@@ -202,7 +202,7 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
             }
         }
         Action::Back => {
-            let filtered_before = filter_of(model).is_some_and(|filter| !filter.is_empty());
+            let filtered_before = screen.filter(model).is_some_and(|filter| !filter.is_empty());
             if filtered_before {
                 with_filter(model, Filter::clear);
                 filtered(model);
@@ -211,6 +211,7 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
             }
         }
         Action::Filter => model.filtering = true,
+        Action::Command => model.prompt = Some(Prompt::new(Line::Command, "")),
         Action::ClearMarks if screen != Screen::Failures => {
             for marks in &mut model.marks {
                 marks.clear();
@@ -274,7 +275,7 @@ fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
     plan::restore(model, task);
     failures::rebuild(model);
     failures::restore(model, failure);
-    browse::selected(model).map(Effect::Describe).into_iter().collect()
+    browse::describe(model)
 }
 
 fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
@@ -315,32 +316,15 @@ fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
     }
 }
 
-fn filter_of(model: &Model) -> Option<&Filter> {
-    match model.screen {
-        Screen::Browse => Some(&model.browse.filter),
-        Screen::Plan => Some(&model.plan_list.filter),
-        Screen::Failures => Some(&model.failure_list.filter),
-        Screen::Overview | Screen::Cycle => None,
-    }
-}
-
 fn with_filter(model: &mut Model, change: impl FnOnce(&mut Filter)) {
-    match model.screen {
-        Screen::Browse => change(&mut model.browse.filter),
-        Screen::Plan => change(&mut model.plan_list.filter),
-        Screen::Failures => change(&mut model.failure_list.filter),
-        Screen::Overview | Screen::Cycle => {}
+    if let Some(filter) = model.screen.filter(model) {
+        change(filter);
     }
 }
 
 /// Brings the screen's list in line with its filter.
 fn filtered(model: &mut Model) {
-    match model.screen {
-        Screen::Browse => browse::rebuild(model),
-        Screen::Plan => plan::rebuild(model),
-        Screen::Failures => failures::rebuild(model),
-        Screen::Overview | Screen::Cycle => {}
-    }
+    model.screen.refilter(model);
 }
 
 /// Where a movement goes, if the action is one.

@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use super::format;
 use super::keymap::{self, Action, Place};
 use super::model::{Ask, Dialog, Model, Notice, SMALLEST, obstacles, purpose_title};
+use super::prompt::Prompt;
 use super::screen::{Screen, failures};
 use super::theme::Theme;
 use super::widget::confirm::{Question, confirm};
@@ -70,9 +71,13 @@ fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
     let [first, second] = [Rect { height: 1, ..area }, Rect { y: area.y + 1, height: 1, ..area }];
     Line::from(left).render(first, buffer);
     right.alignment(Alignment::Right).render(first, buffer);
-    Line::from(tabs(model)).render(second, buffer);
+    let room = usize::from(area.width);
+    let tabs = [(true, true), (false, true), (false, false)].map(|(counts, titles)| tabs(model, counts, titles));
+    let [.., fallback] = &tabs;
+    let tabs = tabs.iter().find(|spans| width_of(spans) <= room).unwrap_or(fallback);
+    Line::from(tabs.clone()).render(second, buffer);
     let listing = Line::from(listing(model)).alignment(Alignment::Right);
-    if tabs(model).iter().map(Span::width).sum::<usize>() + listing.width() < usize::from(area.width) {
+    if width_of(tabs) + listing.width() < room {
         listing.render(second, buffer);
     }
 }
@@ -110,9 +115,14 @@ fn status(model: &Model) -> Vec<Span<'static>> {
     spans
 }
 
-fn tabs(model: &Model) -> Vec<Span<'static>> {
+fn width_of(spans: &[Span]) -> usize {
+    spans.iter().map(Span::width).sum()
+}
+
+/// The screens; where there is little room without numbers, or only the present one by its name.
+fn tabs(model: &Model, counts: bool, titles: bool) -> Vec<Span<'static>> {
     let theme = &model.theme;
-    let mut spans = vec![Span::raw(" ")];
+    let mut spans = vec![Span::raw(if counts { " " } else { "" })];
     for (number, screen) in (1..).zip(Screen::ALL) {
         let count = match screen {
             Screen::Plan => model.plan.as_ref().map_or(0, |plan| plan.counts().total()),
@@ -124,9 +134,11 @@ fn tabs(model: &Model) -> Vec<Span<'static>> {
             spans.push(Span::styled(format!(" {number} {} ", screen.title()), theme.active()));
         } else {
             spans.push(Span::styled(format!(" {number} "), theme.accent()));
-            spans.push(Span::styled(format!("{} ", screen.title()), theme.text()));
+            if titles {
+                spans.push(Span::styled(format!("{}{}", screen.title(), if counts { " " } else { "" }), theme.text()));
+            }
         }
-        if count > 0 {
+        if count > 0 && counts {
             spans.push(Span::styled(format!("{} ", format::short(count)), count_style));
         }
     }
@@ -144,6 +156,10 @@ fn listing(model: &Model) -> Vec<Span<'static>> {
 
 fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
+    if let Some(prompt) = &model.prompt {
+        prompt_line(theme, prompt, area, buffer);
+        return;
+    }
     if let Some(notice) = &model.notice {
         tell(theme, notice, area, buffer);
         return;
@@ -168,6 +184,20 @@ fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
         }
         room -= width;
         spans.extend(parts);
+    }
+    Line::from(spans).render(area, buffer);
+}
+
+/// What is being typed, with its cursor, and why it was not taken.
+fn prompt_line(theme: &Theme, prompt: &Prompt, area: Rect, buffer: &mut Buffer) {
+    let text = crate::text::sanitize(prompt.input.value()).into_owned();
+    let mut spans = vec![
+        Span::styled(format!(" {}", prompt.ask.label()), theme.title()),
+        Span::styled(text, theme.strong()),
+        Span::styled(" ", theme.active()),
+    ];
+    if let Some(error) = &prompt.error {
+        spans.push(Span::styled(format!("  {error}"), theme.bad()));
     }
     Line::from(spans).render(area, buffer);
 }

@@ -8,6 +8,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::engine::{InventoryUpdate, Mapping, SecretDetail};
 use crate::kv::SecretPath;
+use crate::tui::effect::browse::Request;
 use crate::tui::effect::{Effect, Keep};
 use crate::tui::filter::Filter;
 use crate::tui::format;
@@ -87,34 +88,51 @@ pub(in crate::tui) fn selected(model: &Model) -> Option<SecretPath> {
     model.browse.cursor().and_then(|id| model.browse.tree.secret(id)).cloned()
 }
 
-/// The secret to find out about, if it is another one than before.
-pub(in crate::tui) fn wants(model: &mut Model) -> Option<SecretPath> {
+/// Asks about the secret under the cursor, if it is another one than before.
+pub(in crate::tui) fn wants(model: &mut Model) -> Vec<Effect> {
     if model.screen != Screen::Browse {
-        return None;
+        return Vec::new();
     }
-    let selected = selected(model)?;
-    if model.browse.asked.as_ref() == Some(&selected) {
-        return None;
+    let selected = selected(model);
+    if selected.is_none() || model.browse.asked == selected {
+        return Vec::new();
     }
-    model.browse.asked = Some(selected.clone());
-    Some(selected)
+    model.browse.asked = selected;
+    describe(model)
 }
 
-/// Takes in where a secret goes.
-pub(in crate::tui) fn mapped(model: &mut Model, path: SecretPath, mappings: Vec<Option<Mapping>>) {
+/// What comes back from outside.
+#[derive(Debug)]
+pub(in crate::tui) enum News {
+    /// Where a secret goes at each destination.
+    Mapped(SecretPath, Vec<Option<Mapping>>),
+    /// What the origin knows of a secret.
+    Described(SecretPath, Result<Box<SecretDetail>, String>),
+}
+
+/// Takes in what came back.
+pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
     let state = &mut model.browse;
-    if state.asked.as_ref() == Some(&path) {
-        // Of the same secret the old details stay until the new ones are there.
-        let found = state.detail.take().filter(|detail| detail.path == path).and_then(|detail| detail.found);
-        state.detail = Some(Detail { path, mappings, found });
+    match news {
+        News::Mapped(path, mappings) => {
+            if state.asked.as_ref() == Some(&path) {
+                // Of the same secret the old details stay until the new ones are there.
+                let found = state.detail.take().filter(|detail| detail.path == path).and_then(|detail| detail.found);
+                state.detail = Some(Detail { path, mappings, found });
+            }
+        }
+        News::Described(path, found) => {
+            if let Some(detail) = state.detail.as_mut().filter(|detail| detail.path == path) {
+                detail.found = Some(found);
+            }
+        }
     }
+    Vec::new()
 }
 
-/// Takes in what the origin knows of a secret.
-pub(in crate::tui) fn described(model: &mut Model, path: &SecretPath, found: Result<Box<SecretDetail>, String>) {
-    if let Some(detail) = model.browse.detail.as_mut().filter(|detail| detail.path == *path) {
-        detail.found = Some(found);
-    }
+/// Asks about the secret under the cursor.
+pub(in crate::tui) fn describe(model: &Model) -> Vec<Effect> {
+    selected(model).map(|path| Effect::Browse(Request::Describe(path))).into_iter().collect()
 }
 
 /// Takes in pieces of the inventory. Once there is a plan the tree waits for the next one instead.
@@ -155,7 +173,7 @@ pub(in crate::tui) fn rebuild(model: &mut Model) {
     state.rebuild(cursor);
 }
 
-pub(in crate::tui) fn settle(model: &mut Model) {
+pub(super) fn settle(model: &mut Model) {
     let height = rows_that_fit(model);
     let len = model.browse.rows.len();
     model.browse.scroll.settle(len, height);

@@ -27,6 +27,15 @@ pub(in crate::tui) struct State {
     scroll: Scroll,
 }
 
+/// What comes back from outside.
+#[derive(Debug)]
+pub(in crate::tui) enum News {}
+
+/// Takes in what came back.
+pub(in crate::tui) fn take(_model: &mut Model, news: News) -> Vec<Effect> {
+    match news {}
+}
+
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     if let Some(to) = movement(action) {
         let (len, height) = (workers(model), rows_that_fit(model));
@@ -68,7 +77,7 @@ fn workers(model: &Model) -> usize {
     model.cycle.snapshot.as_ref().map_or(0, |snapshot| snapshot.workers.len())
 }
 
-pub(in crate::tui) fn settle(model: &mut Model) {
+pub(super) fn settle(model: &mut Model) {
     let (len, height) = (workers(model), rows_that_fit(model));
     model.cycle_list.scroll.settle(len, height);
 }

@@ -34,6 +34,15 @@ pub(in crate::tui) struct State {
     pub(in crate::tui) scroll: Scroll,
 }
 
+/// What comes back from outside.
+#[derive(Debug)]
+pub(in crate::tui) enum News {}
+
+/// Takes in what came back.
+pub(in crate::tui) fn take(_model: &mut Model, news: News) -> Vec<Effect> {
+    match news {}
+}
+
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     let height = rows_that_fit(model);
     if let Some(to) = movement(action) {
@@ -50,7 +59,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
-pub(in crate::tui) fn settle(model: &mut Model) {
+pub(super) fn settle(model: &mut Model) {
     let height = rows_that_fit(model);
     model.overview.scroll.settle(model.sides.len(), height);
 }

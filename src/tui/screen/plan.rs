@@ -142,10 +142,19 @@ fn current(model: &Model) -> Option<(usize, Row<'_>)> {
     Some((usize::from(at), row_of(model.plan.as_deref()?, at, item)?))
 }
 
-pub(in crate::tui) fn settle(model: &mut Model) {
+pub(super) fn settle(model: &mut Model) {
     let height = rows_that_fit(model);
     let len = model.plan_list.rows.len();
     model.plan_list.scroll.settle(len, height);
+}
+
+/// What comes back from outside.
+#[derive(Debug)]
+pub(in crate::tui) enum News {}
+
+/// Takes in what came back.
+pub(in crate::tui) fn take(_model: &mut Model, news: News) -> Vec<Effect> {
+    match news {}
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {

@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use super::{press, select};
 use crate::engine::{Cause, InventoryUpdate, Phase};
+use crate::tui::effect::browse::Request;
 use crate::tui::effect::{Control, Effect, Keep};
 use crate::tui::input::Input;
 use crate::tui::message::{Asked, Message, Purpose, Selected, Work};
 use crate::tui::model::{Ask, Model};
+use crate::tui::screen::browse::News;
 use crate::tui::screen::{Screen, browse};
 use crate::tui::update::{begin, update};
 use crate::tui::{Exit, sample};
@@ -130,7 +132,7 @@ fn the_end_of_a_cycle_leads_to_a_new_plan() {
     let report = Arc::new(sample::report("0192f0c1-2345-7abc-8def-0123456789ab", true));
     let effects = update(&mut model, Message::Ended(report));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Refresh)), "{effects:?}");
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::History)));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Reports)));
     assert!(model.notice.as_ref().is_some_and(|notice| notice.bad && notice.text.contains("3 failed")));
 }
 
@@ -269,12 +271,14 @@ fn browse_fills_before_there_is_a_plan() {
 fn the_newest_secret_is_asked_about_once() {
     let mut model = sample::full(120, 40);
     let effects = press(&mut model, "2 / b i l l i n g / p r o d / a p i enter end");
-    assert!(matches!(effects.as_slice(), [Effect::Describe(path)] if *path == sample::path("billing/prod/api")));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Browse(Request::Describe(path))] if *path == sample::path("billing/prod/api"))
+    );
     assert!(press(&mut model, "t").is_empty(), "the same secret is not asked about again");
     // An answer that comes too late is not shown beside another secret.
     let late = sample::path("billing/dev/api");
-    update(&mut model, Message::Mapped(late.clone(), sample::mappings(&late)));
-    update(&mut model, Message::Described(late, Err("late".into())));
+    update(&mut model, Message::Browse(News::Mapped(late.clone(), sample::mappings(&late))));
+    update(&mut model, Message::Browse(News::Described(late, Err("late".into()))));
     assert!(!sample::dump(&model).contains("late"));
 }
 
@@ -505,14 +509,14 @@ fn pasted_text_presses_no_keys() {
 #[test]
 fn screens_are_on_digits_and_tab() {
     let mut model = sample::full(80, 24);
-    for (digit, screen) in ["1", "2", "3", "4", "5"].iter().zip(Screen::ALL) {
+    for (digit, screen) in ["1", "2", "3", "4", "5", "6", "7", "8"].iter().zip(Screen::ALL) {
         press(&mut model, digit);
         assert_eq!(model.screen, screen);
     }
     press(&mut model, "tab");
     assert_eq!(model.screen, Screen::Overview);
     press(&mut model, "shift-tab");
-    assert_eq!(model.screen, Screen::Failures);
+    assert_eq!(model.screen, Screen::Logs);
     press(&mut model, "esc");
     assert_eq!(model.screen, Screen::Overview, "back to the screen before");
 }

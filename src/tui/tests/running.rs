@@ -13,7 +13,7 @@ use crate::tui::effect::{Effect, Perform};
 use crate::tui::input::{Input, InputSource};
 use crate::tui::message::{Message, Selected, Work};
 use crate::tui::model::Model;
-use crate::tui::{Exit, drive, sample};
+use crate::tui::{Exit, Host, drive, sample};
 
 struct Keys(UnboundedReceiver<Input>);
 
@@ -61,6 +61,18 @@ impl Perform for Answers {
     }
 }
 
+struct NoHost;
+
+impl<B: ratatui::backend::Backend> Host<B> for NoHost {
+    fn suspend(&mut self, _: &mut Terminal<B>, _: bool) -> Result<(), B::Error> {
+        Ok(())
+    }
+
+    fn copy(&mut self, _: &mut Terminal<B>, _: &str) -> Result<(), B::Error> {
+        Ok(())
+    }
+}
+
 struct Run {
     keys: UnboundedSender<Input>,
     seen: UnboundedReceiver<&'static str>,
@@ -77,7 +89,7 @@ fn run() -> Run {
         let mut terminal = Terminal::new(TestBackend::new(100, 30)).expect("a terminal");
         let mut model = sample::opened(100, 30);
         let mut input = Keys(input);
-        let exit = drive(&mut terminal, &mut model, &mut receiver, &mut input, &mut answers, |_, _| Ok(())).await;
+        let exit = drive(&mut terminal, &mut model, &mut receiver, &mut input, &mut answers, &mut NoHost).await;
         let screen = terminal.backend().to_string();
         (exit.expect("the loop ends well"), model, screen)
     });

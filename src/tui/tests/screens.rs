@@ -7,6 +7,7 @@ use crate::engine::Phase;
 use crate::tui::message::{Message, Purpose};
 use crate::tui::model::Model;
 use crate::tui::sample::{self, dump};
+use crate::tui::screen::browse::News;
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::{begin, update};
 
@@ -49,8 +50,8 @@ fn browse() {
     snapshot("browse", |width, height| {
         let mut model = with_keys(width, height, "2 / p a y enter down down down down");
         let path = crate::tui::screen::browse::selected(&model).expect("a secret");
-        update(&mut model, Message::Mapped(path.clone(), sample::mappings(&path)));
-        update(&mut model, Message::Described(path, Ok(Box::new(sample::detail()))));
+        update(&mut model, Message::Browse(News::Mapped(path.clone(), sample::mappings(&path))));
+        update(&mut model, Message::Browse(News::Described(path, Ok(Box::new(sample::detail())))));
         press(&mut model, "enter");
         model
     });

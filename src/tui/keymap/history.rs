@@ -1,0 +1,5 @@
+//! History.
+
+use super::Binding;
+
+pub(super) const ROWS: &[Binding] = &[];

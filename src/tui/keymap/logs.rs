@@ -1,0 +1,5 @@
+//! Logs.
+
+use super::Binding;
+
+pub(super) const ROWS: &[Binding] = &[];

@@ -1,0 +1,42 @@
+//! What is typed into, and what stands over a screen: filter, prompt, question, help.
+
+use crossterm::event::KeyCode;
+
+use super::{Action, Binding, Place, c, k, row};
+
+pub(super) const ROWS: &[Binding] = &[
+    row(
+        &[k(KeyCode::Enter)],
+        Action::Apply,
+        "keep-filter",
+        &[Place::Filter],
+        "keep the filter",
+        "keep the filter and go to the list",
+    ),
+    row(&[k(KeyCode::Esc)], Action::Back, "clear-filter", &[Place::Filter], "clear", "show everything again"),
+    row(&[k(KeyCode::Down)], Action::Down, "filter-down", &[Place::Filter], "", "down in the list"),
+    row(&[k(KeyCode::Up)], Action::Up, "filter-up", &[Place::Filter], "", "up in the list"),
+    row(&[k(KeyCode::Enter)], Action::Apply, "submit", &[Place::Prompt], "go", "take the line as it stands"),
+    row(&[k(KeyCode::Esc)], Action::Back, "leave-prompt", &[Place::Prompt], "leave", "leave the line"),
+    row(&[c('y')], Action::Yes, "yes", &[Place::Dialog], "yes", "yes"),
+    row(&[c('n'), k(KeyCode::Esc)], Action::No, "no", &[Place::Dialog], "no", "no"),
+    row(
+        &[k(KeyCode::Tab), k(KeyCode::BackTab), k(KeyCode::Left), k(KeyCode::Right), c('h'), c('l')],
+        Action::OtherButton,
+        "other-answer",
+        &[Place::Dialog],
+        "choose",
+        "the other answer",
+    ),
+    row(&[k(KeyCode::Enter)], Action::Press, "answer", &[Place::Dialog], "answer", "give the chosen answer"),
+    row(
+        &[k(KeyCode::Esc), c('?'), c('q'), k(KeyCode::Enter)],
+        Action::Back,
+        "close-help",
+        &[Place::Help],
+        "close",
+        "close this list",
+    ),
+    row(&[k(KeyCode::Down), c('j')], Action::Down, "help-down", &[Place::Help], "down", "down"),
+    row(&[k(KeyCode::Up), c('k')], Action::Up, "help-up", &[Place::Help], "up", "up"),
+];

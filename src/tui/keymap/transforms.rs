@@ -1,0 +1,5 @@
+//! Transforms.
+
+use super::Binding;
+
+pub(super) const ROWS: &[Binding] = &[];

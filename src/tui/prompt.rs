@@ -1,0 +1,36 @@
+//! A line that is typed at the foot of the screen.
+
+use tui_input::Input;
+
+/// A prompt as it is being typed.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    /// What the line is for.
+    pub(super) ask: Line,
+    pub(super) input: Input,
+    /// Why the line was not taken.
+    pub(super) error: Option<String>,
+}
+
+/// What a typed line is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    /// `:`, any action by its name.
+    Command,
+}
+
+impl Line {
+    /// What stands before the line.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Command => ":",
+        }
+    }
+}
+
+impl Prompt {
+    /// An empty line, or one to begin with.
+    pub(super) fn new(ask: Line, text: &str) -> Self {
+        Self { ask, input: Input::from(text.to_owned()), error: None }
+    }
+}

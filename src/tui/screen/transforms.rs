@@ -1,0 +1,45 @@
+//! The rules that say where secrets go, edited against the real inventory.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use crate::tui::effect::Effect;
+use crate::tui::keymap::Action;
+use crate::tui::model::Model;
+use crate::tui::update::movement;
+use crate::tui::widget::panel;
+use crate::tui::widget::scroll::Scroll;
+
+/// The rules as they are being edited.
+#[derive(Debug, Default)]
+pub(in crate::tui) struct State {
+    scroll: Scroll,
+}
+
+/// What comes back from outside.
+#[derive(Debug)]
+pub(in crate::tui) enum News {}
+
+/// Takes in what came back.
+pub(in crate::tui) fn take(_model: &mut Model, news: News) -> Vec<Effect> {
+    match news {}
+}
+
+pub(super) fn settle(model: &mut Model) {
+    model.transform_list.scroll.settle(0, 0);
+}
+
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    if let Some(to) = movement(action) {
+        model.transform_list.scroll.go(to, 0, 0);
+    }
+    Vec::new()
+}
+
+pub(super) fn click(_model: &mut Model, _at: Position, _twice: bool) -> Vec<Effect> {
+    Vec::new()
+}
+
+pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
+    panel::panel(&model.theme, "Transforms", Vec::new(), body, buffer);
+}
