@@ -2,26 +2,16 @@
 #![cfg(feature = "demo")]
 #![allow(clippy::expect_used, reason = "a test without the program has failed")]
 
+mod steps;
 mod terminal;
 
 use rustix::process::Signal;
+use steps::{
+    ANSWERS, CTRL_C, CTRL_Z, ENTER, TAB, TASKS, asked, assert_drawn, assert_shows, cycle_of_everything, demo,
+    every_screen, number_before, start_everything, times,
+};
 use terminal::{Console, is_coloured, rows};
 use vt100::Screen;
-
-const ENTER: &str = "\r";
-const ESC: &str = "\x1b";
-const TAB: &str = "\t";
-const CTRL_C: &str = "\x03";
-const CTRL_Z: &str = "\x1a";
-
-/// What shows when every server has answered and the plan is made.
-const READY: &[&str] = &["as of ", "origin", "31d"];
-
-/// Named at the foot of a question as soon as it takes an answer.
-const ANSWERS: &str = " y yes ";
-
-/// All that the demo's destinations lack.
-const TASKS: &str = "Tasks 1,940";
 
 #[test]
 fn the_main_path_at_80_by_24() {
@@ -287,103 +277,4 @@ fn a_read_only_console_writes_nothing() {
     assert!(!screen.contents().contains("Yes, start"));
     console.keys("q");
     assert_eq!(console.wait_for_end().code, 0);
-}
-
-/// The demo with its plan made.
-fn demo(size: (u16, u16), environment: &[(&str, &str)]) -> Console {
-    let console = Console::start(&["demo"], size, environment);
-    console.wait_for_texts(READY);
-    console
-}
-
-/// The demo with everything being executed.
-fn cycle_of_everything(size: (u16, u16)) -> Console {
-    let mut console = demo(size, &[]);
-    start_everything(&mut console);
-    console
-}
-
-/// Executes everything, and sees it run.
-fn start_everything(console: &mut Console) {
-    console.wait_for_texts(READY);
-    console.keys("3");
-    console.wait_for_texts(&[TASKS]);
-    console.keys("X");
-    console.wait_for_texts(&["Execute", "Yes, start", ANSWERS]);
-    console.keys("y");
-    console.wait_for_texts(&["running", "Workers ", "writing"]);
-}
-
-/// Each screen, help and a question.
-fn every_screen(console: &mut Console) -> Vec<Screen> {
-    let mut screens = Vec::new();
-    let mut show = |keys: &str, texts: &[&str]| {
-        console.keys(keys);
-        screens.push(console.wait_for_texts(texts));
-    };
-    show("1", &["Vaults"]);
-    show("2", &["Origin", "billing/"]);
-    show("3", &["verdict"]);
-    show("4", &["No cycle has run"]);
-    show("5", &["permission 33"]);
-    show("?", &["Everywhere"]);
-    show(ESC, &["retry marked"]);
-    show("X", &["Yes, start", ANSWERS]);
-    show("n", &["retry marked"]);
-    screens
-}
-
-/// Whether every row of the screen is there and whole: header, frames from edge to edge, footer.
-fn assert_drawn(screen: &Screen) {
-    let rows = rows(screen);
-    let [header, tabs, body @ .., footer] = rows.as_slice() else { panic!("{} rows", rows.len()) };
-    assert!(header.starts_with(" vsync "), "{}", screen.contents());
-    assert!(tabs.contains("1 Overview"), "{}", screen.contents());
-    for row in body {
-        let (first, last) = (row.chars().next(), row.chars().next_back());
-        assert!(
-            first.is_some_and(|c| "╭│╰".contains(c)) && last.is_some_and(|c| "╮│╯".contains(c)),
-            "{row:?} of\n{}",
-            screen.contents()
-        );
-    }
-    assert!(!footer.trim().is_empty(), "{}", screen.contents());
-    assert!(screen.alternate_screen() && screen.hide_cursor());
-}
-
-fn assert_shows(screen: &Screen, text: &str) {
-    assert!(screen.contents().contains(text), "no {text:?} in\n{}", screen.contents());
-}
-
-fn line_with(screen: &Screen, one: &str, other: &str) -> Option<String> {
-    rows(screen).into_iter().find(|row| row.contains(one) && row.contains(other))
-}
-
-/// The number that stands before a text on the screen.
-fn number_before(screen: &Screen, text: &str) -> Option<u64> {
-    line_with(screen, text, text).map(|row| count_before(&row, text))
-}
-
-/// How many tasks of a destination the question before a cycle names.
-fn asked(screen: &Screen, destination: &str) -> Option<u64> {
-    let row = line_with(screen, &format!("│  {destination} "), " add  *")?;
-    let row = row.split(&format!("│  {destination} ")).nth(1)?;
-    Some([" add ", " update ", " delete "].iter().map(|operation| count_before(row, operation)).sum())
-}
-
-fn count_before(row: &str, text: &str) -> u64 {
-    let before = row.split(text).next().unwrap_or_default().trim_end();
-    let number: String = before.chars().rev().take_while(|c| c.is_ascii_digit() || *c == ',').collect();
-    let digits: String = number.chars().rev().filter(char::is_ascii_digit).collect();
-    digits.parse().unwrap_or_else(|_| panic!("no number before {text:?} in {row:?}"))
-}
-
-/// When the failures that show have happened.
-fn times(screen: &Screen) -> Vec<String> {
-    let rows = rows(screen);
-    let failures = rows.iter().filter(|row| row.contains(" + ap-south "));
-    failures
-        .filter_map(|row| row.split_whitespace().find(|word| word.trim_end_matches('│').ends_with('Z')))
-        .map(str::to_owned)
-        .collect()
 }
