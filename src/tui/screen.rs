@@ -14,7 +14,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Span;
 
 use super::effect::Effect;
-use super::filter::Filter;
+use super::filter::{Filter, Only};
 use super::keymap::Action;
 use super::model::Model;
 
@@ -164,15 +164,18 @@ fn marked_title(model: &Model) -> Vec<Span<'static>> {
 /// The filter of the screen that shows, for the frame of its list.
 fn filter_title(model: &Model, filter: &Filter) -> Vec<Span<'static>> {
     let text = crate::text::sanitize(filter.text()).into_owned();
+    let mut spans = Vec::new();
+    if filter.only != Only::All {
+        spans.push(Span::styled(format!(" only {} ", filter.only.as_str()), model.theme.warning()));
+    }
     if model.filtering {
-        vec![
+        spans.extend([
             Span::styled(format!(" /{text}"), model.theme.strong()),
             Span::styled(" ", model.theme.active()),
             " ".into(),
-        ]
-    } else if filter.is_empty() {
-        Vec::new()
-    } else {
-        vec![Span::styled(format!(" /{text} "), model.theme.warning())]
+        ]);
+    } else if !text.is_empty() {
+        spans.push(Span::styled(format!(" /{text} "), model.theme.warning()));
     }
+    spans
 }

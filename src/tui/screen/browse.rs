@@ -6,11 +6,11 @@ mod rows;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use crate::engine::{InventoryUpdate, Mapping, SecretDetail};
+use crate::engine::{InventoryUpdate, Mapping, SecretDetail, SecretState};
 use crate::kv::SecretPath;
 use crate::tui::effect::browse::Request;
 use crate::tui::effect::{Effect, Keep};
-use crate::tui::filter::Filter;
+use crate::tui::filter::{Filter, Only};
 use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::Purpose;
@@ -19,7 +19,7 @@ use crate::tui::screen::Screen;
 use crate::tui::update::{marked, movement, select};
 use crate::tui::widget::panel;
 use crate::tui::widget::scroll::Scroll;
-use crate::tui::widget::tree::{NodeId, Standing, Tree};
+use crate::tui::widget::tree::{NodeId, Order, Standing, Tree};
 
 /// From this width on the details stand beside the tree.
 const BESIDE: u16 = 110;
@@ -31,6 +31,7 @@ pub(in crate::tui) struct State {
     rows: Vec<NodeId>,
     scroll: Scroll,
     pub(in crate::tui) filter: Filter,
+    order: Order,
     /// Below the tree, where there is no room beside it.
     detail_below: bool,
     /// The first line of the details that shows.
@@ -57,6 +58,7 @@ impl State {
             rows: Vec::new(),
             scroll: Scroll::default(),
             filter: Filter::default(),
+            order: Order::Name,
             detail_below: false,
             detail_top: 0,
             asked: None,
@@ -68,10 +70,17 @@ impl State {
         self.rows.get(self.scroll.row()).copied()
     }
 
+    /// The nearest row after the cursor's, or before it, that is a problem, around the end if need be.
+    fn problem_in_rows(&self, forward: bool) -> Option<usize> {
+        let (at, count) = (self.scroll.row(), self.rows.len());
+        let step = |by: usize| if forward { (at + by) % count } else { (at + count - by) % count };
+        (1..=count).map(step).find(|row| self.tree.is_problem(self.rows[*row]))
+    }
+
     /// Finds out anew what shows, with the cursor on `target` or, if that does not show, on its nearest folder that
     /// does.
     fn rebuild(&mut self, target: Option<NodeId>) {
-        self.rows = self.tree.visible(&self.filter.needle());
+        self.rows = self.tree.visible(&self.filter.needle(), self.order);
         let mut wanted = target;
         while let Some(id) = wanted {
             if let Some(row) = self.rows.iter().position(|row| *row == id) {
@@ -173,6 +182,25 @@ pub(in crate::tui) fn rebuild(model: &mut Model) {
     state.rebuild(cursor);
 }
 
+/// Shows only what stands so at a destination; everything, without a state.
+pub(in crate::tui) fn set_state_filter(model: &mut Model, state: Option<SecretState>) {
+    show_only(model, state.map_or(Only::All, Only::One));
+}
+
+/// Shows only some of the states.
+pub(in crate::tui) fn show_only(model: &mut Model, only: Only) {
+    model.browse.filter.only = only;
+    rebuild(model);
+}
+
+/// What shows after what shows now, around the end: everything, what is behind, problems, state by state.
+fn next_only(only: Only) -> Only {
+    let states = SecretState::ALL.map(Only::One);
+    let all: Vec<_> = [Only::All, Only::Problems, Only::Behind].into_iter().chain(states).collect();
+    let at = all.iter().position(|one| *one == only).unwrap_or(0);
+    all[(at + 1) % all.len()]
+}
+
 pub(super) fn settle(model: &mut Model) {
     let height = rows_that_fit(model);
     let len = model.browse.rows.len();
@@ -214,17 +242,34 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Left => leave(&mut model.browse),
         Action::NextProblem | Action::PreviousProblem => {
             let state = &mut model.browse;
-            match state.tree.next_problem(state.cursor(), action == Action::NextProblem) {
+            let forward = action == Action::NextProblem;
+            if !state.filter.is_empty() {
+                match state.problem_in_rows(forward) {
+                    Some(row) => state.scroll.select(row),
+                    None => model.say("Nothing that shows has failed, drifted or is unknown; esc shows everything."),
+                }
+                return Vec::new();
+            }
+            match state.tree.next_problem(state.cursor(), state.order, forward) {
                 Some(id) => {
                     state.tree.reveal(id);
-                    if !state.filter.is_empty() && !state.rows.contains(&id) {
-                        state.filter.clear();
-                    }
                     state.rebuild(Some(id));
                 }
                 None => model.say("No secret has failed, drifted or is unknown."),
             }
         }
+        Action::SortByState => {
+            model.browse.order = match model.browse.order {
+                Order::Name => Order::Worst,
+                Order::Worst => Order::Name,
+            };
+            rebuild(model);
+        }
+        Action::OnlyProblems => {
+            let only = if model.browse.filter.only == Only::Problems { Only::All } else { Only::Problems };
+            show_only(model, only);
+        }
+        Action::NextState => show_only(model, next_only(model.browse.filter.only)),
         Action::Mark => mark(model),
         Action::ExecuteMarked => {
             return marked(model).map(|keep| select(model, keep, Purpose::Execute)).unwrap_or_default();

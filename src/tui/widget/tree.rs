@@ -49,7 +49,8 @@ impl Standing {
         Self::Failed,
     ];
 
-    fn bit(self) -> u16 {
+    /// Its bit in a set of standings.
+    pub(in crate::tui) fn bit(self) -> u16 {
         1 << self as u16
     }
 
@@ -115,6 +116,15 @@ impl From<SecretState> for Standing {
             SecretState::Unknown => Self::Unknown,
         }
     }
+}
+
+/// In which order what lies in one folder shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::tui) enum Order {
+    #[default]
+    Name,
+    /// What stands worst first; what stands alike by name.
+    Worst,
 }
 
 /// A node's place in the arena.

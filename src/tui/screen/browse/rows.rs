@@ -49,7 +49,7 @@ pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
     let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     if state.rows.is_empty() {
         let text = match (model.listing, state.filter.is_empty()) {
-            (_, false) => "No path contains that.",
+            (_, false) => "Nothing is like that: esc shows everything.",
             (Some(_), true) => "Listing the origin…",
             (None, true) => "The origin holds no secret in the configured mounts.",
         };

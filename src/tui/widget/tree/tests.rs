@@ -10,7 +10,7 @@ fn mounts() -> Vec<Mount> {
 
 fn labels(tree: &Tree, needle: &str) -> Vec<String> {
     let needle = Needle::new(needle);
-    tree.visible(&needle).iter().map(|&id| tree.path(id)).collect()
+    tree.visible(&needle, Order::Name).iter().map(|&id| tree.path(id)).collect()
 }
 
 fn found(names: &[&str]) -> InventoryUpdate {
@@ -31,7 +31,7 @@ fn it_grows_as_the_inventory_arrives() {
     tree.roll_up();
     assert_eq!(labels(&tree, ""), ["secret/", "secret/a/", "secret/aa", "secret/b/", "secret/shut/", "secret/top"]);
     assert_eq!(tree.secrets(), 5);
-    let mount = tree.visible(&Needle::new(""))[0];
+    let mount = tree.visible(&Needle::new(""), Order::Name)[0];
     assert_eq!(tree.standing(mount, 0), Standing::Unknown, "a folder is as bad as the worst in it");
 }
 
@@ -58,6 +58,45 @@ fn a_filter_shows_what_matches_and_where_it_lies() {
 }
 
 #[test]
+fn a_filter_by_state_goes_with_a_text_and_an_inverse_one() {
+    let tree = Tree::of_plan(&sample::plan(), &sample::failures(), &mounts());
+    let labels = |only, text: &str| -> Vec<String> {
+        let filter = crate::tui::filter::Filter { only, input: text.into() };
+        tree.visible(&filter.needle(), Order::Name).iter().map(|&id| tree.path(id)).collect()
+    };
+    use crate::tui::filter::Only;
+    let failed = labels(Only::One(crate::engine::SecretState::Failed), "");
+    let at =
+        |folder: &str, names: &[&str]| names.iter().map(|name| format!("secret/{folder}{name}")).collect::<Vec<_>>();
+    assert_eq!(
+        failed[..5],
+        at("", &["", "payments/", "payments/prod/", "payments/prod/api", "payments/prod/database"])
+    );
+    assert_eq!(failed[5..], at("search/", &["", "prod/", "prod/api"]));
+    assert_eq!(
+        labels(Only::One(crate::engine::SecretState::Failed), "!payments"),
+        [&at("", &[""])[..], &failed[5..]].concat()
+    );
+    assert!(labels(Only::Problems, "").contains(&"secret/vault-admins/".to_owned()), "an unread folder is a problem");
+    assert!(!labels(Only::Problems, "").contains(&"secret/legacy/".to_owned()), "what is to be deleted is none");
+    assert!(labels(Only::Behind, "").contains(&"secret/legacy/".to_owned()));
+}
+
+#[test]
+fn the_worst_come_first_in_every_folder() {
+    let tree = Tree::of_plan(&sample::plan(), &sample::failures(), &mounts());
+    let everything = Needle::new("/");
+    let rows = tree.visible(&everything, Order::Worst);
+    assert_eq!(rows.len(), tree.visible(&everything, Order::Name).len());
+    let mut before: std::collections::HashMap<Option<NodeId>, Standing> = std::collections::HashMap::new();
+    for id in rows {
+        let worst = tree.worst(id);
+        let previous = before.insert(tree.parent(id), worst);
+        assert!(previous.is_none_or(|previous| previous >= worst), "{}", tree.path(id));
+    }
+}
+
+#[test]
 fn a_plan_gives_every_secret_its_state() {
     let plan = sample::plan();
     let failures = sample::failures();
@@ -68,7 +107,7 @@ fn a_plan_gives_every_secret_its_state() {
     assert_eq!(stands("payments/old/key", 0), Standing::Delete, "gone at the origin, still shown");
     assert_eq!(stands("payments/old/key", 1), Standing::Absent);
     assert_eq!(stands("scratch/x", 0), Standing::Excluded);
-    let behind = tree.behind(tree.visible(&Needle::new(""))[0], 1);
+    let behind = tree.behind(tree.visible(&Needle::new(""), Order::Name)[0], 1);
     assert_eq!(
         u64::from(behind),
         Standing::ALL_BEHIND.iter().map(|&standing| tree.count(1, standing)).sum::<u64>(),
@@ -102,10 +141,10 @@ fn nothing_is_known_of_a_destination_without_a_plan() {
 #[test]
 fn the_next_problem_goes_round() {
     let tree = Tree::of_plan(&sample::plan(), &sample::failures(), &mounts());
-    let first = tree.next_problem(None, true).expect("a problem");
+    let first = tree.next_problem(None, Order::Name, true).expect("a problem");
     let mut seen = vec![first];
     loop {
-        let next = tree.next_problem(seen.last().copied(), true).expect("a problem");
+        let next = tree.next_problem(seen.last().copied(), Order::Name, true).expect("a problem");
         if next == first {
             break;
         }
@@ -113,7 +152,7 @@ fn the_next_problem_goes_round() {
         assert!(seen.len() < 100, "it never comes round");
     }
     assert!(seen.len() > 1);
-    assert_eq!(tree.next_problem(Some(first), false), seen.last().copied());
+    assert_eq!(tree.next_problem(Some(first), Order::Name, false), seen.last().copied());
 }
 
 #[test]

@@ -1,49 +1,68 @@
 //! Ways through a tree: what shows, what comes next, where a path is.
 
-use super::{Kind, NodeId, ROOT, Standing, Tree};
+use super::{Kind, NodeId, Order, ROOT, Standing, Tree};
 use crate::kv::SecretPath;
 use crate::tui::filter::Needle;
 
 impl Tree {
     /// The nodes that show, top down: with a filter the secrets it finds and the folders they lie in, without one what
     /// open folders hold.
-    pub(in crate::tui) fn visible(&self, needle: &Needle) -> Vec<NodeId> {
+    pub(in crate::tui) fn visible(&self, needle: &Needle, order: Order) -> Vec<NodeId> {
         let mut rows = Vec::new();
         if needle.is_empty() {
-            self.descend(|id| self.node(id).open, |id| rows.push(id));
+            self.descend(order, |id| self.node(id).open, |id| rows.push(id));
         } else {
             let mut path = String::new();
-            self.push_matches(ROOT, needle, &mut path, &mut rows);
+            self.push_matches(ROOT, (needle, needle.settled_by("")), order, &mut path, &mut rows);
         }
         rows
     }
 
     /// Visits every node below the root top down, below a folder only if `enter` says so.
-    fn descend(&self, enter: impl Fn(NodeId) -> bool, mut visit: impl FnMut(NodeId)) {
-        let mut stack: Vec<_> = self.children(ROOT).rev().collect();
+    fn descend(&self, order: Order, enter: impl Fn(NodeId) -> bool, mut visit: impl FnMut(NodeId)) {
+        let mut stack = self.ordered(ROOT, order);
+        stack.reverse();
         while let Some(id) = stack.pop() {
             visit(id);
             if enter(id) {
-                stack.extend(self.children(id).rev());
+                let from = stack.len();
+                stack.extend(self.ordered(id, order));
+                stack[from..].reverse();
             }
         }
     }
 
-    fn push_matches(&self, folder: NodeId, needle: &Needle, path: &mut String, rows: &mut Vec<NodeId>) {
-        for id in self.children(folder) {
+    /// Adds what the needle finds in a folder; `settled` if the folder's path has already decided whether it does.
+    fn push_matches(
+        &self,
+        folder: NodeId,
+        (needle, settled): (&Needle, Option<bool>),
+        order: Order,
+        path: &mut String,
+        rows: &mut Vec<NodeId>,
+    ) {
+        if settled == Some(false) {
+            return;
+        }
+        for id in self.ordered(folder, order) {
+            if !needle.admits(self.standings_of(id)) {
+                continue;
+            }
             let (length, before) = (path.len(), rows.len());
             path.push_str(&self.node(id).label);
             rows.push(id);
             match self.node(id).kind {
                 Kind::Folder { .. } => {
-                    self.push_matches(id, needle, path, rows);
+                    let settled = settled.or_else(|| needle.settled_by(path));
+                    self.push_matches(id, (needle, settled), order, path, rows);
                     // An unread folder is empty, but not nothing.
-                    if rows.len() == before + 1 && !(self.node(id).unread && needle.found_in(path)) {
+                    let found = || settled.unwrap_or_else(|| needle.found_in(path));
+                    if rows.len() == before + 1 && !(self.node(id).unread && found()) {
                         rows.pop();
                     }
                 }
                 Kind::Secret(_) => {
-                    if !needle.found_in(path) {
+                    if !settled.unwrap_or_else(|| needle.found_in(path)) {
                         rows.pop();
                     }
                 }
@@ -52,7 +71,21 @@ impl Tree {
         }
     }
 
-    fn children(&self, id: NodeId) -> impl DoubleEndedIterator<Item = NodeId> + '_ {
+    /// All standings at or below a node, over all destinations.
+    fn standings_of(&self, id: NodeId) -> u16 {
+        let start = id as usize * self.width;
+        self.standings[start..start + self.width].iter().fold(0, |all, one| all | one)
+    }
+
+    fn ordered(&self, id: NodeId, order: Order) -> Vec<NodeId> {
+        let mut children: Vec<_> = self.children(id).collect();
+        if order == Order::Worst {
+            children.sort_by_key(|id| std::cmp::Reverse(self.worst(*id)));
+        }
+        children
+    }
+
+    fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         match &self.node(id).kind {
             Kind::Folder { children, .. } => Some(children.values().copied()),
             Kind::Secret(_) => None,
@@ -75,25 +108,28 @@ impl Tree {
     }
 
     /// The nearest problem after `from` (or before it), around the end of the tree if need be.
-    pub(in crate::tui) fn next_problem(&self, from: Option<NodeId>, forward: bool) -> Option<NodeId> {
-        let is_problem = |id: NodeId| {
-            let stands_alone = matches!(self.node(id).kind, Kind::Secret(_)) || self.node(id).unread;
-            stands_alone && self.worst(id).is_problem()
-        };
+    pub(in crate::tui) fn next_problem(&self, from: Option<NodeId>, order: Order, forward: bool) -> Option<NodeId> {
         let mut before = Vec::new();
         let mut after = Vec::new();
         let mut passed = from.is_none();
         self.descend(
+            order,
             |_| true,
             |id| {
                 if Some(id) == from {
                     passed = true;
-                } else if is_problem(id) {
+                } else if self.is_problem(id) {
                     if passed { after.push(id) } else { before.push(id) }
                 }
             },
         );
         if forward { after.first().or_else(|| before.first()) } else { before.last().or_else(|| after.last()) }.copied()
+    }
+
+    /// Whether somebody should look at it: a secret, or a folder that could not be read.
+    pub(in crate::tui) fn is_problem(&self, id: NodeId) -> bool {
+        let stands_alone = matches!(self.node(id).kind, Kind::Secret(_)) || self.node(id).unread;
+        stands_alone && self.worst(id).is_problem()
     }
 
     /// Opens the folders a node lies in.
