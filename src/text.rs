@@ -1,4 +1,4 @@
-//! Names that came from a server, made harmless for a terminal.
+//! Names that came from a server, made harmless for a terminal; names that somebody mistyped.
 
 use std::borrow::Cow;
 
@@ -69,6 +69,18 @@ fn take_columns<'a>(graphemes: impl Iterator<Item = &'a str>, width: usize) -> V
         .collect()
 }
 
+/// The name most like `name`, if one is like it at all.
+#[must_use]
+pub fn nearest<'a>(names: impl IntoIterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+    let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
+    names
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&plain(candidate), &plain(name)), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(name.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +100,14 @@ mod tests {
         assert_eq!(truncate_end("日本語", 4), "日…");
         assert_eq!(truncate_end("abc", 3), "abc");
         assert_eq!(truncate_end("abc", 0), "");
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_through_typos_and_spelling() {
+        let names = || ["name", "num_buckets", "origin", "destinations"].into_iter();
+        assert_eq!(nearest(names(), "orign"), Some("origin"));
+        assert_eq!(nearest(names(), "num-buckets"), Some("num_buckets"));
+        assert_eq!(nearest(names(), "destnations"), Some("destinations"));
+        assert_eq!(nearest(names(), "zebra"), None);
     }
 }

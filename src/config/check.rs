@@ -8,6 +8,7 @@ use super::error::Problem;
 use super::legacy::{self, Former};
 use super::schema::{self, Key, Kind};
 use crate::engine::MaxDelete;
+use crate::text::nearest;
 
 /// Gathers problems while it reads.
 #[derive(Default)]
@@ -109,7 +110,7 @@ impl Check {
                     Data::Text(text)
                 } else {
                     let mut problem = Problem::new(format!("{path} cannot be \"{text}\"")).at(&place);
-                    problem = match schema::nearest(words.iter().copied(), &text) {
+                    problem = match nearest(words.iter().copied(), &text) {
                         Some(word) => problem.help(format!("did you mean \"{word}\"? there are: {}", words.join(", "))),
                         None => problem.help(format!("there are: {}", words.join(", "))),
                     };
@@ -190,7 +191,7 @@ fn unknown_key(keys: &'static [Key], entry: &Entry, path: &str) -> Problem {
         Data::Text(_) | Data::List(_) | Data::Table(_) => problem.mask(&entry.value.place),
     };
     let names = || keys.iter().flat_map(|key| [Some(key.name), key.legacy]).flatten();
-    match schema::nearest(names(), &entry.key) {
+    match nearest(names(), &entry.key) {
         Some(name) => problem.help(format!("did you mean \"{name}\"?")),
         None => problem
             .help(format!("the keys here are: {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", "))),

@@ -8,6 +8,7 @@ use super::document::{Data, Node, Place, Step};
 use super::error::Problem;
 use super::legacy::{self, SINGLE};
 use super::schema::{self, Key, Kind};
+use crate::text::nearest;
 
 const PREFIX: &str = "VSYNC_";
 const SINGLE_PREFIX: &str = "VSYNC_DESTINATION_";
@@ -70,7 +71,7 @@ fn note(variable: &str, names: &[String]) -> Option<String> {
         return Some(format!("environment {variable} has no effect; use {today}"));
     }
     // the prefix they all have must not make them alike; v0.3's spelling stands before today's, which is to be named
-    let nearest = schema::nearest(names.iter().rev().filter_map(|name| name.strip_prefix(PREFIX)), rest);
+    let nearest = nearest(names.iter().rev().filter_map(|name| name.strip_prefix(PREFIX)), rest);
     let is_of_a_side = rest.starts_with("ORIGIN_") || rest.starts_with("DESTINATION");
     let note = format!("environment {variable} is no key of the configuration and has no effect");
     match nearest {
@@ -120,7 +121,7 @@ fn flag(root: &mut Node, path: &str, text: &str, check: &mut Check) {
         let Some((index, name, rest)) = found else {
             let name = rest.split('.').next().unwrap_or(rest);
             let problem = Problem::new(format!("there is no destination \"{name}\"")).at(&place);
-            let help = match schema::nearest(names.iter().map(String::as_str), name) {
+            let help = match nearest(names.iter().map(String::as_str), name) {
                 Some(nearest) => format!("did you mean \"{nearest}\"?"),
                 None => format!("there are: {}", names.join(", ")),
             };
@@ -140,7 +141,7 @@ fn flag(root: &mut Node, path: &str, text: &str, check: &mut Check) {
     let mut parts = rest.split('.').peekable();
     while let Some(part) = parts.next() {
         let Some(key) = schema::find(keys, part) else {
-            let nearest = schema::nearest(keys.iter().map(|key| key.name), part);
+            let nearest = nearest(keys.iter().map(|key| key.name), part);
             let place_of =
                 if above.is_empty() { "there is no such key".to_owned() } else { format!("{above} has no such key") };
             let problem = Problem::new(format!("unknown key \"{part}\": {place_of}")).at(&place);

@@ -179,17 +179,6 @@ pub(super) fn find<'a>(keys: &'a [Key], name: &str) -> Option<&'a Key> {
     keys.iter().find(|key| [Some(key.name), key.legacy].into_iter().flatten().any(|own| own.eq_ignore_ascii_case(name)))
 }
 
-/// The name most like `name`, if one is like it at all.
-pub(super) fn nearest<'a>(names: impl IntoIterator<Item = &'a str>, name: &str) -> Option<&'a str> {
-    let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
-    names
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&plain(candidate), &plain(name)), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(name.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 /// Every key that holds a value rather than a section, with the path that leads to it.
 pub(super) fn leaves(keys: &'static [Key]) -> Vec<(Vec<&'static Key>, &'static Key)> {
     fn walk(keys: &'static [Key], above: &mut Vec<&'static Key>, found: &mut Vec<(Vec<&'static Key>, &'static Key)>) {
@@ -206,18 +195,4 @@ pub(super) fn leaves(keys: &'static [Key]) -> Vec<(Vec<&'static Key>, &'static K
     let mut found = Vec::new();
     walk(keys, &mut Vec::new(), &mut found);
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_key_is_found_through_typos_and_spelling() {
-        let names = || ROOT.iter().map(|key| key.name);
-        assert_eq!(nearest(names(), "orign"), Some("origin"));
-        assert_eq!(nearest(names(), "num-buckets"), Some("num_buckets"));
-        assert_eq!(nearest(names(), "destnations"), Some("destinations"));
-        assert_eq!(nearest(names(), "zebra"), None);
-    }
 }

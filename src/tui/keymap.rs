@@ -1,20 +1,26 @@
-//! Every key there is, in one table: what the console obeys, what the footer hints at and what help lists.
+//! Every key there is, in one table: what the console obeys, what the footer hints at and what help lists. The user's
+//! own file may give its rows other keys.
 
 mod browse;
 mod cycle;
 mod everywhere;
 mod failures;
 mod history;
+mod key;
 mod lists;
 mod logs;
 mod overview;
 mod plan;
 mod prompts;
 mod transforms;
+mod user;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::screen::Screen;
+
+pub(super) use key::Key;
+pub(super) use user::KeymapError;
 
 /// What a key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,56 +89,42 @@ pub(super) enum Place {
     Prompt,
 }
 
-/// A key with its modifiers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    code: KeyCode,
-    modifiers: KeyModifiers,
-}
+impl Place {
+    /// All of them, in the order of the documentation.
+    pub(super) const ALL: [Self; 12] = [
+        OVERVIEW,
+        BROWSE,
+        PLAN,
+        CYCLE,
+        FAILURES,
+        HISTORY,
+        TRANSFORMS,
+        LOGS,
+        Self::Filter,
+        Self::Prompt,
+        Self::Dialog,
+        Self::Help,
+    ];
 
-impl Key {
-    const fn plain(code: KeyCode) -> Self {
-        Self { code, modifiers: KeyModifiers::NONE }
+    /// What it is called.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Screen(screen) => screen.title(),
+            Self::Filter => "Filter",
+            Self::Dialog => "Question",
+            Self::Help => "Help",
+            Self::Prompt => "Prompt",
+        }
     }
 
-    const fn char(c: char) -> Self {
-        Self::plain(KeyCode::Char(c))
+    /// What its section in a keymap file is called.
+    fn section(self) -> String {
+        self.title().to_lowercase()
     }
 
-    const fn ctrl(c: char) -> Self {
-        Self { code: KeyCode::Char(c), modifiers: KeyModifiers::CONTROL }
-    }
-
-    fn is(self, event: &KeyEvent) -> bool {
-        // Terminals differ in whether a capital comes with shift; the character says it already.
-        let ignored = if matches!(event.code, KeyCode::Char(_) | KeyCode::BackTab) {
-            KeyModifiers::SHIFT
-        } else {
-            KeyModifiers::NONE
-        };
-        self.code == event.code && self.modifiers == event.modifiers.difference(ignored)
-    }
-
-    /// As help shows it.
-    pub(super) fn label(self) -> String {
-        let key = match self.code {
-            KeyCode::Char(' ') => "space".to_owned(),
-            KeyCode::Char(c) => c.to_string(),
-            KeyCode::Up => "↑".to_owned(),
-            KeyCode::Down => "↓".to_owned(),
-            KeyCode::Left => "←".to_owned(),
-            KeyCode::Right => "→".to_owned(),
-            KeyCode::Enter => "enter".to_owned(),
-            KeyCode::Esc => "esc".to_owned(),
-            KeyCode::Tab => "tab".to_owned(),
-            KeyCode::BackTab => "shift-tab".to_owned(),
-            KeyCode::PageUp => "pgup".to_owned(),
-            KeyCode::PageDown => "pgdn".to_owned(),
-            KeyCode::Home => "home".to_owned(),
-            KeyCode::End => "end".to_owned(),
-            other => format!("{other:?}").to_lowercase(),
-        };
-        if self.modifiers.contains(KeyModifiers::CONTROL) { format!("ctrl-{key}") } else { key }
+    /// Whether characters without a meaning are typed.
+    fn takes_text(self) -> bool {
+        matches!(self, Self::Filter | Self::Prompt)
     }
 }
 
@@ -205,21 +197,68 @@ pub(super) fn table() -> impl Iterator<Item = &'static Binding> {
     TABLE.into_iter().flatten()
 }
 
-/// The rows that hold in a place.
-pub(super) fn bindings(place: Place, read_only: bool) -> impl Iterator<Item = &'static Binding> {
-    table().filter(move |binding| binding.places.contains(&place) && !(read_only && binding.writes))
+/// The keys in force.
+#[derive(Debug, Clone)]
+pub(super) struct Keymap {
+    rows: Vec<Bound>,
 }
 
-/// What a key does in a place.
-pub(super) fn lookup(place: Place, read_only: bool, event: &KeyEvent) -> Option<Action> {
-    bindings(place, read_only)
-        .find(|binding| binding.keys.iter().any(|key| key.is(event)))
-        .map(|binding| binding.action)
+/// A row of the table in one place, with the keys it has there.
+#[derive(Debug, Clone)]
+pub(super) struct Bound {
+    pub(super) binding: &'static Binding,
+    pub(super) place: Place,
+    /// The first one is what the footer shows; none if the user has taken them away.
+    pub(super) keys: Vec<Key>,
 }
 
-/// Whether a key would lead to a write in a place, were the console not read-only.
-pub(super) fn writes(place: Place, event: &KeyEvent) -> bool {
-    bindings(place, false).any(|binding| binding.writes && binding.keys.iter().any(|key| key.is(event)))
+impl Default for Keymap {
+    /// The table as it is.
+    fn default() -> Self {
+        let rows = table().flat_map(|binding| {
+            let bound = move |&place| Bound { binding, place, keys: binding.keys.to_vec() };
+            binding.places.iter().map(bound)
+        });
+        Self { rows: rows.collect() }
+    }
+}
+
+impl Keymap {
+    /// The table with a user's file over it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the file.
+    pub(super) fn with_user(text: &str) -> Result<Self, KeymapError> {
+        user::over(Self::default(), text)
+    }
+
+    /// The rows that hold in a place.
+    pub(super) fn bindings(&self, place: Place, read_only: bool) -> impl Iterator<Item = &Bound> {
+        self.rows.iter().filter(move |bound| bound.place == place && !(read_only && bound.binding.writes))
+    }
+
+    /// What a key does in a place.
+    pub(super) fn lookup(&self, place: Place, read_only: bool, event: &KeyEvent) -> Option<Action> {
+        self.bindings(place, read_only).find(|bound| bound.has(event)).map(|bound| bound.binding.action)
+    }
+
+    /// Whether a key would lead to a write in a place, were the console not read-only.
+    pub(super) fn writes(&self, place: Place, event: &KeyEvent) -> bool {
+        self.bindings(place, false).any(|bound| bound.binding.writes && bound.has(event))
+    }
+
+    /// The key to name when the operator is told to press it; its name in the palette if it has none.
+    pub(super) fn key(&self, place: Place, action: Action) -> String {
+        let bound = self.bindings(place, false).find(|bound| bound.binding.action == action);
+        let key = bound.and_then(|bound| bound.keys.first()).map(|key| key.label());
+        key.or_else(|| bound.map(|bound| format!(":{}", bound.binding.name))).unwrap_or_default()
+    }
+}
+
+impl Bound {
+    fn has(&self, event: &KeyEvent) -> bool {
+        self.keys.iter().any(|key| key.is(event))
+    }
 }
 
 /// Whether a row means the same on every screen.
@@ -231,32 +270,22 @@ pub(super) fn is_global(binding: &Binding) -> bool {
 mod tests {
     use std::collections::HashMap;
 
-    use super::*;
+    use crossterm::event::KeyModifiers;
 
-    const PLACES: [Place; 12] = [
-        OVERVIEW,
-        BROWSE,
-        PLAN,
-        CYCLE,
-        FAILURES,
-        HISTORY,
-        TRANSFORMS,
-        LOGS,
-        Place::Filter,
-        Place::Dialog,
-        Place::Help,
-        Place::Prompt,
-    ];
+    use super::*;
 
     #[test]
     fn no_key_means_two_things_in_one_place() {
-        for place in PLACES {
-            let mut seen = HashMap::new();
-            for binding in bindings(place, false) {
-                for key in binding.keys {
-                    let before = seen.insert(*key, binding.action);
+        for place in Place::ALL {
+            let (mut keys, mut names) = (HashMap::new(), HashMap::new());
+            for bound in Keymap::default().bindings(place, false) {
+                for key in &bound.keys {
+                    let before = keys.insert(*key, bound.binding.action);
                     assert_eq!(before, None, "{} in {place:?}", key.label());
+                    assert!(!(place.takes_text() && key.is_text()), "{} is typed in {place:?}", key.label());
                 }
+                let before = names.insert(bound.binding.name, bound.binding.action);
+                assert_eq!(before, None, "{} in {place:?}", bound.binding.name);
             }
         }
     }
@@ -271,24 +300,24 @@ mod tests {
 
     #[test]
     fn a_read_only_console_has_no_key_that_writes() {
-        for place in PLACES {
-            let actions: Vec<_> = bindings(place, true).map(|binding| binding.action).collect();
+        for place in Place::ALL {
+            let actions: Vec<_> = Keymap::default().bindings(place, true).map(|bound| bound.binding.action).collect();
             for action in [Action::ExecuteMarked, Action::ExecuteAll, Action::RetryMarked, Action::RetryAll] {
                 assert!(!actions.contains(&action), "{action:?} in {place:?}");
             }
         }
         let execute = KeyEvent::new(KeyCode::Char('X'), KeyModifiers::SHIFT);
-        assert_eq!(lookup(PLAN, false, &execute), Some(Action::ExecuteAll));
-        assert_eq!(lookup(PLAN, true, &execute), None);
+        assert_eq!(Keymap::default().lookup(PLAN, false, &execute), Some(Action::ExecuteAll));
+        assert_eq!(Keymap::default().lookup(PLAN, true, &execute), None);
     }
 
     #[test]
     fn control_keys_are_no_letters() {
         let event = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(lookup(CYCLE, false, &event), Some(Action::Interrupt));
+        assert_eq!(Keymap::default().lookup(CYCLE, false, &event), Some(Action::Interrupt));
         let event = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::NONE);
-        assert_eq!(lookup(CYCLE, false, &event), Some(Action::Cancel));
+        assert_eq!(Keymap::default().lookup(CYCLE, false, &event), Some(Action::Cancel));
         let event = KeyEvent::new(KeyCode::Char('x'), KeyModifiers::ALT);
-        assert_eq!(lookup(PLAN, false, &event), None);
+        assert_eq!(Keymap::default().lookup(PLAN, false, &event), None);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ratatui::layout::{Constraint, Layout, Rect, Size};
 
-use super::keymap::Place;
+use super::keymap::{Keymap, Place};
 use super::message::{Purpose, Selected, SideStatus};
 use super::prompt::Prompt;
 use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
@@ -25,6 +25,7 @@ pub(super) const SMALLEST: Size = Size { width: 60, height: 15 };
 pub(super) struct Model {
     pub(super) size: Size,
     pub(super) theme: Theme,
+    pub(super) keymap: Keymap,
     pub(super) ascii: bool,
     pub(super) read_only: bool,
     /// Destinations that are marked as production.
@@ -217,6 +218,7 @@ impl Model {
         Self {
             size: setup.size,
             theme: setup.theme,
+            keymap: Keymap::default(),
             ascii: setup.ascii,
             read_only: setup.read_only,
             production: setup.production,

@@ -16,7 +16,7 @@ pub(super) use dialog::ask_held;
 use super::effect::{Effect, Keep, Marked};
 use super::filter::Filter;
 use super::input::Input;
-use super::keymap::{self, Action, Place};
+use super::keymap::{Action, Place};
 use super::message::{Asked, Message, Purpose, Refreshed, Work};
 use super::model::{Ask, Dialog, Model, Notice};
 use super::outcome;
@@ -146,7 +146,7 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
 fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     model.notice = None;
     let place = model.place();
-    let action = keymap::lookup(place, model.read_only, &key);
+    let action = model.keymap.lookup(place, model.read_only, &key);
     if model.is_too_small() && !matches!(action, Some(Action::Interrupt | Action::Suspend)) {
         return Vec::new();
     }
@@ -167,7 +167,7 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 filtered(model);
             } else if place == Place::Prompt {
                 prompt::on_text(model, &Event::Key(key));
-            } else if keymap::writes(place, &key) {
+            } else if model.keymap.writes(place, &key) {
                 // Only a read-only console has no action for such a key.
                 model.say("read-only: nothing is written");
             }

@@ -7,7 +7,7 @@ use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
 use super::format;
-use super::keymap::{self, Action, Place};
+use super::keymap::{Action, Place};
 use super::model::{Ask, Dialog, Model, Notice, SMALLEST, obstacles, purpose_title};
 use super::prompt::Prompt;
 use super::screen::{Screen, failures};
@@ -167,14 +167,16 @@ fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
     let mut spans = Vec::new();
     let mut room = usize::from(area.width);
     let closing = model.dialog.as_ref().is_some_and(|dialog| !dialog.can_agree());
-    for binding in keymap::bindings(model.place(), model.read_only).filter(|binding| !binding.hint.is_empty()) {
+    for bound in model.keymap.bindings(model.place(), model.read_only) {
+        let binding = bound.binding;
+        let Some(key) = bound.keys.first().filter(|_| !binding.hint.is_empty()) else { continue };
         if !model.dialog.as_ref().is_none_or(|dialog| dialog.armed) {
             break;
         }
         if closing && matches!(binding.action, Action::Yes | Action::OtherButton) {
             continue;
         }
-        let key = format!(" {}", binding.keys[0].label());
+        let key = format!(" {}", key.label());
         let parts = [Span::styled(key, theme.accent()), Span::styled(format!(" {} ", binding.hint), theme.muted())];
         let width = parts.iter().map(Span::width).sum::<usize>();
         // Help is always named: it is where all the others are.
@@ -215,7 +217,7 @@ fn tell(theme: &Theme, notice: &Notice, footer: Rect, buffer: &mut Buffer) {
 
 fn help_lines(model: &Model) -> Vec<Line<'static>> {
     let width = usize::from(model.size.width.saturating_sub(4));
-    help::lines(&model.theme, Place::Screen(model.screen), model.screen.title(), model.read_only, width)
+    help::lines(&model.theme, &model.keymap, model.screen, model.read_only, width)
 }
 
 /// By how many lines help is longer than what shows of it.

@@ -125,11 +125,11 @@ fn help() {
 
 #[test]
 fn every_action_of_a_screen_is_in_its_help() {
-    use crate::tui::keymap::{Place, bindings};
+    use crate::tui::keymap::{Keymap, Place};
     for (digit, screen) in (1..).zip(crate::tui::screen::Screen::ALL) {
         let help = dump(&with_keys(200, 60, &format!("{digit} ?")));
-        for binding in bindings(Place::Screen(screen), false) {
-            assert!(help.contains(binding.help), "{screen:?} does not tell: {}", binding.help);
+        for bound in Keymap::default().bindings(Place::Screen(screen), false) {
+            assert!(help.contains(bound.binding.help), "{screen:?} does not tell: {}", bound.binding.help);
         }
     }
 }

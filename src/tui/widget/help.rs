@@ -7,7 +7,8 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::{cell, panel};
 use crate::engine::SecretState;
-use crate::tui::keymap::{self, Binding, Key, Place};
+use crate::tui::keymap::{self, Bound, Keymap, Place};
+use crate::tui::screen::Screen;
 use crate::tui::theme::Theme;
 
 const KEYS: usize = 11;
@@ -15,17 +16,17 @@ const KEYS: usize = 11;
 /// The lines of help for a place, each at most `width` columns.
 pub(in crate::tui) fn lines(
     theme: &Theme,
-    place: Place,
-    screen: &str,
+    keymap: &Keymap,
+    screen: Screen,
     read_only: bool,
     width: usize,
 ) -> Vec<Line<'static>> {
     let (global, own): (Vec<_>, Vec<_>) =
-        keymap::bindings(place, read_only).partition(|binding| keymap::is_global(binding));
-    let mut lines = vec![Line::styled(screen.to_owned(), theme.title())];
-    lines.extend(own.into_iter().flat_map(|binding| entry(theme, binding, width)));
+        keymap.bindings(Place::Screen(screen), read_only).partition(|bound| keymap::is_global(bound.binding));
+    let mut lines = vec![Line::styled(screen.title(), theme.title())];
+    lines.extend(own.into_iter().flat_map(|bound| entry(theme, bound, width)));
     lines.extend([Line::default(), Line::styled("Everywhere", theme.title())]);
-    lines.extend(global.into_iter().flat_map(|binding| entry(theme, binding, width)));
+    lines.extend(global.into_iter().flat_map(|bound| entry(theme, bound, width)));
     lines.extend([Line::default(), Line::styled("Symbols", theme.title())]);
     lines.extend(SecretState::ALL.chunks(2).map(|states| {
         let spans = states.iter().flat_map(|state| {
@@ -39,9 +40,9 @@ pub(in crate::tui) fn lines(
     lines
 }
 
-fn entry(theme: &Theme, binding: &Binding, width: usize) -> Vec<Line<'static>> {
-    let mut keys = binding.keys.iter().map(|key| Key::label(*key)).collect::<Vec<_>>().join(" ");
-    let text = cell::wrap(binding.help, width.saturating_sub(KEYS + 2));
+fn entry(theme: &Theme, bound: &Bound, width: usize) -> Vec<Line<'static>> {
+    let mut keys = bound.keys.iter().map(|key| key.label()).collect::<Vec<_>>().join(" ");
+    let text = cell::wrap(bound.binding.help, width.saturating_sub(KEYS + 2));
     let line = |text| {
         let keys = std::mem::take(&mut keys);
         Line::from(vec![
