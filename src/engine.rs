@@ -16,11 +16,13 @@ mod cycle;
 mod drift;
 mod event;
 mod guard;
+mod ignore;
 mod inventory;
 mod lead;
 mod origin_record;
 mod plan;
 mod planning;
+mod policy;
 mod report;
 mod saved_plan;
 #[cfg(test)]
@@ -39,9 +41,10 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 pub use cycle::{CycleControl, CycleHandle, CycleOptions};
-pub use drift::{Drift, OnDrift, OnExisting};
+pub use drift::{Decision, Drift, OnDrift, OnExisting};
 pub use event::{Activity, CycleSnapshot, DestinationProgress, Event, Phase, Step, WorkerRow};
 pub use guard::{MaxDelete, MaxDeleteError};
+pub use ignore::Ignored;
 pub use inventory::{Inventory, InventoryUpdate, UnknownSubtree};
 pub use lead::{LeadError, LockPlace};
 pub use origin_record::OriginRecord;
@@ -49,6 +52,7 @@ pub use plan::{
     DestinationName, DestinationPlan, Expected, Objection, Operation, OperationCounts, Plan, SecretState, Source, Task,
 };
 pub use planning::PlanOptions;
+pub use policy::{Access, MissingPolicy, Stanza, missing_policies};
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
 pub use saved_plan::{SavedPlan, SavedPlanError, StaleLine};
 pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};

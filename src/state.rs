@@ -11,6 +11,7 @@
 //! <sync path>vsync/cycles/…      reports of cycles, where v0.3 never looks
 //! <sync path>vsync/ledger/…      what vsync last did at each path of a destination ([`Ledger`])
 //! <sync path>vsync/changes/…     what each cycle changed there, to undo it ([`ChangeLog`])
+//! <sync path>vsync/ignored/…     failures there that nobody is to mind, and why ([`IgnoreList`])
 //! <sync path>vsync/locks/…       the locks of both sides; in the embedded store files beside it
 //! ```
 //!
@@ -21,6 +22,7 @@ mod compact;
 mod consul;
 mod cycle_log;
 mod embedded;
+mod ignored;
 mod journal;
 mod ledger;
 mod lock;
@@ -36,6 +38,7 @@ use async_trait::async_trait;
 
 pub use changes::{Change, ChangeKind, ChangeLog};
 pub use cycle_log::CycleLog;
+pub use ignored::{IgnoreList, IgnoredSecret, Ignoring};
 pub use journal::{Journal, Segment};
 pub use ledger::{Foreign, Ledger, LedgerEntry, LedgerWriter};
 pub use lock::{KeyWatch, Lock, LockError, LockHolder, LockTaken};

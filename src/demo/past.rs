@@ -8,7 +8,7 @@ use super::mount::{Entry, Mount};
 use super::server::Server;
 use super::{AP_SOUTH, DemoError, EU_WEST, REFUSED_FOLDER, US_EAST};
 use crate::engine::{
-    Cause, CycleId, Destination, DestinationReport, Ending, Failure, Operation, OperationCounts, Origin, Report,
+    Access, Cause, CycleId, Destination, DestinationReport, Ending, Failure, Operation, OperationCounts, Origin, Report,
 };
 use crate::kv::SecretPath;
 use crate::state::{CycleLog, State, StateSide, SyncInfoWriter};
@@ -109,6 +109,7 @@ pub(super) async fn leave_reports(
                 cause: Cause::Permission,
                 attempts: 1,
                 at: began + SignedDuration::from_millis(600 * number),
+                denied: Some(Access::Write),
             }
         })
         .collect();

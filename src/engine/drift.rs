@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Operation;
 use super::report::{Cause, Failure};
+use super::{Destination, Engine};
 use crate::kv::SecretPath;
 use crate::sync_info::Insight;
 
@@ -32,6 +33,31 @@ pub enum OnExisting {
     Adopt,
     /// The origin is right: write over it, as a new version.
     Overwrite,
+}
+
+/// What somebody has decided about secrets that somebody else wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// The origin is right: write over them, as new versions, and delete there what it has deleted.
+    Overwrite,
+    /// The destination is right: leave them as they are. Of those that were there before vsync, the ones with equal values
+    /// are recorded as copied; the others stay as they are, undecided.
+    Keep,
+}
+
+impl Engine {
+    /// The same engine, which does this about what somebody else wrote, whatever the configuration says. For one plan, made
+    /// with [`again`](super::PlanOptions::again), and its cycle.
+    #[must_use]
+    pub fn deciding(&self, decision: Decision) -> Self {
+        let (on_drift, on_existing) = match decision {
+            Decision::Overwrite => (OnDrift::Overwrite, OnExisting::Overwrite),
+            Decision::Keep => (OnDrift::Keep, OnExisting::Adopt),
+        };
+        let decided = |destination: &Destination| Destination { on_drift, on_existing, ..destination.clone() };
+        let destinations = self.destinations().iter().map(decided).collect();
+        Self::new(self.origin().clone(), destinations, self.operator().clone())
+    }
 }
 
 /// A secret that vsync leaves alone because somebody else wrote it.
@@ -82,6 +108,7 @@ impl Drift {
             message: self.message(),
             attempts: 0,
             at: known,
+            denied: None,
         }
     }
 }

@@ -392,6 +392,12 @@ impl DestinationPlan {
         }
     }
 
+    /// What is recorded here of a secret of the origin: the insight it had when it was copied.
+    #[must_use]
+    pub fn recorded_insight(&self, origin: &SecretPath) -> Option<&Insight> {
+        self.recorded.get(origin)
+    }
+
     /// The number of secrets recorded at the destination before the cycle.
     #[must_use]
     pub fn recorded_len(&self) -> u64 {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inventory::UnknownSubtree;
 use super::plan::{DestinationName, Operation, OperationCounts, Task};
+use super::policy::Access;
 use crate::kv::SecretPath;
 use crate::state::LockHolder;
 use crate::sync_info::Insight;
@@ -119,6 +120,27 @@ impl Cause {
         matches!(self, Self::Drift | Self::Existing)
     }
 
+    /// What it means, in one sentence.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Permission => "The server knows the token, and the token's policies do not allow this request.",
+            Self::Token => "The server does not know the token (any more): it has expired or was revoked.",
+            Self::RateLimit => "The server refused the request because there were too many, also after waiting.",
+            Self::Drift => {
+                "Somebody else has changed it at the destination since vsync wrote it, so vsync leaves it alone."
+            }
+            Self::Existing => "It is at the destination already, and vsync did not write it, so vsync leaves it alone.",
+            Self::Conflict => "The destination has refused the write because the version there was another each time.",
+            Self::TooLarge => "The server takes no entry of this size (max_entry_size of its storage or listener).",
+            Self::Sealed => "The server is sealed, or a standby that nobody leads: it answers, and can do nothing.",
+            Self::Network => "The server was not reached, or did not answer in time, also after waiting.",
+            Self::Moved => "The origin was changed while the cycle ran, so what was planned no longer held.",
+            Self::Invalid => "The server refused the path or the data as such: trying again meets the same answer.",
+            Self::Server => "The server failed, or its answer was none that this program understands.",
+        }
+    }
+
     /// What to do about it, in one sentence.
     #[must_use]
     pub fn remedy(self) -> &'static str {
@@ -182,6 +204,9 @@ pub struct Failure {
     pub attempts: u32,
     /// When it was given up.
     pub at: Timestamp,
+    /// What the token's policy did not allow, if that was the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied: Option<Access>,
 }
 
 /// What became of one task.
@@ -216,6 +241,8 @@ pub(super) enum Done {
 pub(super) struct Failed {
     pub cause: Cause,
     pub message: String,
+    /// What the token's policy did not allow.
+    pub denied: Option<Access>,
     /// Somebody else's version stood in the way.
     pub met: Option<u64>,
     /// A write may have been carried out all the same.
@@ -224,7 +251,7 @@ pub(super) struct Failed {
 
 impl Failed {
     pub(super) fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into(), met: None, unsettled: false }
+        Self { cause, message: message.into(), denied: None, met: None, unsettled: false }
     }
 }
 
@@ -319,6 +346,7 @@ impl DestinationReport {
                 message: failed.message.clone(),
                 attempts: outcome.attempts,
                 at: now,
+                denied: failed.denied,
             }),
         }
     }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Activity, Step, WorkerRow};
 use super::plan::{DestinationName, Task};
+use super::policy::Access;
 use super::report::{Cause, Failed, Outcome};
 use super::{OnDrift, OnExisting};
 use crate::http::Attempts;
@@ -106,14 +107,20 @@ impl Slot {
 /// it: the rest would only wait in vain, one retry after the other.
 #[derive(Debug)]
 pub(super) struct Reach {
+    at_origin: bool,
     limit: u32,
     misses: AtomicU32,
     gone: OnceLock<Failed>,
 }
 
 impl Reach {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn of_origin(limit: usize) -> Self {
+        Self { at_origin: true, ..Self::of_destination(limit) }
+    }
+
+    pub(super) fn of_destination(limit: usize) -> Self {
         Self {
+            at_origin: false,
             limit: u32::try_from(limit).unwrap_or(u32::MAX).max(4),
             misses: AtomicU32::new(0),
             gone: OnceLock::new(),
@@ -130,7 +137,10 @@ impl Reach {
 
     /// Notes the failure of a request, and makes a task's failure of it.
     fn failed(&self, error: &VaultError) -> Failed {
-        let failed = Failed::new(error.kind().into(), brief(error));
+        let mut failed = Failed::new(error.kind().into(), brief(error));
+        if failed.cause == Cause::Permission {
+            failed.denied = Access::of(self.at_origin, error.operation());
+        }
         if !matches!(failed.cause, Cause::Network | Cause::Sealed | Cause::Token) {
             self.answered();
         } else if self.misses.fetch_add(1, Ordering::Relaxed) + 1 >= self.limit {

@@ -19,9 +19,9 @@ use super::update::update;
 use super::view::view;
 use super::widget::tree::Tree;
 use crate::engine::{
-    Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress, DestinationReport,
-    Drift, Ending, Expected, Failure, Inventory, Mapping, Objection, Operation, OperationCounts, Phase, Plan, Report,
-    SecretDetail, Side, Source, Step, Task, UnknownSubtree, WorkerRow,
+    Access, Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress,
+    DestinationReport, Drift, Ending, Expected, Failure, Inventory, Mapping, Objection, Operation, OperationCounts,
+    Phase, Plan, Report, SecretDetail, Side, Source, Step, Task, UnknownSubtree, WorkerRow,
 };
 use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{EngineKind, Insight, SyncInfo};
@@ -129,6 +129,7 @@ pub(super) fn failure(name: &str, cause: Cause, message: &str) -> Failure {
         attempts: 3,
         insight: None,
         at: time(),
+        denied: (cause == Cause::Permission).then_some(Access::Write),
     }
 }
 

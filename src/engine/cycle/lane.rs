@@ -82,7 +82,7 @@ impl Lane {
                 failures: Vec::new(),
             },
             queue: Arc::new(Queue::new(std::mem::take(&mut plan.tasks))),
-            reach: Arc::new(Reach::new(destination.num_workers)),
+            reach: Arc::new(Reach::of_destination(destination.num_workers)),
             slots: Vec::new(),
             alive: Vec::new(),
             manner: Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner },

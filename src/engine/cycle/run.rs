@@ -73,7 +73,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
         options,
         inventory: plan.inventory,
         control: control.clone(),
-        origin_reach: Arc::new(Reach::new(most)),
+        origin_reach: Arc::new(Reach::of_origin(most)),
         lanes,
         workers: JoinSet::new(),
         running: HashMap::new(),

@@ -50,6 +50,7 @@ pub(super) fn keep_what_holds(part: &mut DestinationPlan, lines: &[Line], invent
                     message,
                     attempts: 0,
                     at: Timestamp::now(),
+                    denied: None,
                 },
             }),
         }

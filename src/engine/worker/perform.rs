@@ -227,7 +227,7 @@ fn unseen(task: &Task, failed: &Failed) -> Failed {
         failed.message,
         task.destination.metadata_path()
     );
-    Failed::new(failed.cause, message)
+    Failed { message, ..failed.clone() }
 }
 
 enum Deletable {
