@@ -17,6 +17,7 @@ mod drift;
 mod event;
 mod guard;
 mod ignore;
+mod inspect;
 mod inventory;
 mod lead;
 mod origin_record;
@@ -45,6 +46,7 @@ pub use drift::{Decision, Drift, OnDrift, OnExisting};
 pub use event::{Activity, CycleSnapshot, DestinationProgress, Event, Phase, Step, WorkerRow};
 pub use guard::{MaxDelete, MaxDeleteError};
 pub use ignore::Ignored;
+pub use inspect::{CopyDetail, Difference, Held, InspectError, KeyDifference, KeyState, Record, SecretDetail};
 pub use inventory::{Inventory, InventoryUpdate, UnknownSubtree};
 pub use lead::{LeadError, LockPlace};
 pub use origin_record::OriginRecord;
@@ -63,7 +65,7 @@ pub use verify::{
 
 use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::state::{CycleLog, LockHolder, State, StateError, StateSide, StateStore, bucket_count};
-use crate::vault::{Health, Metadata, TokenInfo, VaultClient, VaultError};
+use crate::vault::{Health, TokenInfo, VaultClient, VaultError};
 
 /// The last cycles whose failures are looked at.
 const CYCLES_WITH_FAILURES: usize = 20;
@@ -181,15 +183,6 @@ pub struct Probe {
     pub latency: std::time::Duration,
 }
 
-/// What the origin knows of one secret, without its values.
-#[derive(Debug, Clone)]
-pub struct SecretDetail {
-    /// Its metadata.
-    pub metadata: Metadata,
-    /// The names of its keys; `None` where the server or the token does not give them.
-    pub keys: Option<Vec<String>>,
-}
-
 /// Why a plan cannot be executed or state not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -297,13 +290,6 @@ impl Engine {
     #[must_use]
     pub fn mapping(&self, destination: &DestinationName, path: &SecretPath) -> Option<Mapping> {
         Some(self.destination(destination)?.transforms.apply(path))
-    }
-
-    /// The origin's metadata of one secret and the names of its keys.
-    pub async fn describe(&self, path: &SecretPath) -> Result<SecretDetail, VaultError> {
-        let vault = &self.origin().vault;
-        let (metadata, keys) = tokio::join!(vault.metadata(path), vault.key_names(path));
-        Ok(SecretDetail { metadata: metadata?, keys: keys.ok() })
     }
 
     /// How a server answers now.

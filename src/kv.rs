@@ -11,4 +11,4 @@ pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use glob::{GlobError, PathFilter, Scope};
 pub(crate) use json::{end_of_string, unescape};
 pub use path::{Mount, PathError, SecretPath};
-pub use secret::SecretData;
+pub use secret::{SecretData, SecretText};

@@ -9,7 +9,7 @@
 //!
 //! Nothing is written, neither there nor to the state store. What cannot be looked at is unknown: neither fine nor drift.
 
-mod judge;
+pub(super) mod judge;
 mod look;
 mod repair;
 mod values;

@@ -30,7 +30,18 @@ impl FingerprintKey {
     /// matter, because servers may change them; a number is never the same as a string. `None` if the data is not JSON.
     #[must_use]
     pub fn of(&self, data: &SecretData) -> Option<Fingerprint> {
-        Walk { key: &self.0, rest: data.expose_json(), open: Vec::new() }.run().map(Fingerprint)
+        self.of_json(data.expose_json())
+    }
+
+    /// The fingerprints of the values of a secret's top-level keys, in their order. `None` if the data is no JSON object.
+    #[must_use]
+    pub fn of_members(&self, data: &SecretData) -> Option<Vec<(String, Fingerprint)>> {
+        let members = data.members()?;
+        members.into_iter().map(|(name, value)| Some((name, self.of_json(value.get())?))).collect()
+    }
+
+    fn of_json(&self, json: &str) -> Option<Fingerprint> {
+        Walk { key: &self.0, rest: json, open: Vec::new() }.run().map(Fingerprint)
     }
 }
 
@@ -259,6 +270,15 @@ mod tests {
             let (one, other) = (key.of(&data(one)).expect(one), key.of(&data(other)).expect(other));
             assert_eq!(one == other, same, "{one:?} {other:?}");
         }
+    }
+
+    #[test]
+    fn each_key_has_its_own() {
+        let key = FingerprintKey::random().expect("a key");
+        let one = key.of_members(&data(r#"{"a":1,"b":{"x":"y"},"c":"z"}"#)).expect("an object");
+        let other = key.of_members(&data(r#"{"c":"other","b":{"x":"\u0079"},"a":1.0}"#)).expect("an object");
+        assert_eq!(one.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert!(one[0].1 == other[2].1 && one[1].1 == other[1].1 && one[2].1 != other[0].1);
     }
 
     #[test]

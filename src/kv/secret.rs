@@ -2,8 +2,13 @@
 
 use std::fmt;
 
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 use zeroize::{Zeroize as _, Zeroizing};
+
+use super::unescape;
 
 /// The `data` object of one secret version: the JSON text as the server sent it, so that numbers, key order and
 /// nesting survive. Overwritten with zeros when dropped, never shown by `Debug`, not cloneable.
@@ -34,6 +39,86 @@ impl SecretData {
             (Ok(one), Ok(other)) => Exposed(one) == Exposed(other),
             _ => false,
         }
+    }
+}
+
+impl SecretData {
+    /// The names of the top-level keys, each once, in the order they are written; `None` if the data is no JSON object.
+    #[must_use]
+    pub fn key_names(&self) -> Option<Vec<String>> {
+        Some(self.members()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The value of a top-level key: the text of a string, the JSON of anything else. `None` if there is no such key.
+    #[must_use]
+    pub fn value_of(&self, key: &str) -> Option<SecretText> {
+        let (_, value) = self.members()?.into_iter().find(|(name, _)| name == key)?;
+        let json = value.get();
+        let quoted = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Some(SecretText(quoted.map_or_else(|| Zeroizing::new(json.to_owned()), unescape)))
+    }
+
+    /// The top-level keys with their values, which are read in place.
+    pub(super) fn members(&self) -> Option<Vec<(String, &RawValue)>> {
+        Members::read(&self.0)
+    }
+}
+
+/// The members of a JSON object in their order; of a name that is there twice the last one counts.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    fn read(json: &'a str) -> Option<Vec<(String, &'a RawValue)>> {
+        serde_json::from_str::<Self>(json).ok().map(|members| members.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Vec<(String, &'de RawValue)> = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    match members.iter_mut().find(|(known, _)| *known == name) {
+                        Some(known) => known.1 = value,
+                        None => members.push((name, value)),
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// One value of a secret that somebody asked to see. Overwritten with zeros when dropped, never shown by `Debug`, not
+/// cloneable.
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// Takes over a text.
+    #[must_use]
+    pub fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The text. Whoever copies it must zeroize the copy.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText([redacted])")
     }
 }
 
@@ -116,7 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn one_value_is_taken_out_as_people_read_it() {
+        let json = r#"{"z":"a\nb \u0041","n":1.50,"o":{"x":["y"]},"e":"","z2":null,"z":"last"}"#;
+        let data = SecretData::from_json(Zeroizing::new(json.to_owned()));
+        assert_eq!(data.key_names().expect("an object"), ["z", "n", "o", "e", "z2"]);
+        let value = |key: &str| data.value_of(key).map(|value| value.expose().to_owned());
+        assert_eq!(value("z").as_deref(), Some("last"));
+        assert_eq!(value("n").as_deref(), Some("1.50"));
+        assert_eq!(value("o").as_deref(), Some(r#"{"x":["y"]}"#));
+        assert_eq!(value("e").as_deref(), Some(""));
+        assert_eq!(value("z2").as_deref(), Some("null"));
+        assert_eq!(value("x"), None);
+        let escaped = SecretData::from_json(Zeroizing::new(r#"{"k\u00e9":"a\nb \u0041"}"#.to_owned()));
+        assert_eq!(escaped.value_of("ké").expect("a value").expose(), "a\nb A");
+        assert!(SecretData::from_json(Zeroizing::new("[1]".to_owned())).key_names().is_none());
+    }
+
+    #[test]
     fn debug_shows_nothing() {
+        assert!(!format!("{:?}", SecretText::new(Zeroizing::new("hunter2".to_owned()))).contains("hunter2"));
         let data = SecretData::from_json(Zeroizing::new(r#"{"password":"hunter2"}"#.to_owned()));
         assert!(!format!("{data:?}").contains("hunter2"));
     }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{KeyWatch, Lock, LockError, LockHolder, StateError, StateStore, normalized};
-use crate::kv::Mount;
-use crate::sync_info::{Bucket, DEFAULT_BUCKETS, Index, Sum, SyncInfo, bucket_of, decode_bucket, encode_bucket};
+use crate::kv::{Mount, SecretPath};
+use crate::sync_info::{
+    Bucket, DEFAULT_BUCKETS, Index, Insight, Sum, SyncInfo, bucket_of, decode_bucket, encode_bucket,
+};
 
 /// A path's bucket is computed from two bytes, so more buckets than this stay empty.
 pub(super) const MAX_BUCKETS: usize = 1 << 16;
@@ -179,6 +181,18 @@ impl State {
             }
         }
         Ok(None)
+    }
+
+    /// What is recorded of one of the origin's secrets, without loading the others.
+    ///
+    /// # Errors
+    /// [`StateError`] as [`State::load_sync_info`].
+    pub async fn load_insight(&self, path: &SecretPath) -> Result<Option<Insight>, StateError> {
+        let Some(index) = self.load_index().await? else { return Ok(None) };
+        let key = self.bucket_key(bucket_of(path.data_path(), index.sums().len()));
+        let bytes = self.store.get(&key).await?.ok_or_else(|| self.error("read", &key, MISSING))?;
+        let bucket = decode_bucket(&bytes, &self.mounts).map_err(|error| self.error("read", &key, error))?;
+        Ok(bucket.get(path).copied())
     }
 
     async fn load_buckets(&self, index: &Index, like: Option<&SyncInfo>) -> Result<SyncInfo, StateError> {

@@ -5,7 +5,7 @@ use crate::state::{Foreign, LedgerEntry};
 
 /// What a destination holds at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(in crate::engine) enum Holds {
     /// This version, readable.
     Live(u64),
     /// Nothing, or a deleted version.
@@ -16,7 +16,7 @@ pub(super) enum Holds {
 
 /// What that means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::engine) enum Verdict {
     /// As vsync left it: this version, or none, because vsync deleted it.
     Unchanged(Option<u64>),
     /// Somebody else's, and to stay.
@@ -32,7 +32,7 @@ pub(super) enum Verdict {
 }
 
 /// Compares an entry of the ledger with what is there.
-pub(super) fn judge(entry: &LedgerEntry, holds: Holds) -> Verdict {
+pub(in crate::engine) fn judge(entry: &LedgerEntry, holds: Holds) -> Verdict {
     let written = (entry.version > 0).then_some(entry.version);
     let ours = written.filter(|_| !entry.deleted);
     match (holds, entry.foreign) {
