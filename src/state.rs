@@ -88,6 +88,9 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     /// Takes the lock of this name, or says who has it. Does not wait for it.
     async fn lock(&self, key: &str, holder: &LockHolder) -> Result<Lock, LockError>;
 
+    /// Who has the lock of this name; `None`: nobody. Looks only, so it may be out of date at once.
+    async fn lock_holder(&self, key: &str) -> Result<Option<LockTaken>, StateError>;
+
     /// Watches one key. Nothing is read before the first [`KeyWatch::changed`].
     fn watch(&self, key: &str) -> Box<dyn KeyWatch>;
 }

@@ -2,7 +2,7 @@
 //! sync info to change.
 
 use super::{Engine, EngineError, Side};
-use crate::state::{KeyWatch, Lock, LockError, StateStore};
+use crate::state::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateStore};
 
 /// Where a lock lies: two of the same place are one lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,15 @@ pub struct LockPlace {
     pub location: String,
     /// The key in it.
     pub key: String,
+}
+
+/// Who is at work at the origin or at a destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holders {
+    /// Who has the lock of a destination's cycles.
+    pub cycle: Option<LockTaken>,
+    /// The daemon that looks after the origin's sync info, or the destination.
+    pub daemon: Option<LockTaken>,
 }
 
 /// A lock that a daemon did not get.
@@ -35,6 +44,25 @@ impl Engine {
         let holder = self.operator().holder(purpose);
         let (store, key) = self.lead_lock(side)?;
         Ok(store.lock(&key, &holder).await?)
+    }
+
+    /// Who has the locks of a side at this moment. Looks only.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchDestination`], and [`EngineError::State`] when the store does not answer.
+    pub async fn holders(&self, side: &Side) -> Result<Holders, EngineError> {
+        let cycle = match side {
+            Side::Origin => None,
+            Side::Destination(name) => self.destination_state(self.find(name)?).lock_holder().await?,
+        };
+        let (store, key) = self.lead_lock(side)?;
+        Ok(Holders { cycle, daemon: store.lock_holder(&key).await? })
+    }
+
+    /// Whether a lock is held by this process.
+    #[must_use]
+    pub fn is_own(&self, holder: &LockHolder) -> bool {
+        holder.pid == std::process::id() && holder.host == self.operator().host
     }
 
     /// Where that lock lies.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{Destination, DestinationName, Listing, MaxDelete, OnDrift, OnExisting, Origin, Transforms};
 use crate::http::HttpSettings;
 use crate::kv::{Mount, PathFilter};
-use crate::state::{KeyWatch, Lock, LockError, LockHolder, StateError, StateStore};
+use crate::state::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateError, StateStore};
 use crate::sync_info::{EngineKind, Insight};
 use crate::vault::{Auth, VaultClient, VaultSettings};
 
@@ -46,6 +46,10 @@ impl StateStore for NoStore {
 
     async fn lock(&self, _: &str, _: &LockHolder) -> Result<Lock, LockError> {
         Ok(Lock::on_nothing())
+    }
+
+    async fn lock_holder(&self, _: &str) -> Result<Option<LockTaken>, StateError> {
+        Ok(None)
     }
 
     fn watch(&self, _: &str) -> Box<dyn KeyWatch> {

@@ -5,7 +5,7 @@ mod lock;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{KeyWatch, Lock, LockError, LockHolder, StateError, StateStore};
+use super::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateError, StateStore};
 use crate::consul::{
     ConsulClient, ConsulError, ConsulSettings, TRANSACTION_OPERATIONS, TransactionOp, VALUE_LIMIT, Watch,
 };
@@ -92,6 +92,10 @@ impl StateStore for ConsulStore {
 
     async fn lock(&self, key: &str, holder: &LockHolder) -> Result<Lock, LockError> {
         self.take(key, holder).await
+    }
+
+    async fn lock_holder(&self, key: &str) -> Result<Option<LockTaken>, StateError> {
+        self.taken(key).await
     }
 
     fn watch(&self, key: &str) -> Box<dyn KeyWatch> {

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use redb::{Builder, DatabaseError, ReadOnlyTable, ReadableDatabase as _, Table, TableDefinition};
 
 use super::lock::LockStatus;
-use super::{KeyWatch, Lock, LockError, LockHolder, StateError, StateStore};
+use super::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateError, StateStore};
 
 const ENTRIES: TableDefinition<&str, &[u8]> = TableDefinition::new("entries");
 /// As large as Consul's. The file would take more, but a changed secret rewrites a whole value.
@@ -177,6 +177,17 @@ impl StateStore for EmbeddedStore {
                 message: error.to_string(),
             })),
         }
+    }
+
+    async fn lock_holder(&self, key: &str) -> Result<Option<LockTaken>, StateError> {
+        let (shared, name) = (Arc::clone(&self.shared), key.to_owned());
+        let seen = tokio::task::spawn_blocking(move || lock::look(&shared.file, &name)).await;
+        seen.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| StateError {
+            operation: "read",
+            key: key.to_owned(),
+            location: self.location(),
+            message: error.to_string(),
+        })
     }
 
     fn watch(&self, key: &str) -> Box<dyn KeyWatch> {

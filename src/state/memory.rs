@@ -126,6 +126,10 @@ impl StateStore for MemoryStore {
         Ok(Lock::new(LockStatus::default(), grip))
     }
 
+    async fn lock_holder(&self, key: &str) -> Result<Option<LockTaken>, StateError> {
+        Ok(self.inner.lock().unwrap().locks.get(key).cloned().map(LockTaken::By))
+    }
+
     fn watch(&self, key: &str) -> Box<dyn KeyWatch> {
         Box::new(MemoryWatch { inner: Arc::clone(&self.inner), key: key.to_owned(), told: Told::default() })
     }

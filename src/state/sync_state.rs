@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{KeyWatch, Lock, LockError, LockHolder, StateError, StateStore, normalized};
+use super::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateError, StateStore, normalized};
 use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{
     Bucket, DEFAULT_BUCKETS, Index, Insight, Sum, SyncInfo, bucket_of, decode_bucket, encode_bucket,
@@ -135,6 +135,14 @@ impl State {
     /// [`LockError::Held`] when somebody else has it, [`LockError::State`] when the store does not answer.
     pub async fn lock(&self, holder: &LockHolder) -> Result<Lock, LockError> {
         self.store.lock(&self.lock, holder).await
+    }
+
+    /// Who has this side's lock; `None`: nobody. Looks only.
+    ///
+    /// # Errors
+    /// [`StateError`] when the store does not answer.
+    pub async fn lock_holder(&self) -> Result<Option<LockTaken>, StateError> {
+        self.store.lock_holder(&self.lock).await
     }
 
     /// Watches the index, which changes after the buckets have: who sees a new index finds what it names.

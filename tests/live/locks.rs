@@ -69,7 +69,9 @@ async fn a_lock_has_one_holder_and_says_who() {
     let other = yours.lock("vsync/eu/vsync/locks/destination", &holder("berta")).await.unwrap();
     assert_eq!((lock.trouble(), lock.lost().is_cancelled()), (None, false));
 
+    assert_eq!(yours.lock_holder(KEY).await.unwrap(), Some(LockTaken::By(holder("anna"))));
     lock.release().await.unwrap();
+    assert_eq!(yours.lock_holder(KEY).await.unwrap(), None, "looking takes nothing");
     let lock = yours.lock(KEY, &holder("berta")).await.expect("at once, without a delay");
     drop(lock);
     let mut lock = None;

@@ -80,7 +80,7 @@ impl ConsulStore {
         Err(LockError::Held(LockTaken::JustFreed))
     }
 
-    async fn taken(&self, key: &str) -> Result<Option<LockTaken>, StateError> {
+    pub(super) async fn taken(&self, key: &str) -> Result<Option<LockTaken>, StateError> {
         let entry = self.client.get(key).await.map_err(self.error("lock", key))?;
         Ok(entry.filter(|entry| entry.session.is_some()).map(|entry| LockTaken::from_record(&entry.value)))
     }

@@ -25,6 +25,7 @@ pub(super) fn take(store: &Path, key: &str, holder: &LockHolder) -> io::Result<R
     let path = place(store, key);
     private_folders().create(path.parent().unwrap_or(Path::new(".")))?;
     let file = options().open(&path)?;
+    let mut seen = None;
     for _ in 0..LOOKS {
         match file.try_lock() {
             Ok(()) => return LockFile(file).named(holder).map(Ok),
@@ -36,12 +37,40 @@ pub(super) fn take(store: &Path, key: &str, holder: &LockHolder) -> io::Result<R
             Err(TryLockError::Error(error)) => return Err(error),
         }
         // a system whose locks keep others from reading, too, names nobody
-        if let Some(holder) = fs::read(&path).ok().and_then(|record| LockHolder::decode(&record)) {
+        let named = fs::read(&path).ok().and_then(|record| LockHolder::decode(&record));
+        // twice the same: whoever only looks closes it for a moment, and the name may be that of one that was killed
+        if let Some(holder) = named.clone().filter(|_| named == seen) {
             return Ok(Err(LockTaken::By(holder)));
         }
+        seen = named;
         thread::sleep(LOOK_EVERY);
     }
     Ok(Err(LockTaken::ByUnknown))
+}
+
+/// Who has the lock, without taking it.
+pub(super) fn look(store: &Path, key: &str) -> io::Result<Option<LockTaken>> {
+    let path = place(store, key);
+    let missing = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let file = match File::open(&path) {
+        Err(error) if missing(&error) => return Ok(None),
+        opened => opened?,
+    };
+    // whoever lets go takes the name away first
+    if file.metadata()?.len() == 0 {
+        return Ok(None);
+    }
+    match file.try_lock_shared() {
+        Ok(()) => {
+            file.unlock()?;
+            Ok(None)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let record = fs::read(&path).unwrap_or_default();
+            Ok(Some(LockHolder::decode(&record).map_or(LockTaken::ByUnknown, LockTaken::By)))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 fn place(store: &Path, key: &str) -> PathBuf {
@@ -141,6 +170,47 @@ mod tests {
         for entry in fs::read_dir(file.with_file_name("state.redb.locks")).unwrap() {
             assert_eq!(entry.unwrap().metadata().unwrap().len(), 0, "a lock let go names nobody");
         }
+    }
+
+    #[tokio::test]
+    async fn who_has_a_lock_can_be_seen_without_taking_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/state.redb");
+        let (mine, yours) = (EmbeddedStore::new(file.clone()), EmbeddedStore::new(file.clone()));
+        assert_eq!(yours.lock_holder(KEY).await.unwrap(), None);
+        assert!(!file.parent().unwrap().exists(), "looking makes nothing");
+        let lock = mine.lock(KEY, &holder("anna")).await.unwrap();
+        for store in [&mine, &yours] {
+            assert_eq!(store.lock_holder(KEY).await.unwrap(), Some(LockTaken::By(holder("anna"))));
+        }
+        assert_eq!(yours.lock_holder("vsync/eu/vsync/locks/destination").await.unwrap(), None);
+        lock.release().await.unwrap();
+        assert_eq!(yours.lock_holder(KEY).await.unwrap(), None);
+
+        fs::write(place(&file, KEY), holder("anna").encode()).unwrap();
+        assert_eq!(yours.lock_holder(KEY).await.unwrap(), None, "it was killed");
+        let lock = yours.lock(KEY, &holder("berta")).await.unwrap();
+        assert_eq!(mine.lock_holder(KEY).await.unwrap(), Some(LockTaken::By(holder("berta"))));
+        drop(lock);
+    }
+
+    #[tokio::test]
+    async fn looking_keeps_nobody_from_taking_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state.redb");
+        let store = EmbeddedStore::new(file.clone());
+        drop(store.lock(KEY, &holder("anna")).await.unwrap());
+        // a look at what a killed holder has left behind, in the moment in which it has the file
+        let path = place(&file, KEY);
+        fs::write(&path, holder("anna").encode()).unwrap();
+        let looking = File::open(&path).unwrap();
+        looking.try_lock_shared().unwrap();
+        let ended = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(5));
+            drop(looking);
+        });
+        assert!(store.lock(KEY, &holder("berta")).await.is_ok());
+        ended.join().unwrap();
     }
 
     #[tokio::test]
