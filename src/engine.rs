@@ -43,12 +43,12 @@ use tokio::sync::mpsc;
 
 pub use cycle::{CycleControl, CycleHandle, CycleOptions};
 pub use drift::{Decision, Drift, OnDrift, OnExisting};
-pub use event::{Activity, CycleSnapshot, DestinationProgress, Event, Phase, Step, WorkerRow};
+pub use event::{Activity, CycleSnapshot, DestinationProgress, Event, Latency, Phase, Step, WorkerRow};
 pub use guard::{MaxDelete, MaxDeleteError};
 pub use ignore::Ignored;
 pub use inspect::{CopyDetail, Difference, Held, InspectError, KeyDifference, KeyState, Record, SecretDetail};
 pub use inventory::{Inventory, InventoryUpdate, UnknownSubtree};
-pub use lead::{LeadError, LockPlace};
+pub use lead::{Holders, LeadError, LockPlace};
 pub use origin_record::OriginRecord;
 pub use plan::{
     DestinationName, DestinationPlan, Expected, Objection, Operation, OperationCounts, Plan, SecretState, Source, Task,

@@ -223,7 +223,7 @@ pub(super) fn judge(report: &Report) -> Exit {
         Ending::TimedOut | Ending::Unfinished => Exit::Failed,
         _ if unsaved || !report.origin_unknown.is_empty() || report.destinations.iter().any(blocked) => Exit::Failed,
         _ if report.destinations.iter().any(|part| part.locked.is_some()) => Exit::Locked,
-        Ending::Halted => Exit::Failed,
+        Ending::Halted | Ending::Skipped => Exit::Failed,
         Ending::Completed if report.failed() > 0 => Exit::SecretsFailed,
         Ending::Completed => Exit::Done,
     }

@@ -159,6 +159,7 @@ fn part(
         planned,
         done,
         pending,
+        skipped: false,
         adopted: 0,
         kept: 0,
         drifted: 0,

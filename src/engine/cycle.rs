@@ -15,7 +15,9 @@ mod rate;
 mod record;
 mod run;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use run::start;
 
 use super::event::{CycleSnapshot, Event};
+use super::plan::DestinationName;
 use super::report::{CycleId, Report};
 use super::worker::Gate;
 
@@ -110,14 +113,42 @@ impl CycleHandle {
 pub struct CycleControl {
     gate: Arc<watch::Sender<Gate>>,
     stop: CancellationToken,
+    skips: Arc<HashMap<DestinationName, Skip>>,
+}
+
+/// How one destination is left out of the rest of a cycle.
+#[derive(Debug, Clone)]
+struct Skip {
+    asked: Arc<AtomicBool>,
+    /// Ends what is done for this destination; others may cancel it, too.
+    stop: CancellationToken,
+}
+
+impl Skip {
+    fn is_asked_for(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
 }
 
 impl CycleControl {
-    fn new() -> Self {
+    fn new(destinations: impl Iterator<Item = DestinationName>) -> Self {
+        let stop = CancellationToken::new();
+        let skip = |name| (name, Skip { asked: Arc::default(), stop: stop.child_token() });
         Self {
             gate: Arc::new(watch::Sender::new(Gate { paused: false, workers: None })),
-            stop: CancellationToken::new(),
+            skips: Arc::new(destinations.map(skip).collect()),
+            stop,
         }
+    }
+
+    /// Nothing more is begun at a destination: its workers finish what they write, it is recorded, the rest stays
+    /// pending. The others go on. Cannot be taken back. Returns whether the cycle has such a destination.
+    #[must_use]
+    pub fn skip(&self, destination: &DestinationName) -> bool {
+        let Some(skip) = self.skips.get(destination) else { return false };
+        skip.asked.store(true, Ordering::Release);
+        skip.stop.cancel();
+        true
     }
 
     /// Workers finish what they hold and take no more.

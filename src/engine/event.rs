@@ -94,6 +94,16 @@ pub struct DestinationProgress {
     pub failed: u64,
     /// What is left, without the tasks that workers hold.
     pub pending: u64,
+    /// Somebody skipped it: what is left stays pending.
+    pub skipped: bool,
+    /// Tasks ended here per second, over the last few seconds.
+    pub rate: f64,
+    /// When it will be done here at this rate; `None` while that cannot be told, and when nothing more is begun.
+    pub eta: Option<Duration>,
+    /// Tasks ended here in each of the last seconds, oldest first; at most 120.
+    pub rate_history: Vec<u64>,
+    /// How long tasks took here that ended in the last few seconds.
+    pub latency: Latency,
     /// Why the last attempt to save state failed; `None` when it worked.
     pub unsaved: Option<String>,
 }
@@ -104,6 +114,15 @@ impl DestinationProgress {
     pub fn ended(&self) -> u64 {
         self.done.total() + self.failed
     }
+}
+
+/// How long tasks took, from when a worker took them up until they had ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// Half of them took no longer. Zero: none has ended.
+    pub p50: Duration,
+    /// Of twenty, nineteen took no longer.
+    pub p95: Duration,
 }
 
 /// The whole picture of a cycle at one moment.
@@ -129,6 +148,10 @@ pub struct CycleSnapshot {
     pub eta: Option<Duration>,
     /// Tasks ended in each of the last seconds, oldest first; at most 120.
     pub rate_history: Vec<u64>,
+    /// How long tasks took that ended in the last few seconds.
+    pub latency: Latency,
+    /// The same for each of the last seconds, oldest first; at most 120.
+    pub latency_history: Vec<Latency>,
     /// The latest failures, newest first; at most 50.
     pub recent_failures: Vec<(DestinationName, Failure)>,
 }

@@ -215,6 +215,8 @@ pub(super) struct Outcome {
     pub task: Task,
     pub result: Result<Done, Failed>,
     pub attempts: u32,
+    /// How long it took.
+    pub took: std::time::Duration,
 }
 
 /// A task that was carried out.
@@ -263,6 +265,8 @@ pub enum Ending {
     Completed,
     /// Somebody cancelled it; tasks not begun are pending.
     Cancelled,
+    /// Somebody skipped destinations, whose tasks are pending; every other task was tried.
+    Skipped,
     /// A timeout passed; tasks not begun are pending.
     TimedOut,
     /// Nobody stopped it, and tasks are pending all the same: a destination was blocked, or a worker broke down.
@@ -278,6 +282,7 @@ impl Ending {
         match self {
             Self::Completed => "completed",
             Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped in part",
             Self::TimedOut => "timed out",
             Self::Halted => "halted",
             Self::Unfinished => "unfinished",
@@ -296,6 +301,9 @@ pub struct DestinationReport {
     pub done: OperationCounts,
     /// Tasks that were not ended; the next cycle finds them again.
     pub pending: u64,
+    /// Somebody decided during the cycle that nothing more is begun here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
     /// Tasks among the done ones for which nothing had to be written, because the destination already held the same value.
     #[serde(default)]
     pub adopted: u64,

@@ -7,7 +7,7 @@ mod perform;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -96,6 +96,11 @@ impl Slot {
         if let Some(current) = lock(&self.current).as_mut() {
             current.step = step;
         }
+    }
+
+    /// For how long it has held its task.
+    fn elapsed(&self) -> Duration {
+        lock(&self.current).as_ref().map(|current| current.since.elapsed()).unwrap_or_default()
     }
 
     pub(super) fn end(&self) {
@@ -206,7 +211,7 @@ impl Worker {
                 self.queue.give_back(task);
                 break;
             };
-            let outcome = Outcome { task, result, attempts: self.slot.attempts.get() };
+            let outcome = Outcome { task, result, attempts: self.slot.attempts.get(), took: self.slot.elapsed() };
             self.slot.ended.fetch_add(1, Ordering::Relaxed);
             self.slot.end();
             // without a receiver the cycle has ended, and this worker with it

@@ -4,9 +4,9 @@ use crate::engine::{DestinationName, Ending, Report};
 
 use super::format;
 
-/// Whether somebody should look at it. A cycle that was cancelled has ended as it was told to.
+/// Whether somebody should look at it. A cycle that was cancelled, or skipped destinations, has ended as it was told to.
 pub(super) fn went_wrong(report: &Report) -> bool {
-    let left = report.pending() > 0 && report.ending != Ending::Cancelled;
+    let left = report.pending() > 0 && !matches!(report.ending, Ending::Cancelled | Ending::Skipped);
     report.failed() > 0 || left || !report.origin_unknown.is_empty() || troubles(report).next().is_some()
 }
 

@@ -20,8 +20,8 @@ use super::view::view;
 use super::widget::tree::Tree;
 use crate::engine::{
     Access, Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress,
-    DestinationReport, Drift, Ending, Expected, Failure, Inventory, Mapping, Objection, Operation, OperationCounts,
-    Phase, Plan, Report, SecretDetail, Side, Source, Step, Task, UnknownSubtree, WorkerRow,
+    DestinationReport, Drift, Ending, Expected, Failure, Inventory, Latency, Mapping, Objection, Operation,
+    OperationCounts, Phase, Plan, Report, SecretDetail, Side, Source, Step, Task, UnknownSubtree, WorkerRow,
 };
 use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{EngineKind, Insight, SyncInfo};
@@ -151,6 +151,7 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         planned: OperationCounts { add, update: update + failures.len() as u64, delete: 0 },
         done: OperationCounts { add, update, delete: 0 },
         pending: 0,
+        skipped: false,
         adopted: 0,
         kept: 0,
         drifted: 0,
@@ -194,6 +195,11 @@ pub(super) fn snapshot(phase: Phase) -> Arc<CycleSnapshot> {
         done: OperationCounts { add: done, update: 0, delete: 0 },
         failed,
         pending: planned - done - failed,
+        skipped: false,
+        rate: if done + failed < planned { 50.25 } else { 0.0 },
+        eta: (done + failed < planned).then(|| Duration::from_secs(18)),
+        rate_history: (0..60).map(|at| 15 + (at * 31) % 47).collect(),
+        latency: Latency { p50: Duration::from_millis(45), p95: Duration::from_millis(310) },
         unsaved: None,
     };
     let steps = [Step::Reading, Step::Writing, Step::Deleting];
@@ -229,6 +235,13 @@ pub(super) fn snapshot(phase: Phase) -> Arc<CycleSnapshot> {
         rate: 56.25,
         eta: (!ended).then(|| Duration::from_secs(16)),
         rate_history: (0..90).map(|at| 20 + (at * 37) % 61).collect(),
+        latency: Latency { p50: Duration::from_millis(48), p95: Duration::from_millis(290) },
+        latency_history: (0..90)
+            .map(|at| Latency {
+                p50: Duration::from_millis(40 + (at * 13) % 23),
+                p95: Duration::from_millis(180 + (at * 53) % 201),
+            })
+            .collect(),
         recent_failures: failures(),
     })
 }

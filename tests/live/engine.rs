@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde_json::json;
 use vsync::consul::ConsulSettings;
 use vsync::engine::{
-    Cause, CycleOptions, DestinationName, Ending, Engine, EngineError, Event, Listing, MaxDelete, Objection, Operator,
-    Phase, Rule, Transforms,
+    Cause, CycleOptions, DestinationName, Ending, Engine, EngineError, Event, Holders, Listing, MaxDelete, Objection,
+    Operator, Phase, Rule, Side, Transforms,
 };
 use vsync::http::HttpSettings;
 use vsync::kv::PathFilter;
-use vsync::state::{self, StoreSettings};
+use vsync::state::{self, LockTaken, StoreSettings};
 
 use crate::sides::{Sides, mount, plan, sync, vault};
 use crate::support::{BaoServer, ConsulServer, RootClient};
@@ -530,4 +530,51 @@ async fn what_was_done_while_consul_was_away_is_saved_when_it_is_back() {
     assert_eq!((report.failed(), report.pending(), report.destinations[0].unsaved.clone()), (0, 0, None));
     assert!(plan(&engine).await.is_empty(), "all of it is recorded");
     assert_eq!(engine.history(1).await.unwrap()[0].cycle, report.cycle);
+}
+
+#[tokio::test]
+async fn a_skipped_destination_keeps_no_other_waiting() {
+    let (from, slow, quick) = (BaoServer::start(), BaoServer::start(), BaoServer::start());
+    seed(&from.client());
+    let sides = Sides::new(&from, &slow);
+    let mut other = sides.destination.clone();
+    other.name = DestinationName::new("quick");
+    other.sync_path = "vsync/quick/".to_owned();
+    other.vault = vault(&quick, BaoServer::ROOT_TOKEN);
+    let operator = Operator { name: "tester".to_owned(), host: "here".to_owned() };
+    let engine = Engine::new(sides.origin.clone(), vec![sides.destination.clone(), other], operator);
+    let there = sides.destination.name.clone();
+
+    let first = plan(&engine).await;
+    let handle = engine.start(first, CycleOptions::default()).unwrap();
+    let (control, mut snapshots) = (handle.control(), handle.snapshots());
+    control.pause();
+    snapshots.wait_for(|snapshot| snapshot.phase == Phase::Paused).await.unwrap();
+    let holders = engine.holders(&Side::Destination(there.clone())).await.unwrap();
+    assert!(holders.cycle.as_ref().and_then(LockTaken::holder).is_some_and(|holder| engine.is_own(holder)));
+    assert_eq!(holders.daemon, None);
+    assert!(!control.skip(&DestinationName::new("nowhere")));
+    assert!(control.skip(&there));
+    control.resume();
+    let report = handle.wait().await;
+
+    let all = NAMES as u64 + 1;
+    let [skipped, done] = report.destinations.as_slice() else { panic!("{report:?}") };
+    assert_eq!((report.ending, report.failed()), (Ending::Skipped, 0));
+    assert!(skipped.skipped && !done.skipped && skipped.blocked.is_none());
+    assert_eq!((done.done.add, done.pending), (all, 0));
+    assert_eq!(skipped.done.add + skipped.pending, all);
+    assert_eq!(slow.client().read_all("secret").len() as u64, skipped.done.add, "what was written is recorded");
+    assert_eq!(quick.client().read_all("secret"), seeded());
+    let last = snapshots.borrow().clone();
+    assert!(last.destinations[0].skipped && last.destinations[0].eta.is_none());
+    assert!(last.latency_history.len() <= 120 && last.destinations[1].rate_history.len() <= 120);
+    assert_eq!(engine.holders(&Side::Destination(there)).await.unwrap(), Holders::default());
+
+    let rest = plan(&engine).await;
+    assert_eq!(rest.counts().add, skipped.pending);
+    let report = engine.start(rest, CycleOptions::default()).unwrap().wait().await;
+    assert_eq!((report.ending, report.failed()), (Ending::Completed, 0));
+    let versions = slow.client().metadata_all("secret");
+    assert!(versions.values().all(|metadata| metadata["current_version"] == 1), "nothing was written twice");
 }

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Skip;
+use super::rate::Rate;
 use super::record::{Record, Save};
 use crate::engine::Destination;
 use crate::engine::event::DestinationProgress;
@@ -36,8 +38,10 @@ pub(super) struct Lane {
     pub(super) unsettled: bool,
     /// Ends this lane alone.
     pub(super) stop: CancellationToken,
+    skip: Skip,
+    rate: Rate,
     /// When it is to stop beginning tasks.
-    pub(super) deadline: Option<Instant>,
+    pub(super) deadline: Option<tokio::time::Instant>,
 }
 
 impl Lane {
@@ -47,7 +51,7 @@ impl Lane {
         mut plan: DestinationPlan,
         state: State,
         manner: Manner,
-        stop: CancellationToken,
+        skip: Skip,
     ) -> Self {
         let planned = plan.counts();
         let mut changed = plan.has_unsaved_records();
@@ -70,6 +74,7 @@ impl Lane {
                 planned,
                 done: crate::engine::OperationCounts::default(),
                 pending: planned.total(),
+                skipped: false,
                 adopted: 0,
                 kept: 0,
                 drifted: plan.drifted.iter().filter(|drift| !drift.kept).count() as u64,
@@ -90,8 +95,10 @@ impl Lane {
             record: Record::new(cycle, plan, state, destination.journal.as_deref(), changed && !manner.dry_run),
             superseded,
             unsettled: false,
-            stop,
-            deadline: destination.timeout.map(|timeout| Instant::now() + timeout),
+            stop: skip.stop.clone(),
+            skip,
+            rate: Rate::new(Instant::now()),
+            deadline: destination.timeout.map(|timeout| tokio::time::Instant::now() + timeout),
             destination,
         }
     }
@@ -108,6 +115,16 @@ impl Lane {
     /// The cycle was stopped before the lane began.
     pub(super) fn give_up(&mut self) {
         self.record.give_up();
+    }
+
+    /// Whether somebody has skipped it. What is left of it stays pending.
+    pub(super) fn is_skipped(&self) -> bool {
+        self.skip.is_asked_for()
+    }
+
+    /// Tasks that will still be tried, as far as can be told.
+    pub(super) fn to_come(&self) -> u64 {
+        if self.stop.is_cancelled() || self.report.blocked.is_some() { 0 } else { self.report.pending }
     }
 
     /// Nothing can be recorded, so nothing may be written: all tasks stay pending.
@@ -128,7 +145,8 @@ impl Lane {
     }
 
     /// Takes in what became of a task.
-    pub(super) fn fold(&mut self, outcome: &Outcome) {
+    pub(super) fn fold(&mut self, outcome: &Outcome, now: Instant) {
+        self.rate.count(now, took(outcome));
         self.report.fold(outcome);
         self.unsettled |= outcome.result.as_ref().is_err_and(|failed| failed.unsettled);
         let Some(change) = self.change(outcome) else { return };
@@ -198,6 +216,7 @@ impl Lane {
 
     /// Notes what has become of the lock, and lets go of it. `clean`: no worker was cut off.
     pub(super) async fn end(&mut self, clean: bool) {
+        self.report.skipped = self.is_skipped() && self.report.pending > 0;
         if let Some(reason) = self.record.lock_lost() {
             self.report.blocked.get_or_insert(reason);
         }
@@ -209,16 +228,32 @@ impl Lane {
         self.record.end(settled).await;
     }
 
-    pub(super) fn progress(&self) -> DestinationProgress {
+    /// Closes the seconds that have passed.
+    pub(super) fn advance(&mut self, now: Instant) {
+        self.rate.advance(now);
+    }
+
+    pub(super) fn progress(&self, now: Instant) -> DestinationProgress {
+        let to_come = self.to_come();
         DestinationProgress {
             destination: self.report.destination.clone(),
             planned: self.report.planned,
             done: self.report.done,
             failed: self.report.failures.len() as u64,
             pending: self.queue.len() as u64,
+            skipped: self.is_skipped(),
+            rate: self.rate.per_second(now),
+            eta: if to_come > 0 { self.rate.eta(to_come, now) } else { None },
+            rate_history: self.rate.history(),
+            latency: self.rate.latency(),
             unsaved: self.report.unsaved.clone(),
         }
     }
+}
+
+/// How long a task took; `None` if nothing was sent for it.
+pub(super) fn took(outcome: &Outcome) -> Option<Duration> {
+    (outcome.attempts > 0).then_some(outcome.took)
 }
 
 /// Why a lane does not begin.

@@ -11,7 +11,7 @@ use tokio::task::{self, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::amend::amend;
-use super::lane::Lane;
+use super::lane::{Lane, took};
 use super::rate::Rate;
 use super::record::Save;
 use super::{CycleControl, CycleHandle, CycleOptions};
@@ -45,7 +45,7 @@ const LAST_SAVES: [Duration; 3] = [Duration::from_millis(500), Duration::from_se
 /// Begins a cycle. The plan has passed its guards.
 pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOptions) -> CycleHandle {
     let id = CycleId::now();
-    let control = CycleControl::new();
+    let control = CycleControl::new(plan.destinations.iter().map(|part| part.destination.clone()));
     let (events, events_taken) = mpsc::unbounded_channel();
     let (outcomes, outcomes_taken) = mpsc::unbounded_channel();
     let started = Instant::now();
@@ -63,7 +63,8 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
                 on_drift: destination.on_drift,
                 on_existing: destination.on_existing,
             };
-            Some(Lane::new(id, destination, part, state, manner, control.stop.child_token()))
+            let skip = control.skips.get(&part.destination)?.clone();
+            Some(Lane::new(id, destination, part, state, manner, skip))
         })
         .collect();
     let most = engine.destinations().iter().map(|destination| destination.num_workers).max().unwrap_or(1);
@@ -179,7 +180,13 @@ impl Run {
             self.ending = Ending::Completed;
         } else if self.ending == Ending::Completed {
             // the workers may have seen that it was cancelled, and ended, before this loop did
-            self.ending = if self.control.stop.is_cancelled() { Ending::Cancelled } else { Ending::Halted };
+            self.ending = if self.control.stop.is_cancelled() {
+                Ending::Cancelled
+            } else if self.lanes.iter().all(|lane| lane.is_skipped() || lane.report.pending == 0) {
+                Ending::Skipped
+            } else {
+                Ending::Halted
+            };
         }
         for slot in self.lanes.iter().flat_map(|lane| &lane.slots) {
             slot.end();
@@ -224,7 +231,9 @@ impl Run {
             self.lanes.iter_mut().for_each(Lane::give_up);
         }
         for (lane, result) in self.lanes.iter_mut().zip(prepared) {
-            if let Err(blocked) = result {
+            if result.is_err() && lane.is_skipped() {
+                lane.give_up();
+            } else if let Err(blocked) = result {
                 let reason = blocked.reason.clone();
                 lane.block(blocked);
                 tracing::warn!(destination = %lane.destination.name, "nothing is written: {reason}");
@@ -315,9 +324,10 @@ impl Run {
     }
 
     fn fold(&mut self, lane: usize, outcome: &Outcome) {
-        self.rate.count(Instant::now());
+        let now = Instant::now();
+        self.rate.count(now, took(outcome));
         let lane = &mut self.lanes[lane];
-        lane.fold(outcome);
+        lane.fold(outcome, now);
         if outcome.result.is_err()
             && let Some(failure) = lane.report.failures.last()
         {
@@ -484,7 +494,9 @@ impl Run {
     }
 
     fn publish(&mut self, snapshots: &watch::Sender<Arc<CycleSnapshot>>) {
-        self.rate.advance(Instant::now());
+        let now = Instant::now();
+        self.rate.advance(now);
+        self.lanes.iter_mut().for_each(|lane| lane.advance(now));
         snapshots.send_replace(Arc::new(self.snapshot()));
     }
 
@@ -496,11 +508,13 @@ impl Run {
             dry_run: self.options.dry_run,
             started: self.started_at,
             elapsed: now.duration_since(self.started),
-            destinations: self.lanes.iter().map(Lane::progress).collect(),
+            destinations: self.lanes.iter().map(|lane| lane.progress(now)).collect(),
             workers: self.lanes.iter().flat_map(|lane| lane.slots.iter().map(|slot| slot.row())).collect(),
             rate: self.rate.per_second(now),
-            eta: self.rate.eta(self.pending(), now),
+            eta: self.rate.eta(self.lanes.iter().map(Lane::to_come).sum(), now),
             rate_history: self.rate.history(),
+            latency: self.rate.latency(),
+            latency_history: self.rate.latency_history(),
             recent_failures: self.recent.iter().cloned().collect(),
         }
     }
