@@ -269,6 +269,8 @@ pub struct Console {
     pub only: Vec<DestinationName>,
     /// Destinations that are marked as production.
     pub production: Vec<DestinationName>,
+    /// Sides whose certificate nobody checks, by name.
+    pub unverified: Vec<String>,
     /// The file the configuration comes from, if there is one.
     pub file: Option<PathBuf>,
     /// What is to be said about the configuration.
@@ -283,6 +285,7 @@ pub fn console(common: &Common) -> Result<Console, CliError> {
     let context = Context::with_log(common, None)?;
     let production = context.loaded.config.destinations.iter().filter(|destination| destination.production);
     Ok(Console {
+        unverified: context.loaded.config.unverified().map(str::to_owned).collect(),
         production: production.map(|destination| DestinationName::new(&destination.name)).collect(),
         notice: context.loaded.notes.first().cloned(),
         file: context.loaded.file,

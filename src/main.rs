@@ -77,6 +77,7 @@ async fn show_console(common: &Common) -> Result<Exit, Failure> {
     let options = ConsoleOptions {
         only: console.only,
         production: console.production,
+        unverified: console.unverified,
         file: console.file,
         notice: console.notice,
         ..options(common)

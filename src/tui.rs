@@ -73,6 +73,8 @@ pub struct ConsoleOptions {
     pub read_only: bool,
     /// Destinations that are marked as production.
     pub production: Vec<DestinationName>,
+    /// Sides whose certificate nobody checks, by name.
+    pub unverified: Vec<String>,
     /// The configuration's file, if there is one: edited rules are written back to it.
     pub file: Option<std::path::PathBuf>,
     /// Whether to use colours.
@@ -92,6 +94,7 @@ impl Default for ConsoleOptions {
             notice: None,
             read_only: false,
             production: Vec::new(),
+            unverified: Vec::new(),
             file: None,
             color: ColorChoice::Auto,
             theme: DEFAULT_THEME.to_owned(),
@@ -168,6 +171,7 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
         ascii: view::needs_ascii(environment),
         read_only: options.read_only,
         production: options.production.into_iter().collect(),
+        unverified: options.unverified,
         file: options.file,
         title: options.title,
         mounts: engine.origin().mounts.clone(),

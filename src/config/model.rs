@@ -35,6 +35,19 @@ pub struct Config {
     pub destinations: Vec<Destination>,
 }
 
+impl Config {
+    /// Sides of which a server's certificate is taken without a look: `origin`, or a destination's name.
+    pub fn unverified(&self) -> impl Iterator<Item = &str> {
+        let trusting = |vault: &Vault, consul: Option<&Consul>| {
+            vault.tls_skip_verify || consul.is_some_and(|consul| consul.tls_skip_verify)
+        };
+        let origin = trusting(&self.origin.vault, self.origin.consul.as_ref()).then_some("origin");
+        let destinations = self.destinations.iter();
+        let destinations = destinations.filter(move |one| trusting(&one.vault, one.consul.as_ref()));
+        origin.into_iter().chain(destinations.map(|one| one.name.as_str()))
+    }
+}
+
 /// The log.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -47,6 +47,8 @@ pub(super) enum Action {
     Open,
     DetailsDown,
     DetailsUp,
+    SmallerList,
+    BiggerList,
     Filter,
     NextProblem,
     PreviousProblem,

@@ -1,16 +1,17 @@
 //! Everything the console knows. Changed by `update` alone, drawn by `view`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ratatui::layout::{Constraint, Layout, Rect, Size};
+use ratatui::layout::{Constraint, Direction, Layout, Rect, Size};
 
 use super::keymap::{Keymap, Place};
 use super::message::{Purpose, Selected, SideStatus};
 use super::prompt::Prompt;
 use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
 use super::theme::Theme;
+use super::widget::split::{Share, Split};
 use crate::engine::{
     CycleSnapshot, DestinationName, Failure, Objection, OperationCounts, Phase, Plan, Report, Side, UnknownSubtree,
 };
@@ -30,9 +31,13 @@ pub(super) struct Model {
     pub(super) read_only: bool,
     /// Destinations that are marked as production.
     pub(super) production: BTreeSet<DestinationName>,
+    /// Sides whose certificate nobody checks.
+    pub(super) unverified: Vec<String>,
     /// The configuration's file, if there is one.
     pub(super) file: Option<PathBuf>,
     pub(super) title: Option<String>,
+    /// Where the operator has put dividers.
+    pub(super) shares: HashMap<(Screen, Direction), Share>,
     pub(super) screen: Screen,
     pub(super) previous: Option<Screen>,
     /// The first line of help that shows, while help shows.
@@ -197,6 +202,7 @@ pub(super) struct Setup {
     pub(super) ascii: bool,
     pub(super) read_only: bool,
     pub(super) production: BTreeSet<DestinationName>,
+    pub(super) unverified: Vec<String>,
     pub(super) file: Option<PathBuf>,
     pub(super) title: Option<String>,
     pub(super) mounts: Vec<Mount>,
@@ -222,8 +228,10 @@ impl Model {
             ascii: setup.ascii,
             read_only: setup.read_only,
             production: setup.production,
+            unverified: setup.unverified,
             file: setup.file,
             title: setup.title,
+            shares: HashMap::new(),
             screen: Screen::Overview,
             previous: None,
             help: None,
@@ -286,6 +294,19 @@ impl Model {
     /// The part of the screen that belongs to the screen.
     pub(super) fn body(&self) -> Rect {
         self.layout()[1]
+    }
+
+    /// A divided part of a screen: its divider is where the operator has put it, or else leaves `usual` columns or rows
+    /// to the second part.
+    pub(super) fn divide(
+        &self,
+        screen: Screen,
+        direction: Direction,
+        area: Rect,
+        usual: u16,
+        least: [u16; 2],
+    ) -> Split {
+        Split::new(direction, area, self.shares.get(&(screen, direction)).copied(), usual, least)
     }
 
     /// Tells the operator something.

@@ -304,6 +304,7 @@ pub(super) fn opened(width: u16, height: u16) -> Model {
         ascii: false,
         read_only: false,
         production: std::collections::BTreeSet::new(),
+        unverified: Vec::new(),
         file: None,
         title: None,
         mounts: vec![mount()],

@@ -17,6 +17,7 @@ use super::effect::Effect;
 use super::filter::{Filter, Only};
 use super::keymap::Action;
 use super::model::Model;
+use super::widget::split::Split;
 
 /// One of the screens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -132,6 +133,23 @@ impl Screen {
         }
     }
 
+    /// Where one is on the screen: a folder, a destination, a cause.
+    pub(super) fn inside(self, model: &Model) -> Option<String> {
+        match self {
+            Self::Browse => browse::inside(model),
+            _ => None,
+        }
+    }
+
+    /// How the screen is divided now, if it is.
+    pub(super) fn split(self, model: &Model) -> Option<Split> {
+        match self {
+            Self::Browse => browse::split(model, model.body()),
+            Self::Failures => failures::split(model, model.body()),
+            _ => None,
+        }
+    }
+
     /// A click into the screen's body, `twice` if it is the second at this place within a moment.
     pub(super) fn click(self, model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
         match self {
@@ -144,8 +162,13 @@ impl Screen {
 
     /// The wheel, `by` rows further down (or up, if negative), over this place in the screen's body.
     pub(super) fn wheel(self, model: &mut Model, at: Position, by: isize) -> Vec<Effect> {
-        let _ = at;
-        let action = if by < 0 { Action::Up } else { Action::Down };
+        let details = self.split(model).is_some_and(|split| split.is_second(at));
+        let action = match (details, by < 0) {
+            (true, true) => Action::DetailsUp,
+            (true, false) => Action::DetailsDown,
+            (false, true) => Action::Up,
+            (false, false) => Action::Down,
+        };
         (0..by.unsigned_abs()).flat_map(|_| self.act(model, action)).collect()
     }
 }

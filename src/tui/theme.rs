@@ -209,6 +209,22 @@ impl Theme {
         }
     }
 
+    pub(super) fn badge_bad(&self) -> Style {
+        self.badge(self.failed)
+    }
+
+    pub(super) fn badge_warning(&self) -> Style {
+        self.badge(self.update)
+    }
+
+    fn badge(&self, color: Color) -> Style {
+        match self.depth {
+            Depth::Monochrome => Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD),
+            Depth::Sixteen => Style::new().fg(color).add_modifier(Modifier::REVERSED | Modifier::BOLD),
+            _ => Style::new().fg(self.background).bg(color).add_modifier(Modifier::BOLD),
+        }
+    }
+
     pub(super) fn good(&self) -> Style {
         Style::new().fg(self.in_sync)
     }

@@ -6,6 +6,7 @@ mod prompt;
 use std::sync::Arc;
 
 use crossterm::event::{Event, KeyEvent};
+use ratatui::layout::Direction;
 use tui_input::backend::crossterm::EventHandler;
 
 use super::Exit;
@@ -187,6 +188,8 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
                 model.theme = theme;
             }
         }
+        Action::SmallerList => move_divider(model, screen, -4),
+        Action::BiggerList => move_divider(model, screen, 4),
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit => {
             if !model.cycle.running {
@@ -220,6 +223,14 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
         _ => return screen.act(model, action),
     }
     Vec::new()
+}
+
+/// Moves the divider by so many columns, or half as many rows, which are twice as high as a column is wide.
+fn move_divider(model: &mut Model, screen: Screen, columns: i16) {
+    if let Some(split) = screen.split(model) {
+        let by = if split.direction() == Direction::Horizontal { columns } else { columns / 2 };
+        model.shares.insert((screen, split.direction()), split.moved(by));
+    }
 }
 
 /// Goes to a screen.

@@ -1,9 +1,11 @@
 //! What screens are made of. Widgets take data, never the model.
 
+pub(super) mod badge;
 pub(super) mod cell;
 pub(super) mod chart;
 pub(super) mod confirm;
 pub(super) mod help;
 pub(super) mod panel;
 pub(super) mod scroll;
+pub(super) mod split;
 pub(super) mod tree;

@@ -8,6 +8,8 @@ const FILTERED: &[Place] = &[BROWSE, PLAN, FAILURES, HISTORY, LOGS];
 const MARKED: &[Place] = &[BROWSE, PLAN, FAILURES];
 const TASKS: &[Place] = &[BROWSE, PLAN];
 const DETAILED: &[Place] = &[BROWSE, FAILURES];
+/// Where there is a divider between a list and something else.
+const DIVIDED: &[Place] = &[BROWSE, FAILURES];
 
 pub(super) const ROWS: &[Binding] = &[
     writing(row(
@@ -32,6 +34,8 @@ pub(super) const ROWS: &[Binding] = &[
     row(&[c('/')], Action::Filter, "filter", FILTERED, "filter", "show only what contains a text"),
     row(&[c('J')], Action::DetailsDown, "details-down", DETAILED, "", "scroll the details down"),
     row(&[c('K')], Action::DetailsUp, "details-up", DETAILED, "", "scroll the details up"),
+    row(&[c('<')], Action::SmallerList, "smaller-list", DIVIDED, "", "less room for the list, more for the details"),
+    row(&[c('>')], Action::BiggerList, "bigger-list", DIVIDED, "", "more room for the list"),
     row(
         &[k(KeyCode::Right), c('l')],
         Action::Right,

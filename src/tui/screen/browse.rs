@@ -4,7 +4,7 @@ mod detail;
 mod rows;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Direction, Rect};
 
 use crate::engine::{InventoryUpdate, Mapping, SecretDetail, SecretState};
 use crate::kv::SecretPath;
@@ -19,6 +19,7 @@ use crate::tui::screen::Screen;
 use crate::tui::update::{marked, movement, select};
 use crate::tui::widget::panel;
 use crate::tui::widget::scroll::Scroll;
+use crate::tui::widget::split::Split;
 use crate::tui::widget::tree::{NodeId, Order, Standing, Tree};
 
 /// From this width on the details stand beside the tree.
@@ -345,16 +346,39 @@ fn mark(model: &mut Model) {
     model.say(format!("{tasks} {what}, {} in all.", format::count(model.marked() as u64)));
 }
 
-fn areas(model: &Model, body: Rect) -> (Rect, Option<Rect>) {
+/// The folder the cursor is in.
+pub(super) fn inside(model: &Model) -> Option<String> {
+    let tree = &model.browse.tree;
+    let cursor = model.browse.cursor()?;
+    let mut folder = if tree.secret(cursor).is_some() { tree.parent(cursor) } else { Some(cursor) };
+    let mut labels = Vec::new();
+    while let Some(id) = folder {
+        labels.push(tree.label(id));
+        folder = tree.parent(id);
+    }
+    Some(labels.into_iter().rev().collect())
+}
+
+/// Tree and details, if both show.
+pub(super) fn split(model: &Model, body: Rect) -> Option<Split> {
     if body.width >= BESIDE {
-        let detail = (body.width * 2 / 5).clamp(46, 84);
-        let [tree, detail] = body.layout(&Layout::horizontal([Constraint::Min(0), Constraint::Length(detail)]));
-        (tree, Some(detail))
+        let usual = (body.width * 2 / 5).clamp(46, 84);
+        Some(model.divide(Screen::Browse, Direction::Horizontal, body, usual, [40, 30]))
     } else if model.browse.detail_below {
-        let [tree, detail] = body.layout(&Layout::vertical([Constraint::Fill(2), Constraint::Fill(3)]));
-        (tree, Some(detail))
+        let usual = (body.height * 3).div_ceil(5);
+        Some(model.divide(Screen::Browse, Direction::Vertical, body, usual, [5, 4]))
     } else {
-        (body, None)
+        None
+    }
+}
+
+fn areas(model: &Model, body: Rect) -> (Rect, Option<Rect>) {
+    match split(model, body) {
+        Some(split) => {
+            let [tree, detail] = split.parts();
+            (tree, Some(detail))
+        }
+        None => (body, None),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Direction, Rect};
 use ratatui::text::{Line, Span};
 
 use crate::engine::{Cause, DestinationName, Failure};
@@ -14,8 +14,10 @@ use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Asked, Purpose};
 use crate::tui::model::Model;
+use crate::tui::screen::Screen;
 use crate::tui::update::{ask_held, movement};
 use crate::tui::widget::scroll::{Move, Scroll};
+use crate::tui::widget::split::Split;
 use crate::tui::widget::{cell, panel};
 
 const NAME: usize = 12;
@@ -228,15 +230,25 @@ fn mark(model: &mut Model, height: usize) {
     }
 }
 
-fn areas(model: &Model, body: Rect) -> (Rect, Option<Rect>) {
+/// List and details, if both show.
+pub(super) fn split(model: &Model, body: Rect) -> Option<Split> {
     if model.failure_list.detail_hidden || model.failures.is_empty() {
-        (body, None)
+        None
     } else if body.width >= 140 {
-        let [list, detail] = body.layout(&Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]));
-        (list, Some(detail))
+        let usual = body.width * 2 / 5;
+        Some(model.divide(Screen::Failures, Direction::Horizontal, body, usual, [60, 40]))
     } else {
-        let [list, detail] = body.layout(&Layout::vertical([Constraint::Min(0), Constraint::Length(9)]));
-        (list, Some(detail))
+        Some(model.divide(Screen::Failures, Direction::Vertical, body, 9, [5, 4]))
+    }
+}
+
+fn areas(model: &Model, body: Rect) -> (Rect, Option<Rect>) {
+    match split(model, body) {
+        Some(split) => {
+            let [list, detail] = split.parts();
+            (list, Some(detail))
+        }
+        None => (body, None),
     }
 }
 

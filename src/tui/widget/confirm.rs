@@ -1,13 +1,16 @@
 //! A question with yes and no.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Rect};
+use ratatui::layout::{Constraint, Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
 use super::panel;
 use crate::tui::theme::Theme;
+
+/// Columns between the buttons.
+const GAP: u16 = 3;
 
 /// What is asked.
 #[derive(Debug)]
@@ -19,18 +22,53 @@ pub(in crate::tui) struct Question<'a> {
     pub(in crate::tui) no: &'static str,
     /// Whether yes is chosen.
     pub(in crate::tui) chosen: bool,
+    /// Something marked as production would be touched.
+    pub(in crate::tui) danger: bool,
 }
 
-/// Draws the question over what is there.
-pub(in crate::tui) fn confirm(theme: &Theme, question: &Question, area: Rect, buffer: &mut Buffer) {
+/// Where a question is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Layout {
+    frame: Rect,
+    no: Rect,
+    yes: Option<Rect>,
+}
+
+/// The button that is there: whether it is yes.
+pub(in crate::tui) fn button_at(question: &Question, area: Rect, at: Position) -> Option<bool> {
+    let layout = layout(question, area);
+    if layout.yes.is_some_and(|yes| yes.contains(at)) { Some(true) } else { layout.no.contains(at).then_some(false) }
+}
+
+fn layout(question: &Question, area: Rect) -> Layout {
     let text = question.lines.iter().map(Line::width).max().unwrap_or(0).max(question.title.width() + 2).max(30);
     let width = u16::try_from(text + 6).unwrap_or(u16::MAX).min(area.width.saturating_sub(2));
     let height = u16::try_from(question.lines.len() + 6).unwrap_or(u16::MAX).min(area.height);
     let frame = area.centered(Constraint::Length(width), Constraint::Length(height));
+    let button = |label: &str| u16::try_from(label.width() + 4).unwrap_or(u16::MAX);
+    let (no, yes) = (button(question.no), question.yes.map(button));
+    let both = no.saturating_add(yes.map_or(0, |yes| yes.saturating_add(GAP)));
+    let row = Rect { y: frame.bottom().saturating_sub(3), height: 1.min(frame.height), ..frame };
+    let row = row.centered_horizontally(Constraint::Length(both));
+    Layout {
+        frame,
+        no: Rect { width: no, ..row }.intersection(row),
+        yes: yes.map(|width| Rect { x: row.x + no + GAP, width, ..row }.intersection(row)),
+    }
+}
+
+/// Draws the question over what is there.
+pub(in crate::tui) fn confirm(theme: &Theme, question: &Question, area: Rect, buffer: &mut Buffer) {
+    let Layout { frame, no, yes } = layout(question, area);
     Clear.render(frame, buffer);
     buffer.set_style(frame, theme.base());
-    let inner = panel::panel(theme, &question.title, Vec::new(), frame, buffer);
-    buffer.set_style(frame, theme.base().fg(theme.accent().fg.unwrap_or_default()));
+    let inner = if question.danger {
+        panel::production(theme, &question.title, Vec::new(), frame, buffer)
+    } else {
+        let inner = panel::panel(theme, &question.title, Vec::new(), frame, buffer);
+        buffer.set_style(frame, theme.accent());
+        inner
+    };
     buffer.set_style(inner, theme.base());
     let body = Rect {
         x: inner.x + 2,
@@ -39,13 +77,12 @@ pub(in crate::tui) fn confirm(theme: &Theme, question: &Question, area: Rect, bu
         height: inner.height.saturating_sub(3),
     };
     panel::lines(question.lines.iter().cloned(), body, buffer);
-    let button = |label: &str, chosen: bool| {
-        Span::styled(format!("  {label}  "), if chosen { theme.active() } else { theme.muted() })
+    let mut button = |label: &str, place: Rect, chosen: bool| {
+        let style = if chosen { theme.active() } else { theme.muted() };
+        Span::styled(format!("  {label}  "), style).render(place, buffer);
     };
-    let mut buttons = vec![button(question.no, !question.chosen || question.yes.is_none())];
-    if let Some(yes) = question.yes {
-        buttons.extend([Span::raw("   "), button(yes, question.chosen)]);
+    button(question.no, no, !question.chosen || question.yes.is_none());
+    if let Some((label, place)) = question.yes.zip(yes) {
+        button(label, place, question.chosen);
     }
-    let row = Rect { y: inner.bottom().saturating_sub(2), height: 1.min(inner.height), ..inner };
-    Line::from(buttons).centered().render(row, buffer);
 }

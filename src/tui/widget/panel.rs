@@ -2,9 +2,11 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
+use super::badge;
 use crate::tui::theme::Theme;
 
 /// Draws a frame with a title, and what stands at its right end; returns what is inside.
@@ -15,10 +17,29 @@ pub(in crate::tui) fn panel(
     area: Rect,
     buffer: &mut Buffer,
 ) -> Rect {
-    let mut block = Block::bordered()
-        .border_type(BorderType::Rounded)
-        .border_style(theme.border())
-        .title(Line::from(Span::styled(format!(" {title} "), theme.title())));
+    framed(theme.border(), vec![Span::styled(format!(" {title} "), theme.title())], right, area, buffer)
+}
+
+/// The same in red, with a badge: around what touches destinations that are marked as production.
+pub(in crate::tui) fn production(
+    theme: &Theme,
+    title: &str,
+    right: Vec<Span<'static>>,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Rect {
+    let title = vec![Span::styled(format!(" {title} "), theme.title()), badge::production(theme), Span::raw(" ")];
+    framed(theme.bad(), title, right, area, buffer)
+}
+
+fn framed(
+    border: Style,
+    title: Vec<Span<'static>>,
+    right: Vec<Span<'static>>,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Rect {
+    let mut block = Block::bordered().border_type(BorderType::Rounded).border_style(border).title(Line::from(title));
     if !right.is_empty() {
         block = block.title_top(Line::from(right).right_aligned());
     }
