@@ -77,6 +77,8 @@ pub struct ConsoleOptions {
     pub unverified: Vec<String>,
     /// The configuration's file, if there is one: edited rules are written back to it.
     pub file: Option<std::path::PathBuf>,
+    /// Whether the mouse is taken at first.
+    pub mouse: bool,
     /// Whether to use colours.
     pub color: ColorChoice,
     /// The theme to start with: `dark` or `light`.
@@ -96,6 +98,7 @@ impl Default for ConsoleOptions {
             production: Vec::new(),
             unverified: Vec::new(),
             file: None,
+            mouse: true,
             color: ColorChoice::Auto,
             theme: DEFAULT_THEME.to_owned(),
             only: Vec::new(),
@@ -163,12 +166,13 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     let (sender, mut messages) = mpsc::unbounded_channel();
     let mut input = TerminalInput::new().map_err(failed)?;
     terminal::restore_on_panic(sender.clone());
-    terminal::enter().map_err(failed)?;
+    terminal::enter(options.mouse).map_err(failed)?;
     let mut screen = terminal::screen().map_err(failed).inspect_err(|_| terminal::restore())?;
     let mut model = Model::new(Setup {
         size: screen.size().unwrap_or(Size::new(80, 24)),
         theme,
         ascii: view::needs_ascii(environment),
+        mouse: options.mouse,
         read_only: options.read_only,
         production: options.production.into_iter().collect(),
         unverified: options.unverified,
@@ -219,7 +223,10 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
 /// What the loop does to the terminal beside drawing on it.
 trait Host<B: Backend> {
     /// Gives the terminal to the shell until the shell continues the process.
-    fn suspend(&mut self, terminal: &mut Terminal<B>, running: bool) -> Result<(), B::Error>;
+    fn suspend(&mut self, terminal: &mut Terminal<B>, running: bool, mouse: bool) -> Result<(), B::Error>;
+
+    /// Takes the mouse, or leaves it to the terminal.
+    fn capture_mouse(&mut self, terminal: &mut Terminal<B>, on: bool) -> Result<(), B::Error>;
 
     /// Puts a text into the clipboard.
     fn copy(&mut self, terminal: &mut Terminal<B>, text: &str) -> Result<(), B::Error>;
@@ -229,8 +236,12 @@ trait Host<B: Backend> {
 struct RealTerminal;
 
 impl Host<CrosstermBackend<terminal::Frames>> for RealTerminal {
-    fn suspend(&mut self, screen: &mut terminal::Screen, running: bool) -> std::io::Result<()> {
-        terminal::suspend(screen, running.then_some("vsync: the running cycle stands still until fg"))
+    fn suspend(&mut self, screen: &mut terminal::Screen, running: bool, mouse: bool) -> std::io::Result<()> {
+        terminal::suspend(screen, running.then_some("vsync: the running cycle stands still until fg"), mouse)
+    }
+
+    fn capture_mouse(&mut self, _: &mut terminal::Screen, on: bool) -> std::io::Result<()> {
+        terminal::capture_mouse(on)
     }
 
     fn copy(&mut self, screen: &mut terminal::Screen, text: &str) -> std::io::Result<()> {
@@ -285,11 +296,12 @@ where
                 Effect::Quit(exit) => return Ok(exit),
                 Effect::Suspend => {
                     input.release();
-                    host.suspend(terminal, model.cycle.running).map_err(failed)?;
+                    host.suspend(terminal, model.cycle.running, model.mouse).map_err(failed)?;
                     if let Ok(size) = terminal.size() {
                         model.size = size;
                     }
                 }
+                Effect::CaptureMouse(on) => host.capture_mouse(terminal, on).map_err(failed)?,
                 Effect::Copy(text) => host.copy(terminal, &text).map_err(failed)?,
                 effect => worker.perform(effect),
             }

@@ -69,6 +69,8 @@ pub(super) enum Effect {
     },
     /// Steer the running cycle.
     Control(Control),
+    /// Take the mouse, or leave it to the terminal.
+    CaptureMouse(bool),
     /// Stop the process until the shell continues it.
     Suspend,
     /// End the console.
@@ -263,7 +265,7 @@ impl Perform for Worker {
             Effect::Start { plan, dry_run } => self.start(*plan, dry_run),
             Effect::Control(control) => self.control(control),
             // The loop does these itself.
-            Effect::Copy(_) | Effect::Suspend | Effect::Quit(_) => {}
+            Effect::Copy(_) | Effect::CaptureMouse(_) | Effect::Suspend | Effect::Quit(_) => {}
         }
     }
 }

@@ -49,6 +49,7 @@ pub(super) enum Action {
     DetailsUp,
     SmallerList,
     BiggerList,
+    Mouse,
     Filter,
     NextProblem,
     PreviousProblem,

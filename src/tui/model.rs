@@ -28,6 +28,10 @@ pub(super) struct Model {
     pub(super) theme: Theme,
     pub(super) keymap: Keymap,
     pub(super) ascii: bool,
+    /// Whether the mouse is the console's; else the terminal selects text with it.
+    pub(super) mouse: bool,
+    /// Whether the divider is being dragged.
+    pub(super) dragging: bool,
     pub(super) read_only: bool,
     /// Destinations that are marked as production.
     pub(super) production: BTreeSet<DestinationName>,
@@ -200,6 +204,7 @@ pub(super) struct Setup {
     pub(super) size: Size,
     pub(super) theme: Theme,
     pub(super) ascii: bool,
+    pub(super) mouse: bool,
     pub(super) read_only: bool,
     pub(super) production: BTreeSet<DestinationName>,
     pub(super) unverified: Vec<String>,
@@ -226,6 +231,8 @@ impl Model {
             theme: setup.theme,
             keymap: Keymap::default(),
             ascii: setup.ascii,
+            mouse: setup.mouse,
+            dragging: false,
             read_only: setup.read_only,
             production: setup.production,
             unverified: setup.unverified,

@@ -302,6 +302,7 @@ pub(super) fn opened(width: u16, height: u16) -> Model {
         size: Size::new(width, height),
         theme: Theme::named("dark", Depth::True).expect("a theme"),
         ascii: false,
+        mouse: true,
         read_only: false,
         production: std::collections::BTreeSet::new(),
         unverified: Vec::new(),

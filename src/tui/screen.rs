@@ -153,10 +153,14 @@ impl Screen {
     /// A click into the screen's body, `twice` if it is the second at this place within a moment.
     pub(super) fn click(self, model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
         match self {
+            Self::Overview => overview::click(model, at, twice),
+            Self::Browse => browse::click(model, at, twice),
+            Self::Plan => plan::click(model, at, twice),
+            Self::Cycle => cycle::click(model, at, twice),
+            Self::Failures => failures::click(model, at, twice),
             Self::History => history::click(model, at, twice),
             Self::Transforms => transforms::click(model, at, twice),
             Self::Logs => logs::click(model, at, twice),
-            _ => Vec::new(),
         }
     }
 

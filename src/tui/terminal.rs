@@ -28,10 +28,11 @@ static OURS: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// When it refuses; it has been given back then.
-pub(super) fn enter() -> io::Result<()> {
+pub(super) fn enter(mouse: bool) -> io::Result<()> {
     OURS.store(true, Ordering::SeqCst);
-    let entered =
-        enable_raw_mode().and_then(|()| execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide));
+    let entered = enable_raw_mode()
+        .and_then(|()| execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide))
+        .and_then(|()| if mouse { capture_mouse(true) } else { Ok(()) });
     if entered.is_err() {
         restore();
     }
@@ -42,8 +43,33 @@ pub(super) fn enter() -> io::Result<()> {
 /// else may go wrong.
 pub(super) fn restore() {
     if OURS.swap(false, Ordering::SeqCst) {
-        let _ = execute!(io::stdout(), EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _ = execute!(
+            io::stdout(),
+            EndSynchronizedUpdate,
+            Mouse(false),
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            Show
+        );
         let _ = disable_raw_mode();
+    }
+}
+
+/// Takes the mouse, or leaves it to the terminal, which selects text with it.
+///
+/// # Errors
+/// When nothing can be written to the terminal.
+pub(super) fn capture_mouse(on: bool) -> io::Result<()> {
+    execute!(io::stdout(), Mouse(on))
+}
+
+/// Presses, drags and the wheel, in the encoding that has no largest column. Not every move as crossterm's own command
+/// asks for: those mean nothing here, and would crowd a slow line.
+struct Mouse(bool);
+
+impl crossterm::Command for Mouse {
+    fn write_ansi(&self, out: &mut impl std::fmt::Write) -> std::fmt::Result {
+        out.write_str(if self.0 { "\x1b[?1000h\x1b[?1002h\x1b[?1006h" } else { "\x1b[?1006l\x1b[?1002l\x1b[?1000l" })
     }
 }
 
@@ -97,13 +123,13 @@ pub(super) fn screen() -> io::Result<Screen> {
 ///
 /// # Errors
 /// When the process cannot be stopped, or the terminal not be taken again.
-pub(super) fn suspend(screen: &mut Screen, notice: Option<&str>) -> io::Result<()> {
+pub(super) fn suspend(screen: &mut Screen, notice: Option<&str>, mouse: bool) -> io::Result<()> {
     restore();
     if let Some(notice) = notice {
         let _ = writeln!(io::stdout(), "{notice}");
     }
     rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
-    enter()?;
+    enter(mouse)?;
     execute!(io::stdout(), Clear(ClearType::All))?;
     // A new one draws everything. Clearing the old one would ask the terminal for its cursor, and the answer would have
     // to pass the keys that are waiting already.

@@ -1,6 +1,7 @@
 //! What happens to the model when something happens. No I/O: what is to be done outside comes back as effects.
 
 mod dialog;
+mod mouse;
 mod prompt;
 
 use std::sync::Arc;
@@ -121,6 +122,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
 fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
     match input {
         Input::Key(key) => on_key(model, key),
+        Input::Mouse(event) => mouse::on_mouse(model, event),
         Input::Paste(text) => {
             // Anywhere but in a prompt a pasted line would press keys.
             if model.filtering {
@@ -152,14 +154,7 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     match action {
-        Some(Action::Interrupt) => interrupt(model),
-        Some(action) => match place {
-            Place::Screen(screen) => on_screen(model, screen, action),
-            Place::Filter => on_filter(model, action),
-            Place::Dialog => on_dialog(model, action),
-            Place::Help => on_help(model, action),
-            Place::Prompt => prompt::on_prompt(model, action),
-        },
+        Some(action) => on_action(model, place, action),
         None => {
             if place == Place::Filter {
                 with_filter(model, |filter| {
@@ -177,6 +172,21 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
+/// Does what a key, or a click on its hint, asks for.
+fn on_action(model: &mut Model, place: Place, action: Action) -> Vec<Effect> {
+    if action == Action::Interrupt {
+        return interrupt(model);
+    }
+    match place {
+        _ if action == Action::Interrupt => interrupt(model),
+        Place::Screen(screen) => on_screen(model, screen, action),
+        Place::Filter => on_filter(model, action),
+        Place::Dialog => on_dialog(model, action),
+        Place::Help => on_help(model, action),
+        Place::Prompt => prompt::on_prompt(model, action),
+    }
+}
+
 fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
     match action {
         Action::Show(screen) => show(model, screen),
@@ -187,6 +197,17 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
             if let Some(theme) = model.theme.next() {
                 model.theme = theme;
             }
+        }
+        Action::Mouse => {
+            model.mouse = !model.mouse;
+            model.dragging = false;
+            let key = model.keymap.key(Place::Screen(screen), Action::Mouse);
+            model.say(if model.mouse {
+                format!("The mouse is the console's again; {key} leaves it to the terminal.")
+            } else {
+                format!("The mouse is the terminal's: select text as usual; {key} takes it back.")
+            });
+            return vec![Effect::CaptureMouse(model.mouse)];
         }
         Action::SmallerList => move_divider(model, screen, -4),
         Action::BiggerList => move_divider(model, screen, 4),

@@ -15,6 +15,8 @@ use super::widget::confirm::confirm;
 use super::widget::{help, panel};
 
 pub(super) use ascii::needs_ascii;
+pub(super) use footer::hint_at;
+pub(super) use header::tab_at;
 pub(super) use question::question;
 
 /// Draws everything.

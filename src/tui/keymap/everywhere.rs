@@ -50,6 +50,14 @@ pub(super) const ROWS: &[Binding] = &[
     row(&[k(KeyCode::Tab)], Action::NextScreen, "next-screen", SCREENS, "", "the next screen"),
     row(&[k(KeyCode::BackTab)], Action::PreviousScreen, "previous-screen", SCREENS, "", "the screen to the left"),
     row(&[k(KeyCode::Esc)], Action::Back, "back", SCREENS, "", "clear the filter, else back to the screen before"),
+    row(
+        &[c('M')],
+        Action::Mouse,
+        "mouse",
+        SCREENS,
+        "",
+        "leave the mouse to the terminal, which selects text with it; again: take it back",
+    ),
     row(&[c('t')], Action::Theme, "theme", SCREENS, "", "the next theme"),
     row(
         &[Key::ctrl('z')],

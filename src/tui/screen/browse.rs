@@ -4,7 +4,7 @@ mod detail;
 mod rows;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Direction, Rect};
+use ratatui::layout::{Direction, Position, Rect};
 
 use crate::engine::{InventoryUpdate, Mapping, SecretDetail, SecretState};
 use crate::kv::SecretPath;
@@ -344,6 +344,14 @@ fn mark(model: &mut Model) {
     let what = if all { "unmarked" } else { "marked" };
     let tasks = format::plural(count as u64, "task");
     model.say(format!("{tasks} {what}, {} in all.", format::count(model.marked() as u64)));
+}
+
+/// Puts the cursor on a row, and opens it.
+pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
+    let rows = panel::rows(areas(model, model.body()).0, 1);
+    let Some(row) = model.browse.scroll.row_at(rows, at, model.browse.rows.len()) else { return Vec::new() };
+    model.browse.scroll.select(row);
+    if twice { act(model, Action::Open) } else { Vec::new() }
 }
 
 /// The folder the cursor is in.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span};
 
 use crate::engine::{CycleSnapshot, DestinationProgress, Ending, Phase, Report, SecretState, WorkerRow};
@@ -80,6 +80,15 @@ fn workers(model: &Model) -> usize {
 pub(super) fn settle(model: &mut Model) {
     let (len, height) = (workers(model), rows_that_fit(model));
     model.cycle_list.scroll.settle(len, height);
+}
+
+/// Puts the cursor on a worker.
+pub(super) fn click(model: &mut Model, at: Position, _twice: bool) -> Vec<Effect> {
+    let rows = panel::rows(areas(model, model.body())[1], 1);
+    if let Some(row) = model.cycle_list.scroll.row_at(rows, at, workers(model)) {
+        model.cycle_list.scroll.select(row);
+    }
+    Vec::new()
 }
 
 fn areas(model: &Model, body: Rect) -> [Rect; 3] {

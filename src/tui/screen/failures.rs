@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Direction, Rect};
+use ratatui::layout::{Direction, Position, Rect};
 use ratatui::text::{Line, Span};
 
 use crate::engine::{Cause, DestinationName, Failure};
@@ -228,6 +228,16 @@ fn mark(model: &mut Model, height: usize) {
         let len = state.rows.len();
         state.scroll.go(Move::Down, len, height);
     }
+}
+
+/// Puts the cursor on a row, and opens it.
+pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
+    let rows = panel::rows(areas(model, model.body()).0, 0);
+    let Some(row) = model.failure_list.scroll.row_at(rows, at, model.failure_list.rows.len()) else {
+        return Vec::new();
+    };
+    model.failure_list.scroll.select(row);
+    if twice { act(model, Action::Open) } else { Vec::new() }
 }
 
 /// List and details, if both show.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::Screen;
@@ -62,6 +62,19 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
 pub(super) fn settle(model: &mut Model) {
     let height = rows_that_fit(model);
     model.overview.scroll.settle(model.sides.len(), height);
+}
+
+/// Puts the cursor on a vault, and opens it.
+pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
+    let body = model.body();
+    let rows = panel::rows(areas(model, body)[0], 1);
+    // As if each were one line high.
+    let each = lines_per_row(body.width);
+    let at = Position { y: rows.y + at.y.saturating_sub(rows.y) / each, ..at };
+    let rows = Rect { height: rows.height / each, ..rows };
+    let Some(row) = model.overview.scroll.row_at(rows, at, model.sides.len()) else { return Vec::new() };
+    model.overview.scroll.select(row);
+    if twice { act(model, Action::Open) } else { Vec::new() }
 }
 
 fn lines_per_row(width: u16) -> u16 {

@@ -1,7 +1,7 @@
 //! What a cycle would do: per destination the counts and verdicts, below them the tasks.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span};
 
 use crate::engine::{DestinationPlan, Drift, Operation, Plan, SecretState, Task};
@@ -232,6 +232,14 @@ fn mark_all(model: &mut Model) {
     }
     let marked = format::plural(model.marked() as u64, "task");
     model.say(format!("{marked} marked."));
+}
+
+/// Puts the cursor on a row, and opens it.
+pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
+    let rows = panel::rows(areas(model, model.body())[1], 1);
+    let Some(row) = model.plan_list.scroll.row_at(rows, at, model.plan_list.rows.len()) else { return Vec::new() };
+    model.plan_list.scroll.select(row);
+    if twice { act(model, Action::Open) } else { Vec::new() }
 }
 
 fn areas(model: &Model, body: Rect) -> [Rect; 2] {

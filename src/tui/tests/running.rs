@@ -64,7 +64,11 @@ impl Perform for Answers {
 struct NoHost;
 
 impl<B: ratatui::backend::Backend> Host<B> for NoHost {
-    fn suspend(&mut self, _: &mut Terminal<B>, _: bool) -> Result<(), B::Error> {
+    fn suspend(&mut self, _: &mut Terminal<B>, _: bool, _: bool) -> Result<(), B::Error> {
+        Ok(())
+    }
+
+    fn capture_mouse(&mut self, _: &mut Terminal<B>, _: bool) -> Result<(), B::Error> {
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The frame around a part of a screen.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Margin, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
@@ -62,6 +62,12 @@ pub(in crate::tui) fn text(
     let inner = panel(theme, title, right, area, buffer);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     lines(text.into_iter().skip(top.min(more)), inner, buffer);
+}
+
+/// Where the rows of a list stand inside of its frame, below so many lines of a head.
+pub(in crate::tui) fn rows(area: Rect, head: u16) -> Rect {
+    let inner = area.inner(Margin::new(1, 1));
+    Rect { y: inner.y + head.min(inner.height), height: inner.height.saturating_sub(head), ..inner }
 }
 
 /// How wide the lines in such a frame may be.

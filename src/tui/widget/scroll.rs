@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use ratatui::layout::{Position, Rect};
+
 /// The row the cursor is on, and the first row that shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::tui) struct Scroll {
@@ -49,6 +51,13 @@ impl Scroll {
     pub(in crate::tui) fn settle(&mut self, len: usize, height: usize) {
         self.row = self.row.min(len.saturating_sub(1));
         self.top = self.window(len, height).start;
+    }
+
+    /// The row that was clicked on, if `rows` is where they show, one a line.
+    pub(in crate::tui) fn row_at(&self, rows: Rect, at: Position, len: usize) -> Option<usize> {
+        let window = self.window(len, usize::from(rows.height));
+        let row = window.start + usize::from(at.y.saturating_sub(rows.y));
+        (rows.contains(at) && window.contains(&row)).then_some(row)
     }
 
     /// The rows that show.
