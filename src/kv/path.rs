@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Why a text is not a mount or a secret's path.
@@ -80,23 +81,32 @@ impl<'de> Deserialize<'de> for Mount {
 ///
 /// Kept as vsync v0.3 writes it, `<mount>data/<name>`, because that text is the key of the sync info, what transforms
 /// match and what buckets are computed from. [`fmt::Display`] gives the form that people use, without `data/`.
-/// Two paths are equal when their texts are. Clones share the text.
+/// Two paths are equal when their texts are. Clones share the text, and each is but a pointer: of a million secrets
+/// inventory, plan, record and tree hold a few each.
 #[derive(Clone)]
-pub struct SecretPath {
-    text: Arc<str>,
-    mount_len: u32,
-}
+pub struct SecretPath(
+    /// The length of the mount as a character, see [`length_char`], and behind it the text.
+    ArcStr,
+);
 
 const DATA: &str = "data/";
+
+/// The first code point that is no character, and how many of these there are.
+const SURROGATES: (u32, u32) = (0xd800, 0x800);
+
+/// The length of a mount as one character, which is one byte for a mount of usual length. `None` beyond a megabyte.
+fn length_char(mount_len: usize) -> Option<char> {
+    let code = u32::try_from(mount_len).ok()?;
+    char::from_u32(if code < SURROGATES.0 { code } else { code.checked_add(SURROGATES.1)? })
+}
 
 impl SecretPath {
     /// The secret `name` in `mount`. The name is taken as it is.
     #[must_use]
     pub fn new(mount: &Mount, name: &str) -> Self {
-        Self {
-            text: format!("{mount}{DATA}{name}").into(),
-            mount_len: u32::try_from(mount.as_str().len()).unwrap_or(u32::MAX),
-        }
+        // No server has a mount whose name takes a megabyte.
+        let length = length_char(mount.as_str().len()).unwrap_or_default();
+        Self(format!("{length}{mount}{DATA}{name}").into())
     }
 
     /// Reads `<mount>data/<name>`. The longest of `mounts` that fits decides where the mount ends; when none does,
@@ -117,10 +127,7 @@ impl SecretPath {
         if mount_len <= 1 || text.len() <= mount_len + DATA.len() || text.ends_with('/') {
             return Err(PathError::NoSecret(text.to_owned()));
         }
-        Ok(Self {
-            text: text.into(),
-            mount_len: u32::try_from(mount_len).map_err(|_| PathError::NoSecret(text.to_owned()))?,
-        })
+        Self::with_length(text, mount_len)
     }
 
     /// Takes back a path that was kept as its [`SecretPath::data_path`] and the length of its [`SecretPath::mount`], which
@@ -131,10 +138,23 @@ impl SecretPath {
     pub fn from_parts(text: &str, mount_len: usize) -> Result<Self, PathError> {
         let mount = text.get(..mount_len).filter(|mount| mount.len() > 1 && mount.ends_with('/'));
         let name = text.get(mount_len..).and_then(|rest| rest.strip_prefix(DATA)).filter(|name| !name.is_empty());
-        match (mount, name, u32::try_from(mount_len)) {
-            (Some(_), Some(_), Ok(mount_len)) => Ok(Self { text: text.into(), mount_len }),
+        match (mount, name) {
+            (Some(_), Some(_)) => Self::with_length(text, mount_len),
             _ => Err(PathError::NoSecret(text.to_owned())),
         }
+    }
+
+    fn with_length(text: &str, mount_len: usize) -> Result<Self, PathError> {
+        let length = length_char(mount_len).ok_or_else(|| PathError::NoSecret(text.to_owned()))?;
+        Ok(Self(format!("{length}{text}").into()))
+    }
+
+    /// The length of the mount, and the text.
+    fn parts(&self) -> (usize, &str) {
+        let mut rest = self.0.chars();
+        let code = rest.next().map_or(0, u32::from);
+        let length = if code < SURROGATES.0 { code } else { code - SURROGATES.1 };
+        (length as usize, rest.as_str())
     }
 
     /// Reads a path as a person types it: `secret/team/app` or `secret/data/team/app`, a leading slash allowed.
@@ -163,19 +183,27 @@ impl SecretPath {
     /// The mount, with its slash at the end.
     #[must_use]
     pub fn mount(&self) -> &str {
-        &self.text[..self.mount_len as usize]
+        let (length, text) = self.parts();
+        &text[..length]
     }
 
     /// The name inside of the mount: `team/app`.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.text[self.mount_len as usize + DATA.len()..]
+        let (length, text) = self.parts();
+        &text[length + DATA.len()..]
     }
 
     /// `<mount>data/<name>`: the key in the sync info and the path that policies name.
     #[must_use]
     pub fn data_path(&self) -> &str {
-        &self.text
+        self.parts().1
+    }
+
+    /// Whether both are clones of one path. Equal paths need not be.
+    #[must_use]
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        ArcStr::ptr_eq(&self.0, &other.0)
     }
 
     /// `<mount>metadata/<name>`, as policies name it.
@@ -194,13 +222,13 @@ impl fmt::Display for SecretPath {
 
 impl fmt::Debug for SecretPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.text, f)
+        fmt::Debug::fmt(self.data_path(), f)
     }
 }
 
 impl PartialEq for SecretPath {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.is_clone_of(other) || self.data_path() == other.data_path()
     }
 }
 
@@ -214,25 +242,25 @@ impl PartialOrd for SecretPath {
 
 impl Ord for SecretPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
+        self.data_path().cmp(other.data_path())
     }
 }
 
 impl Hash for SecretPath {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.data_path().hash(state);
     }
 }
 
 impl Borrow<str> for SecretPath {
     fn borrow(&self) -> &str {
-        &self.text
+        self.data_path()
     }
 }
 
 impl Serialize for SecretPath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.serialize_str(self.data_path())
     }
 }
 
@@ -290,6 +318,17 @@ mod tests {
             [("a/data/x", 0), ("a/data/x", 3), ("a/data/", 2), ("/data/x", 1), ("ü/data/x", 1), ("a", 9)]
         {
             assert!(SecretPath::from_parts(text, mount_len).is_err(), "{text} {mount_len}");
+        }
+    }
+
+    #[test]
+    fn a_mount_may_have_any_length() {
+        assert_eq!(size_of::<SecretPath>(), size_of::<usize>());
+        for length in [1, 127, 128, 0x7ff, 0xd7fe, 0xd7ff, 0xd800, 0xe000, 70_000] {
+            let path = SecretPath::new(&mount(&"m".repeat(length)), "ü/x");
+            assert_eq!((path.mount().len(), path.name()), (length + 1, "ü/x"));
+            let back = SecretPath::from_parts(path.data_path(), length + 1).expect("a path");
+            assert_eq!((back.mount(), &back), (path.mount(), &path));
         }
     }
 
