@@ -12,7 +12,8 @@ pub(super) mod transforms;
 use std::collections::{BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use super::Exit;
 use super::message::{Asked, Message, Refreshed, Selected, SideStatus, Work};
-use super::widget::tree::Tree;
+use super::widget::tree::{Growth, Tree};
 use crate::engine::{
     CycleControl, CycleHandle, CycleOptions, DestinationName, DestinationPlan, Engine, Event, Failure, InventoryUpdate,
     Plan, PlanOptions, Report, Side,
@@ -126,6 +127,8 @@ pub(super) struct Worker {
     options: CycleOptions,
     messages: UnboundedSender<Message>,
     refresh: Option<JoinHandle<()>>,
+    /// Whether there was a plan: from then on its tree stays until that of the next plan is there.
+    planned: Arc<AtomicBool>,
     describe: Option<JoinHandle<()>>,
     running: Option<(CycleControl, JoinHandle<()>)>,
 }
@@ -138,7 +141,7 @@ impl Worker {
         options: CycleOptions,
         messages: UnboundedSender<Message>,
     ) -> Self {
-        Self { engine, only, options, messages, refresh: None, describe: None, running: None }
+        Self { engine, only, options, messages, refresh: None, planned: Arc::default(), describe: None, running: None }
     }
 
     /// Whether a cycle still runs.
@@ -180,13 +183,20 @@ impl Worker {
             before.abort();
         }
         let (engine, only, messages) = (self.engine.clone(), self.only.clone(), self.messages.clone());
+        let planned = Arc::clone(&self.planned);
         self.refresh = Some(tokio::spawn(async move {
-            let looked = AssertUnwindSafe(look_again(&engine, &only, &messages)).catch_unwind().await;
+            let growth = (!planned.load(Ordering::Relaxed)).then(|| {
+                let taking_part = |name: &&DestinationName| only.is_empty() || only.contains(name);
+                let width = engine.destinations().iter().map(|one| &one.name).filter(taking_part).count();
+                Growth::new(width, engine.origin().mounts.clone())
+            });
+            let looked = AssertUnwindSafe(look_again(&engine, &only, growth, &messages)).catch_unwind().await;
             let Ok(refreshed) = looked else {
                 let _ = messages.send(Message::Lost(Work::Refresh));
                 return;
             };
             let inventory = Arc::clone(&refreshed.plan.inventory);
+            planned.store(true, Ordering::Relaxed);
             let _ = messages.send(Message::Refreshed(Box::new(refreshed)));
             if let Some(asked) = retry {
                 // what was left alone is tried again, too: somebody may have put it right
@@ -278,9 +288,14 @@ fn select(engine: &Engine, plan: &Plan, asked: Asked, messages: &UnboundedSender
     let _ = messages.send(Message::Selected(Box::new(Selected { plan, asked })));
 }
 
-async fn look_again(engine: &Engine, only: &[DestinationName], messages: &UnboundedSender<Message>) -> Refreshed {
+async fn look_again(
+    engine: &Engine,
+    only: &[DestinationName],
+    growth: Option<Growth>,
+    messages: &UnboundedSender<Message>,
+) -> Refreshed {
     let (updates, arriving) = mpsc::unbounded_channel();
-    let (inventory, ()) = tokio::join!(engine.survey(Some(updates)), pass_on(arriving, messages));
+    let (inventory, ()) = tokio::join!(engine.survey(Some(updates)), pass_on(arriving, growth, messages));
     let plan = Arc::new(engine.plan(Arc::new(inventory), &PlanOptions { only: only.to_vec(), again: false }).await);
     let failures = engine.standing_failures().await.map_err(|error| error.to_string());
     let failures = failures.map(|mut standing| {
@@ -294,7 +309,7 @@ async fn look_again(engine: &Engine, only: &[DestinationName], messages: &Unboun
     let mounts: Vec<Mount> = engine.origin().mounts.clone();
     let known = failures.clone().unwrap_or_default();
     let planned = plan.clone();
-    // Some hundred thousand secrets take a moment, in which keys must not wait.
+    // A million secrets take a moment, in which keys must not wait.
     let built = tokio::task::spawn_blocking(move || Tree::of_plan(&planned, &known, &mounts)).await;
     let tree = built.unwrap_or_else(|_| Tree::new(plan.destinations.len()));
     Refreshed { plan, tree, failures }
@@ -308,15 +323,30 @@ fn with_drift(mut failures: Vec<Failure>, part: &DestinationPlan, known: Timesta
     failures
 }
 
-/// Hands the inventory on in batches, so that each can cost as much as a look at the whole tree.
-async fn pass_on(mut arriving: UnboundedReceiver<InventoryUpdate>, messages: &UnboundedSender<Message>) {
+/// Hands the inventory on in batches, and the tree of all that has arrived if it is to grow. The larger the tree is, the
+/// longer it takes to make and the rarer it is made.
+async fn pass_on(
+    mut arriving: UnboundedReceiver<InventoryUpdate>,
+    mut growth: Option<Growth>,
+    messages: &UnboundedSender<Message>,
+) {
     while let Some(first) = arriving.recv().await {
         let mut batch = vec![first];
         while let Ok(next) = arriving.try_recv() {
             batch.push(next);
         }
+        let begun = Instant::now();
+        if let Some(mut growing) = growth.take() {
+            batch.iter().for_each(|update| growing.extend(update));
+            let made = tokio::task::spawn_blocking(move || (growing.tree(), growing)).await;
+            if let Ok((tree, growing)) = made {
+                let _ = messages.send(Message::Grown(Box::new(tree)));
+                growth = Some(growing);
+            }
+        }
+        let took = begun.elapsed();
         let _ = messages.send(Message::Inventory(batch));
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep((4 * took).max(Duration::from_millis(100))).await;
     }
 }
 

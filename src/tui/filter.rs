@@ -121,15 +121,32 @@ impl Needle {
         self.has_no_text() || self.contained_in(text) != self.inverse
     }
 
-    /// What a folder's path already says of everything that lies in it: `Some` if its own path decides whether all of
-    /// it is found or none of it.
-    pub(super) fn settled_by(&self, folder: &str) -> Option<bool> {
+    /// What is still to be found behind the path of a folder.
+    pub(super) fn rest(&self, folder: &str) -> Rest<'_> {
         if self.has_no_text() {
-            Some(true)
-        } else {
-            // What a path contains everything below it contains, too.
-            self.contained_in(folder).then_some(!self.inverse)
+            return Rest::Settled(true);
         }
+        // What a path contains everything below it contains, too.
+        if self.contained_in(folder) {
+            return Rest::Settled(!self.inverse);
+        }
+        match &self.pattern {
+            Pattern::Contains(part) if self.exact || part.is_ascii() => {
+                let end = folder.len().min(part.len().saturating_sub(1));
+                let window = folder.as_bytes()[folder.len() - end..].to_vec();
+                Rest::Contains { needle: self, part: part.as_bytes(), end, window }
+            }
+            Pattern::Fuzzy(words) if self.exact || words.iter().all(|word| word.is_ascii()) => {
+                let words = words.iter().map(|word| self.after(folder.as_bytes(), word.as_bytes()));
+                Rest::Fuzzy { needle: self, words: words.filter(|word| !word.is_empty()).collect() }
+            }
+            _ => Rest::Path { needle: self, length: folder.len(), path: folder.to_owned() },
+        }
+    }
+
+    /// Whether standings do not matter.
+    pub(super) fn admits_all(&self) -> bool {
+        self.states.is_none()
     }
 
     /// Whether standings, a bit each, have one among them that is looked for.
@@ -145,26 +162,87 @@ impl Needle {
     }
 
     fn contains(&self, text: &str, part: &str) -> bool {
-        if self.exact {
-            text.contains(part)
-        } else if part.is_ascii() {
-            // The common case, without making a copy of every path.
-            text.as_bytes().windows(part.len().max(1)).any(|found| found.eq_ignore_ascii_case(part.as_bytes()))
+        if self.exact || part.is_ascii() {
+            self.holds(text.as_bytes(), part.as_bytes())
         } else {
             text.to_lowercase().contains(part)
         }
     }
 
+    /// The common case, without making a copy of every path.
+    fn holds(&self, text: &[u8], part: &[u8]) -> bool {
+        let Some((first, rest)) = part.split_first() else { return true };
+        let Some(room) = text.len().checked_sub(rest.len()) else { return false };
+        let (lower, upper) =
+            if self.exact { (*first, *first) } else { (first.to_ascii_lowercase(), first.to_ascii_uppercase()) };
+        let starts = text[..room].iter().zip(1..).filter(|(byte, _)| **byte == lower || **byte == upper);
+        starts
+            .map(|(_, next)| &text[next..next + rest.len()])
+            .any(|found| if self.exact { found == rest } else { found.eq_ignore_ascii_case(rest) })
+    }
+
     fn has_in_order(&self, text: &str, word: &str) -> bool {
-        if self.exact {
-            let mut letters = text.chars();
-            word.chars().all(|wanted| letters.any(|letter| letter == wanted))
-        } else if word.is_ascii() {
-            let mut letters = text.bytes();
-            word.bytes().all(|wanted| letters.any(|letter| letter.eq_ignore_ascii_case(&wanted)))
+        if self.exact || word.is_ascii() {
+            self.after(text.as_bytes(), word.as_bytes()).is_empty()
         } else {
             let mut letters = text.chars().flat_map(char::to_lowercase);
             word.chars().all(|wanted| letters.any(|letter| letter == wanted))
+        }
+    }
+
+    /// What of a word is left when the letters that the text has in order are taken away.
+    fn after<'a>(&self, text: &[u8], word: &'a [u8]) -> &'a [u8] {
+        let mut left = word;
+        for byte in text {
+            let Some((wanted, behind)) = left.split_first() else { break };
+            if byte == wanted || !self.exact && byte.eq_ignore_ascii_case(wanted) {
+                left = behind;
+            }
+        }
+        left
+    }
+}
+
+/// What is still to be found behind the path of a folder, so that each thing in it is known by its name alone: there may
+/// be a million.
+#[derive(Debug, Clone)]
+pub(super) enum Rest<'a> {
+    /// The folder's path decides for everything in it.
+    Settled(bool),
+    /// The end of the folder's path, where the text may begin, in a buffer for the name behind it.
+    Contains { needle: &'a Needle, part: &'a [u8], end: usize, window: Vec<u8> },
+    /// What is left of the words.
+    Fuzzy { needle: &'a Needle, words: Vec<&'a [u8]> },
+    /// Letters with more than two cases: the whole path is looked at.
+    Path { needle: &'a Needle, length: usize, path: String },
+}
+
+impl Rest<'_> {
+    /// Whether everything in the folder is found, or nothing of it, if that is known.
+    pub(super) fn settled(&self) -> Option<bool> {
+        match self {
+            Self::Settled(found) => Some(*found),
+            _ => None,
+        }
+    }
+
+    /// Whether what has this name in the folder is found.
+    pub(super) fn finds(&mut self, name: &str) -> bool {
+        match self {
+            Self::Settled(found) => *found,
+            Self::Contains { needle, part, end, window } => {
+                window.truncate(*end);
+                window.extend_from_slice(name.as_bytes());
+                needle.holds(window, part) != needle.inverse
+            }
+            Self::Fuzzy { needle, words } => {
+                words.iter().all(|word| needle.after(name.as_bytes(), word).is_empty()) != needle.inverse
+            }
+            Self::Path { needle, length, path } => {
+                path.truncate(*length);
+                path.push_str(name);
+                needle.found_in(path)
+            }
         }
     }
 }
@@ -203,12 +281,30 @@ mod tests {
 
     #[test]
     fn a_folder_may_decide_for_all_that_lies_in_it() {
-        assert_eq!(Needle::new("prod").settled_by("secret/prod/"), Some(true));
-        assert_eq!(Needle::new("!prod").settled_by("secret/prod/"), Some(false));
-        assert_eq!(Needle::new("~sp").settled_by("secret/prod/"), Some(true));
-        assert_eq!(Needle::new("api").settled_by("secret/prod/"), None);
-        assert_eq!(Needle::new("!api").settled_by("secret/prod/"), None);
-        assert_eq!(Needle::new("").settled_by("secret/prod/"), Some(true));
+        let settled = |typed: &str| Needle::new(typed).rest("secret/prod/").settled();
+        assert_eq!(settled("prod"), Some(true));
+        assert_eq!(settled("!prod"), Some(false));
+        assert_eq!(settled("~sp"), Some(true));
+        assert_eq!(settled("api"), None);
+        assert_eq!(settled("!api"), None);
+        assert_eq!(settled(""), Some(true));
+    }
+
+    #[test]
+    fn a_name_behind_a_folder_is_found_as_the_path_is() {
+        let folders = ["", "s/", "secret/prod/", "secret/PROD/größe/", "a/a/a/"];
+        let names = ["", "x", "api", "d/api", "prod", "Größe", "aa", "/", "secret"];
+        let typed = ["", "a", "A", "prod/a", "PROD/a", "d/ap", "a/a/a/aa", "größe/größe", "ö", "Ö", "secret/prod/api"];
+        for folder in folders {
+            for text in typed.iter().flat_map(|text| ["", "!", "~", "!~"].map(|mode| format!("{mode}{text}"))) {
+                let needle = Needle::new(&text);
+                let mut rest = needle.rest(folder);
+                for name in names {
+                    let path = format!("{folder}{name}");
+                    assert_eq!(rest.finds(name), needle.found_in(&path), "{text} in {path}");
+                }
+            }
+        }
     }
 
     #[test]

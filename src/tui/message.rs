@@ -19,6 +19,8 @@ pub(super) enum Message {
     Probed(Side, SideStatus),
     /// Pieces of the inventory, in the order they arrived.
     Inventory(Vec<InventoryUpdate>),
+    /// The tree of what has arrived so far.
+    Grown(Box<Tree>),
     /// Surveyed and planned anew.
     Refreshed(Box<Refreshed>),
     /// Past cycles, newest first.

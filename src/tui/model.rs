@@ -12,10 +12,11 @@ use super::prompt::Prompt;
 use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
 use super::theme::Theme;
 use super::widget::split::{Share, Split};
+use super::widget::tree::Marks;
 use crate::engine::{
     CycleSnapshot, DestinationName, Failure, Objection, OperationCounts, Phase, Plan, Report, Side, UnknownSubtree,
 };
-use crate::kv::{Mount, SecretPath};
+use crate::kv::Mount;
 
 /// The smallest size at which there is something to see.
 pub(super) const SMALLEST: Size = Size { width: 60, height: 15 };
@@ -75,7 +76,7 @@ pub(super) struct Model {
     pub(super) history_error: Option<String>,
     pub(super) cycle: Cycle,
     /// Marked tasks, per destination by origin path.
-    pub(super) marks: Vec<BTreeSet<SecretPath>>,
+    pub(super) marks: Vec<Marks>,
 
     pub(super) overview: overview::State,
     pub(super) browse: browse::State,
@@ -259,7 +260,7 @@ impl Model {
             history: Vec::new(),
             history_error: None,
             cycle: Cycle::default(),
-            marks: vec![BTreeSet::new(); names.len()],
+            marks: vec![Marks::default(); names.len()],
             overview: overview::State::default(),
             browse: browse::State::new(names.len()),
             plan_list: plan::State::default(),
@@ -328,7 +329,7 @@ impl Model {
 
     /// How many tasks are marked.
     pub(super) fn marked(&self) -> usize {
-        self.marks.iter().map(BTreeSet::len).sum()
+        self.marks.iter().map(Marks::len).sum()
     }
 
     /// The last report that concerns a destination.

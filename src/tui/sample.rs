@@ -17,11 +17,11 @@ use super::model::{Model, Setup};
 use super::theme::{Depth, Theme};
 use super::update::update;
 use super::view::view;
-use super::widget::tree::Tree;
+use super::widget::tree::{Growth, Tree};
 use crate::engine::{
     Access, Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress,
-    DestinationReport, Drift, Ending, Expected, Failure, Inventory, Latency, Mapping, Objection, Operation,
-    OperationCounts, Phase, Plan, Report, SecretDetail, Side, Source, Step, Task, UnknownSubtree, WorkerRow,
+    DestinationReport, Drift, Ending, Expected, Failure, Inventory, InventoryUpdate, Latency, Mapping, Objection,
+    Operation, OperationCounts, Phase, Plan, Report, SecretDetail, Side, Source, Step, Task, UnknownSubtree, WorkerRow,
 };
 use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{EngineKind, Insight, SyncInfo};
@@ -312,6 +312,14 @@ pub(super) fn opened(width: u16, height: u16) -> Model {
         origin: "https://vault.eu.example:8200".into(),
         destinations: names().iter().map(address).collect(),
     })
+}
+
+/// A piece of the inventory, and the tree of it, as the worker sends them.
+pub(super) fn arrive(model: &mut Model, found: InventoryUpdate) {
+    let mut growth = Growth::new(model.destinations.len(), vec![mount()]);
+    growth.extend(&found);
+    update(model, Message::Grown(Box::new(growth.tree())));
+    update(model, Message::Inventory(vec![found]));
 }
 
 pub(super) fn refreshed() -> Message {

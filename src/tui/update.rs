@@ -47,6 +47,10 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             browse::grow(model, &updates);
             Vec::new()
         }
+        Message::Grown(tree) => {
+            browse::grown(model, *tree);
+            Vec::new()
+        }
         Message::Refreshed(refreshed) => on_refreshed(model, *refreshed),
         Message::Reports(reports) => {
             match reports {
@@ -299,8 +303,7 @@ fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
         Err(reason) => model.failures_error = Some(reason),
     }
     for (at, marks) in model.marks.iter_mut().enumerate() {
-        let tree = &refreshed.tree;
-        marks.retain(|path| tree.find(path).is_some_and(|id| tree.standing(id, at).is_task()));
+        *marks = refreshed.tree.take_over(at, marks);
     }
     browse::adopt(model, refreshed.tree);
     plan::rebuild(model);

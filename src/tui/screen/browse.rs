@@ -145,7 +145,7 @@ pub(in crate::tui) fn describe(model: &Model) -> Vec<Effect> {
     selected(model).map(|path| Effect::Browse(Request::Describe(path))).into_iter().collect()
 }
 
-/// Takes in pieces of the inventory. Once there is a plan the tree waits for the next one instead.
+/// Takes in pieces of the inventory.
 pub(in crate::tui) fn grow(model: &mut Model, updates: &[InventoryUpdate]) {
     for update in updates {
         if let (InventoryUpdate::Found(found), Some(count)) = (update, &mut model.listing) {
@@ -155,12 +155,14 @@ pub(in crate::tui) fn grow(model: &mut Model, updates: &[InventoryUpdate]) {
             if let InventoryUpdate::Unknown(unknown) = update {
                 model.unknown.push(unknown.clone());
             }
-            model.browse.tree.extend(update, &model.mounts);
         }
     }
+}
+
+/// Shows what has arrived so far. Once there is a plan the tree waits for the next one instead.
+pub(in crate::tui) fn grown(model: &mut Model, tree: Tree) {
     if model.plan.is_none() {
-        model.browse.tree.roll_up();
-        rebuild(model);
+        adopt(model, tree);
     }
 }
 
@@ -314,9 +316,7 @@ fn mark(model: &mut Model) {
         return;
     }
     let tree = &model.browse.tree;
-    let tasks: Vec<Vec<SecretPath>> =
-        (0..model.marks.len()).map(|at| tree.secrets_where(id, at, Standing::is_task)).collect();
-    let count: usize = tasks.iter().map(Vec::len).sum();
+    let count = tree.tasks(id);
     if count == 0 {
         let drifted = (0..model.marks.len()).any(|at| tree.ways_behind(id, at).any(|way| way == Standing::Drifted));
         model.say(if drifted {
@@ -326,15 +326,10 @@ fn mark(model: &mut Model) {
         });
         return;
     }
-    let all = tasks.iter().zip(&model.marks).all(|(tasks, marks)| tasks.iter().all(|path| marks.contains(path)));
-    for (tasks, marks) in tasks.into_iter().zip(&mut model.marks) {
-        for path in tasks {
-            if all {
-                marks.remove(&path);
-            } else {
-                marks.insert(path);
-            }
-        }
+    // Only tasks are ever marked.
+    let all = model.marks.iter().map(|marks| tree.marks(id, marks)).sum::<usize>() == count;
+    for (at, marks) in model.marks.iter_mut().enumerate() {
+        tree.mark(id, at, marks, !all);
     }
     let height = rows_that_fit(model);
     let len = model.browse.rows.len();

@@ -225,10 +225,12 @@ fn toggle(model: &mut Model, operation: Operation) {
 /// Marks what shows.
 fn mark_all(model: &mut Model) {
     let Some(plan) = model.plan.clone() else { return };
-    for &(at, item) in &model.plan_list.rows {
-        if let (Some(Row::Task(task)), Some(marks)) = (row_of(&plan, at, item), model.marks.get_mut(usize::from(at))) {
-            marks.insert(task.origin.clone());
-        }
+    for (at, marks) in model.marks.iter_mut().enumerate() {
+        let rows = model.plan_list.rows.iter().filter(|(place, _)| usize::from(*place) == at);
+        marks.extend(rows.filter_map(|&(at, item)| match row_of(&plan, at, item) {
+            Some(Row::Task(task)) => Some(&task.origin),
+            _ => None,
+        }));
     }
     let marked = format::plural(model.marked() as u64, "task");
     model.say(format!("{marked} marked."));

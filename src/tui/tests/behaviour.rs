@@ -261,7 +261,7 @@ fn browse_fills_before_there_is_a_plan() {
     begin(&mut model);
     press(&mut model, "2");
     let found = vec![(sample::path("a/x"), sample::insight(1)), (sample::path("b"), sample::insight(1))];
-    update(&mut model, Message::Inventory(vec![InventoryUpdate::Found(found)]));
+    sample::arrive(&mut model, InventoryUpdate::Found(found));
     assert_eq!(model.listing, Some(2));
     let screen = sample::dump(&model);
     assert!(screen.contains("▸ a/") && screen.contains('…'), "{screen}");
@@ -526,7 +526,7 @@ fn a_name_from_a_server_cannot_command_the_terminal() {
     let mut model = sample::opened(80, 24);
     press(&mut model, "2");
     let found = vec![(sample::path("a\u{1b}[2Jb\u{202e}c"), sample::insight(1))];
-    update(&mut model, Message::Inventory(vec![InventoryUpdate::Found(found)]));
+    sample::arrive(&mut model, InventoryUpdate::Found(found));
     let screen = sample::dump(&model);
     assert!(screen.contains("a\u{241b}[2Jb\\u{202e}c"), "{screen}");
 }

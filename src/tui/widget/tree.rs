@@ -1,13 +1,30 @@
-//! The tree of the origin's secrets: an arena of nodes, how each stands at each destination, and roll-ups of folders.
+//! The tree of the origin's secrets: how each stands at each destination, and roll-ups of folders.
 //!
-//! Made to hold some hundred thousand secrets: a byte for each secret and destination, built in one pass, rolled up in
-//! another. It knows nothing of rows on a screen.
+//! ```text
+//!  folders, top down       secrets, in the same order       how they stand at a destination
+//!
+//!  0  (root)      0..5     0  kv/data/billing/db            In sync
+//!  1  kv/         0..4     1  kv/data/billing/dev/api       Add
+//!  2  billing/    0..3     2  kv/data/billing/dev/db        In sync
+//!  3  dev/        1..3     3  kv/data/top                   Failed
+//!  4  pki/        4..5     4  pki/data/ca                   In sync
+//! ```
+//!
+//! Made to hold a million secrets. They are sorted, so that all that lies in a folder is one range of them; for each there
+//! is one pointer, shared with the inventory, and a byte for each destination. Only folders have nodes and sums. It is built
+//! in one pass, and knows nothing of rows on a screen.
 
 mod build;
+mod filter;
+mod growth;
+mod marks;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
+
+pub(in crate::tui) use growth::Growth;
+pub(in crate::tui) use marks::Marks;
 
 use crate::engine::SecretState;
 use crate::kv::SecretPath;
@@ -50,7 +67,7 @@ impl Standing {
     ];
 
     /// Its bit in a set of standings.
-    pub(in crate::tui) fn bit(self) -> u16 {
+    pub(in crate::tui) const fn bit(self) -> u16 {
         1 << self as u16
     }
 
@@ -127,42 +144,83 @@ pub(in crate::tui) enum Order {
     Worst,
 }
 
-/// A node's place in the arena.
+/// A node: a folder by its number with [`FOLDER`], a secret by its number alone.
 pub(in crate::tui) type NodeId = u32;
 
-/// The root, which is not shown; mounts are its children.
-const ROOT: NodeId = 0;
+/// Says that a node is a folder.
+const FOLDER: NodeId = 1 << 31;
 
-#[derive(Debug)]
-struct Node {
-    parent: NodeId,
-    /// 0 for mounts.
-    depth: u16,
-    open: bool,
-    /// The origin could not list or read it.
-    unread: bool,
-    /// Folders end in a slash.
-    label: Arc<str>,
-    kind: Kind,
+/// The root's number among the folders. It is not shown; mounts are its children.
+const ROOT: usize = 0;
+
+/// What a node is, and its number among its like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Folder(usize),
+    Secret(usize),
+}
+
+impl Node {
+    fn of(id: NodeId) -> Self {
+        if id & FOLDER == 0 { Self::Secret(id as usize) } else { Self::Folder((id & !FOLDER) as usize) }
+    }
+
+    fn id(self) -> NodeId {
+        match self {
+            Self::Folder(at) => FOLDER | to_u32(at),
+            Self::Secret(at) => to_u32(at),
+        }
+    }
+}
+
+/// There are never as many as two to the 31st.
+fn to_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[derive(Debug)]
-enum Kind {
-    Folder { children: BTreeMap<Arc<str>, NodeId>, secrets: u32 },
-    Secret(SecretPath),
+struct Folder {
+    parent: u32,
+    /// The first folder behind it that does not lie in it.
+    next: u32,
+    /// The secrets in it, and in what lies in it.
+    first: u32,
+    end: u32,
+    /// Where its name is among the labels.
+    label: (u32, u32),
+    /// 0 for mounts.
+    depth: u16,
+    open: bool,
+    /// The origin could not list it.
+    unread: bool,
+}
+
+impl Folder {
+    fn secrets(&self) -> Range<usize> {
+        self.first as usize..self.end as usize
+    }
 }
 
 /// The tree.
 #[derive(Debug)]
 pub(in crate::tui) struct Tree {
-    nodes: Vec<Node>,
-    /// Destinations.
+    /// Every secret, sorted by mount and name.
+    secrets: Arc<Vec<SecretPath>>,
+    /// Top down, as they would show if all were open.
+    folders: Vec<Folder>,
+    /// The names of all folders, one behind the other.
+    labels: String,
+    /// Secrets that the origin could not read.
+    unread: Vec<u32>,
+    /// How many destinations there are.
     width: usize,
-    /// Which standings there are at or below a node, a bit each; `width` for each node.
-    standings: Vec<u16>,
-    /// How many secrets below are behind; `width` for each node.
+    /// How each secret stands, destination by destination.
+    standings: Vec<Standing>,
+    /// Which standings there are in a folder, a bit each; `width` for each folder.
+    standings_in: Vec<u16>,
+    /// How many secrets in a folder are behind; `width` for each folder.
     behind: Vec<u32>,
-    /// How many tasks the plan has at or below a node, over all destinations.
+    /// How many tasks the plan has in a folder, over all destinations.
     tasks: Vec<u32>,
     /// Per destination, how many secrets stand how.
     counts: Vec<[u64; Standing::ALL.len()]>,
@@ -171,21 +229,12 @@ pub(in crate::tui) struct Tree {
 impl Tree {
     /// An empty tree for so many destinations.
     pub(in crate::tui) fn new(width: usize) -> Self {
-        let mut tree = Self {
-            nodes: Vec::new(),
-            width,
-            standings: Vec::new(),
-            behind: Vec::new(),
-            tasks: Vec::new(),
-            counts: vec![[0; Standing::ALL.len()]; width],
-        };
-        tree.push(ROOT, 0, Arc::from(""), Kind::Folder { children: BTreeMap::new(), secrets: 0 });
-        tree
+        Self::build(width, Vec::new(), Vec::new())
     }
 
     /// The number of secrets in it.
     pub(in crate::tui) fn secrets(&self) -> u32 {
-        self.secrets_below(ROOT)
+        to_u32(self.secrets.len())
     }
 
     /// How many secrets stand so at a destination.
@@ -193,97 +242,148 @@ impl Tree {
         self.counts.get(destination).map_or(0, |counts| counts[standing as usize])
     }
 
-    /// The number of secrets below a folder; 1 for a secret.
+    /// The number of secrets in a folder; 1 for a secret.
     pub(in crate::tui) fn secrets_below(&self, id: NodeId) -> u32 {
-        match &self.node(id).kind {
-            Kind::Folder { secrets, .. } => *secrets,
-            Kind::Secret(_) => 1,
-        }
+        to_u32(self.range(id).len())
     }
 
     /// How a node stands at a destination; a folder as the worst in it.
     pub(in crate::tui) fn standing(&self, id: NodeId, destination: usize) -> Standing {
-        let bits = self.standings[id as usize * self.width + destination];
-        bits.checked_ilog2().map_or(Standing::Absent, |highest| Standing::ALL[highest as usize])
+        match Node::of(id) {
+            Node::Folder(at) => worst_of(self.standings_in[at * self.width + destination]),
+            Node::Secret(at) => self.standings_at(destination)[at],
+        }
     }
 
     /// All ways in which what is at or below a node is behind at a destination.
     pub(in crate::tui) fn ways_behind(&self, id: NodeId, destination: usize) -> impl Iterator<Item = Standing> {
-        let bits = self.standings[id as usize * self.width + destination];
+        let bits = match Node::of(id) {
+            Node::Folder(at) => self.standings_in[at * self.width + destination],
+            Node::Secret(at) => self.standings_at(destination)[at].bit(),
+        };
         Standing::ALL_BEHIND.into_iter().filter(move |standing| bits & standing.bit() != 0)
     }
 
     /// How many tasks the plan has at or below a node, over all destinations.
     pub(in crate::tui) fn tasks(&self, id: NodeId) -> usize {
-        self.tasks[id as usize] as usize
+        match Node::of(id) {
+            Node::Folder(at) => self.tasks[at] as usize,
+            Node::Secret(at) => (0..self.width).filter(|to| self.standings_at(*to)[at].is_task()).count(),
+        }
     }
 
     /// How many secrets of a node are behind at a destination.
     pub(in crate::tui) fn behind(&self, id: NodeId, destination: usize) -> u32 {
-        self.behind[id as usize * self.width + destination]
+        match Node::of(id) {
+            Node::Folder(at) => self.behind[at * self.width + destination],
+            Node::Secret(at) => u32::from(self.standings_at(destination)[at].is_behind()),
+        }
     }
 
     /// The worst standing over all destinations.
     pub(in crate::tui) fn worst(&self, id: NodeId) -> Standing {
-        (0..self.width).map(|at| self.standing(id, at)).max().unwrap_or(Standing::Absent)
+        worst_of(self.standings_of(id))
     }
 
-    /// What the node is called inside of its folder.
+    /// What the node is called inside of its folder; folders end in a slash.
     pub(in crate::tui) fn label(&self, id: NodeId) -> &str {
-        &self.node(id).label
+        match Node::of(id) {
+            Node::Folder(at) => {
+                let (start, end) = self.folders[at].label;
+                &self.labels[start as usize..end as usize]
+            }
+            Node::Secret(at) => last_label(&self.secrets[at]),
+        }
     }
 
     /// 0 for a mount.
     pub(in crate::tui) fn depth(&self, id: NodeId) -> u16 {
-        self.node(id).depth
+        match Node::of(id) {
+            Node::Folder(at) => self.folders[at].depth,
+            Node::Secret(at) => self.folders[self.folder_of(at)].depth.saturating_add(1),
+        }
     }
 
     /// Whether a folder shows what is in it.
     pub(in crate::tui) fn is_open(&self, id: NodeId) -> bool {
-        self.node(id).open
+        matches!(Node::of(id), Node::Folder(at) if self.folders[at].open)
     }
 
     /// Whether the origin could not list or read it.
     pub(in crate::tui) fn is_unread(&self, id: NodeId) -> bool {
-        self.node(id).unread
+        match Node::of(id) {
+            Node::Folder(at) => self.folders[at].unread,
+            Node::Secret(_) => self.unread.binary_search(&id).is_ok(),
+        }
     }
 
     /// The secret, if the node is one.
     pub(in crate::tui) fn secret(&self, id: NodeId) -> Option<&SecretPath> {
-        match &self.node(id).kind {
-            Kind::Secret(path) => Some(path),
-            Kind::Folder { .. } => None,
+        match Node::of(id) {
+            Node::Folder(_) => None,
+            Node::Secret(at) => self.secrets.get(at),
         }
     }
 
     /// The folder a node lies in; `None` for a mount.
     pub(in crate::tui) fn parent(&self, id: NodeId) -> Option<NodeId> {
-        let parent = self.node(id).parent;
-        (parent != ROOT).then_some(parent)
+        let parent = match Node::of(id) {
+            Node::Folder(at) => self.folders[at].parent as usize,
+            Node::Secret(at) => self.folder_of(at),
+        };
+        (parent != ROOT).then(|| Node::Folder(parent).id())
     }
 
     /// Opens or closes a folder.
     pub(in crate::tui) fn set_open(&mut self, id: NodeId, open: bool) {
-        if let Some(node) = self.nodes.get_mut(id as usize)
-            && matches!(node.kind, Kind::Folder { .. })
-        {
-            node.open = open;
+        if let Node::Folder(at) = Node::of(id) {
+            self.folders[at].open = open;
         }
     }
 
-    fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id as usize]
+    /// The numbers of the secrets at or below a node.
+    fn range(&self, id: NodeId) -> Range<usize> {
+        match Node::of(id) {
+            Node::Folder(at) => self.folders[at].secrets(),
+            Node::Secret(at) => at..at + 1,
+        }
     }
 
-    fn push(&mut self, parent: NodeId, depth: u16, label: Arc<str>, kind: Kind) -> NodeId {
-        let id = NodeId::try_from(self.nodes.len()).unwrap_or(NodeId::MAX);
-        // Mounts start open, so that the first screen shows more than their names.
-        self.nodes.push(Node { parent, depth, open: parent == ROOT, unread: false, label, kind });
-        self.standings.resize(self.nodes.len() * self.width, Standing::Absent.bit());
-        self.behind.resize(self.nodes.len() * self.width, 0);
-        self.tasks.resize(self.nodes.len(), 0);
-        id
+    /// The folder a secret lies in.
+    fn folder_of(&self, secret: usize) -> usize {
+        let mut at = self.folders.partition_point(|folder| folder.first as usize <= secret).saturating_sub(1);
+        while at != ROOT && !self.folders[at].secrets().contains(&secret) {
+            at = self.folders[at].parent as usize;
+        }
+        at
     }
+
+    /// How all secrets stand at a destination.
+    fn standings_at(&self, destination: usize) -> &[Standing] {
+        let count = self.secrets.len();
+        &self.standings[destination * count..(destination + 1) * count]
+    }
+
+    /// All standings at or below a node, a bit each, over all destinations.
+    fn standings_of(&self, id: NodeId) -> u16 {
+        match Node::of(id) {
+            Node::Folder(at) => {
+                let start = at * self.width;
+                self.standings_in[start..start + self.width].iter().fold(0, |all, bits| all | bits)
+            }
+            Node::Secret(at) => (0..self.width).fold(0, |all, to| all | self.standings_at(to)[at].bit()),
+        }
+    }
+}
+
+fn worst_of(bits: u16) -> Standing {
+    bits.checked_ilog2().map_or(Standing::Absent, |highest| Standing::ALL[highest as usize])
+}
+
+/// What a secret is called inside of its folder.
+fn last_label(path: &SecretPath) -> &str {
+    let name = path.name();
+    &name[name.rfind('/').map_or(0, |slash| slash + 1)..]
 }
 
 #[cfg(test)]

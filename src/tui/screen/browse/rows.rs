@@ -1,13 +1,9 @@
 //! The rows of the tree that show, with their state columns.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::kv::SecretPath;
 use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::screen::{filter_title, marked_title};
@@ -129,14 +125,5 @@ fn state_cell(model: &Model, id: NodeId, at: usize, column: usize) -> Vec<Span<'
 
 /// How many tasks of the secret, or of what lies in the folder, are marked.
 fn marks(model: &Model, id: NodeId) -> usize {
-    let tree = &model.browse.tree;
-    if let Some(path) = tree.secret(id) {
-        return model.marks.iter().filter(|marks| marks.contains(path)).count();
-    }
-    let prefix = tree.data_prefix(id);
-    let below = |marks: &BTreeSet<SecretPath>| {
-        let from = marks.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
-        from.take_while(|path| path.data_path().starts_with(&prefix)).count()
-    };
-    model.marks.iter().map(below).sum()
+    model.marks.iter().map(|marks| model.browse.tree.marks(id, marks)).sum()
 }

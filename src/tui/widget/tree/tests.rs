@@ -13,22 +13,26 @@ fn labels(tree: &Tree, needle: &str) -> Vec<String> {
     tree.visible(&needle, Order::Name).iter().map(|&id| tree.path(id)).collect()
 }
 
+/// The tree of what has arrived.
+fn grown(width: usize, names: &[&str]) -> Tree {
+    let mut growth = Growth::new(width, mounts());
+    growth.extend(&found(names));
+    growth.tree()
+}
+
 fn found(names: &[&str]) -> InventoryUpdate {
     InventoryUpdate::Found(names.iter().map(|name| (sample::path(name), sample::insight(1))).collect())
 }
 
 #[test]
 fn it_grows_as_the_inventory_arrives() {
-    let mut tree = Tree::new(2);
-    tree.extend(&found(&["b/x", "a/y", "top"]), &mounts());
-    tree.roll_up();
-    assert_eq!(labels(&tree, ""), ["secret/", "secret/a/", "secret/b/", "secret/top"]);
-    tree.extend(&found(&["a/z", "aa"]), &mounts());
-    tree.extend(
-        &InventoryUpdate::Unknown(UnknownSubtree { prefix: "secret/shut/".into(), reason: "denied".into() }),
-        &mounts(),
-    );
-    tree.roll_up();
+    let mut growth = Growth::new(2, mounts());
+    growth.extend(&found(&["b/x", "a/y", "top"]));
+    assert_eq!(labels(&growth.tree(), ""), ["secret/", "secret/a/", "secret/b/", "secret/top"]);
+    growth.extend(&found(&["a/z", "aa"]));
+    let shut = UnknownSubtree { prefix: "secret/shut/".into(), reason: "denied".into() };
+    growth.extend(&InventoryUpdate::Unknown(shut));
+    let tree = growth.tree();
     assert_eq!(labels(&tree, ""), ["secret/", "secret/a/", "secret/aa", "secret/b/", "secret/shut/", "secret/top"]);
     assert_eq!(tree.secrets(), 5);
     let mount = tree.visible(&Needle::new(""), Order::Name)[0];
@@ -37,18 +41,14 @@ fn it_grows_as_the_inventory_arrives() {
 
 #[test]
 fn a_name_may_be_a_secret_and_a_folder() {
-    let mut tree = Tree::new(1);
-    tree.extend(&found(&["app", "app/db"]), &mounts());
-    tree.roll_up();
+    let mut tree = grown(1, &["app", "app/db"]);
     assert_eq!(labels(&tree, ""), ["secret/", "secret/app", "secret/app/"]);
     assert_eq!(tree.find(&sample::path("app/db")).map(|id| tree.path(id)).as_deref(), Some("secret/app/db"));
 }
 
 #[test]
 fn a_filter_shows_what_matches_and_where_it_lies() {
-    let mut tree = Tree::new(1);
-    tree.extend(&found(&["a/deep/one", "a/two", "b/one"]), &mounts());
-    tree.roll_up();
+    let mut tree = grown(1, &["a/deep/one", "a/two", "b/one"]);
     assert_eq!(
         labels(&tree, "ONE".to_lowercase().as_str()),
         ["secret/", "secret/a/", "secret/a/deep/", "secret/a/deep/one", "secret/b/", "secret/b/one"]
@@ -157,20 +157,14 @@ fn the_next_problem_goes_round() {
 
 #[test]
 fn open_folders_and_the_selection_outlive_a_new_tree() {
-    let mut old = Tree::new(1);
-    old.extend(&found(&["a/x", "b/y", "b/z"]), &mounts());
-    old.roll_up();
+    let mut old = grown(1, &["a/x", "b/y", "b/z"]);
     let selected = old.find(&sample::path("b/z")).expect("it is there");
     old.reveal(selected);
-    let mut new = Tree::new(1);
-    new.extend(&found(&["0/first", "a/x", "b/y", "b/z"]), &mounts());
-    new.roll_up();
+    let mut new = grown(1, &["0/first", "a/x", "b/y", "b/z"]);
     let now = new.adopt(&old, Some(selected)).expect("it still is there");
     assert_eq!(new.path(now), "secret/b/z");
     assert_eq!(labels(&new, ""), ["secret/", "secret/0/", "secret/a/", "secret/b/", "secret/b/y", "secret/b/z"]);
-    let mut smaller = Tree::new(1);
-    smaller.extend(&found(&["b/y"]), &mounts());
-    smaller.roll_up();
+    let mut smaller = grown(1, &["b/y"]);
     let now = smaller.adopt(&old, Some(selected)).expect("its folder is there");
     assert_eq!(smaller.path(now), "secret/b/");
 }

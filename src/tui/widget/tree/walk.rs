@@ -1,135 +1,170 @@
 //! Ways through a tree: what shows, what comes next, where a path is.
 
-use super::{Kind, NodeId, Order, ROOT, Standing, Tree};
+use super::build::{Piece, Seek, pieces};
+use super::{Node, NodeId, Order, ROOT, Standing, Tree, to_u32};
 use crate::kv::SecretPath;
 use crate::tui::filter::Needle;
+
+/// The standings that somebody should look at, a bit each.
+const PROBLEMS: u16 = !(Standing::Drifted.bit() - 1);
 
 impl Tree {
     /// The nodes that show, top down: with a filter the secrets it finds and the folders they lie in, without one what
     /// open folders hold.
     pub(in crate::tui) fn visible(&self, needle: &Needle, order: Order) -> Vec<NodeId> {
-        let mut rows = Vec::new();
-        if needle.is_empty() {
-            self.descend(order, |id| self.node(id).open, |id| rows.push(id));
-        } else {
-            let mut path = String::new();
-            self.push_matches(ROOT, (needle, needle.settled_by("")), order, &mut path, &mut rows);
+        if !needle.is_empty() {
+            return self.found(needle, order);
         }
+        let mut rows = Vec::new();
+        self.push_open(ROOT, order, &mut rows);
         rows
     }
 
-    /// Visits every node below the root top down, below a folder only if `enter` says so.
-    fn descend(&self, order: Order, enter: impl Fn(NodeId) -> bool, mut visit: impl FnMut(NodeId)) {
-        let mut stack = self.ordered(ROOT, order);
-        stack.reverse();
-        while let Some(id) = stack.pop() {
-            visit(id);
-            if enter(id) {
-                let from = stack.len();
-                stack.extend(self.ordered(id, order));
-                stack[from..].reverse();
+    /// What shows of an open folder.
+    fn push_open(&self, at: usize, order: Order, rows: &mut Vec<NodeId>) {
+        let enter = |below: usize, rows: &mut Vec<NodeId>| {
+            rows.push(Node::Folder(below).id());
+            if self.folders[below].open {
+                self.push_open(below, order, rows);
             }
-        }
-    }
-
-    /// Adds what the needle finds in a folder; `settled` if the folder's path has already decided whether it does.
-    fn push_matches(
-        &self,
-        folder: NodeId,
-        (needle, settled): (&Needle, Option<bool>),
-        order: Order,
-        path: &mut String,
-        rows: &mut Vec<NodeId>,
-    ) {
-        if settled == Some(false) {
-            return;
-        }
-        for id in self.ordered(folder, order) {
-            if !needle.admits(self.standings_of(id)) {
-                continue;
-            }
-            let (length, before) = (path.len(), rows.len());
-            path.push_str(&self.node(id).label);
-            rows.push(id);
-            match self.node(id).kind {
-                Kind::Folder { .. } => {
-                    let settled = settled.or_else(|| needle.settled_by(path));
-                    self.push_matches(id, (needle, settled), order, path, rows);
-                    // An unread folder is empty, but not nothing.
-                    let found = || settled.unwrap_or_else(|| needle.found_in(path));
-                    if rows.len() == before + 1 && !(self.node(id).unread && found()) {
-                        rows.pop();
-                    }
-                }
-                Kind::Secret(_) => {
-                    if !settled.unwrap_or_else(|| needle.found_in(path)) {
-                        rows.pop();
+        };
+        match order {
+            Order::Name => {
+                for piece in pieces(&self.folders, at) {
+                    match piece {
+                        Piece::Secrets(range) => rows.extend(to_u32(range.start)..to_u32(range.end)),
+                        Piece::Folder(below) => enter(below, rows),
                     }
                 }
             }
-            path.truncate(length);
+            Order::Worst => {
+                for id in self.ordered(at, order) {
+                    match Node::of(id) {
+                        Node::Secret(_) => rows.push(id),
+                        Node::Folder(below) => enter(below, rows),
+                    }
+                }
+            }
         }
     }
 
-    /// All standings at or below a node, over all destinations.
-    fn standings_of(&self, id: NodeId) -> u16 {
-        let start = id as usize * self.width;
-        self.standings[start..start + self.width].iter().fold(0, |all, one| all | one)
+    /// Everything that lies in a folder, by name.
+    pub(super) fn push_all(&self, at: usize, rows: &mut Vec<NodeId>) {
+        let folder = &self.folders[at];
+        let mut first = folder.first;
+        let below = at + 1..folder.next as usize;
+        rows.reserve(folder.secrets().len() + below.len());
+        // Folders and secrets are both sorted top down, so no folder need be entered.
+        for below in below {
+            let start = self.folders[below].first;
+            rows.extend(first..start);
+            first = start;
+            rows.push(Node::Folder(below).id());
+        }
+        rows.extend(first..folder.end);
     }
 
-    fn ordered(&self, id: NodeId, order: Order) -> Vec<NodeId> {
-        let mut children: Vec<_> = self.children(id).collect();
+    /// What lies in a folder, in an order.
+    pub(super) fn ordered(&self, at: usize, order: Order) -> Vec<NodeId> {
+        let mut children = Vec::new();
+        for piece in pieces(&self.folders, at) {
+            match piece {
+                Piece::Secrets(range) => children.extend(to_u32(range.start)..to_u32(range.end)),
+                Piece::Folder(below) => children.push(Node::Folder(below).id()),
+            }
+        }
         if order == Order::Worst {
-            children.sort_by_key(|id| std::cmp::Reverse(self.worst(*id)));
+            children.sort_by_cached_key(|id| std::cmp::Reverse(self.worst(*id)));
         }
         children
     }
 
-    fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        match &self.node(id).kind {
-            Kind::Folder { children, .. } => Some(children.values().copied()),
-            Kind::Secret(_) => None,
-        }
-        .into_iter()
-        .flatten()
-    }
-
-    pub(super) fn child_of(&self, id: NodeId, label: &str) -> Option<NodeId> {
-        match &self.node(id).kind {
-            Kind::Folder { children, .. } => children.get(label).copied(),
-            Kind::Secret(_) => None,
-        }
-    }
-
     /// Where a secret is.
     pub(in crate::tui) fn find(&self, path: &SecretPath) -> Option<NodeId> {
-        let mount = self.child_of(ROOT, path.mount())?;
-        path.name().split_inclusive('/').try_fold(mount, |at, piece| self.child_of(at, piece))
+        Seek::new(&self.secrets).find(path).map(to_u32)
     }
 
     /// The nearest problem after `from` (or before it), around the end of the tree if need be.
     pub(in crate::tui) fn next_problem(&self, from: Option<NodeId>, order: Order, forward: bool) -> Option<NodeId> {
-        let mut before = Vec::new();
-        let mut after = Vec::new();
-        let mut passed = from.is_none();
-        self.descend(
-            order,
-            |_| true,
-            |id| {
-                if Some(id) == from {
-                    passed = true;
-                } else if self.is_problem(id) {
-                    if passed { after.push(id) } else { before.push(id) }
-                }
-            },
-        );
-        if forward { after.first().or_else(|| before.first()) } else { before.last().or_else(|| after.last()) }.copied()
+        let near = from
+            .and_then(|from| if forward { self.problem_after(from, order) } else { self.problem_before(from, order) });
+        near.or_else(|| if forward { self.first_problem(ROOT, order) } else { self.last_problem(ROOT, order) })
+    }
+
+    fn problem_after(&self, from: NodeId, order: Order) -> Option<NodeId> {
+        let inside = match Node::of(from) {
+            Node::Folder(at) => self.first_problem(at, order),
+            Node::Secret(_) => None,
+        };
+        let mut at = from;
+        let mut found = inside;
+        while found.is_none() {
+            let around = self.around(at)?;
+            let beside = self.ordered(around, order);
+            let next = beside.iter().position(|id| *id == at)? + 1;
+            found = beside[next..].iter().find_map(|id| self.first_problem_of(*id, order));
+            at = Node::Folder(around).id();
+        }
+        found
+    }
+
+    fn problem_before(&self, from: NodeId, order: Order) -> Option<NodeId> {
+        let mut at = from;
+        loop {
+            let around = self.around(at)?;
+            let beside = self.ordered(around, order);
+            let before = beside.iter().position(|id| *id == at)?;
+            if let Some(found) = beside[..before].iter().rev().find_map(|id| self.last_problem_of(*id, order)) {
+                return Some(found);
+            }
+            at = Node::Folder(around).id();
+            if self.is_problem(at) {
+                return Some(at);
+            }
+        }
+    }
+
+    /// The number of the folder a node lies in; the root for a mount.
+    fn around(&self, id: NodeId) -> Option<usize> {
+        match Node::of(id) {
+            Node::Folder(ROOT) => None,
+            Node::Folder(at) => Some(self.folders[at].parent as usize),
+            Node::Secret(at) => Some(self.folder_of(at)),
+        }
+    }
+
+    fn first_problem_of(&self, id: NodeId, order: Order) -> Option<NodeId> {
+        match Node::of(id) {
+            _ if self.is_problem(id) => Some(id),
+            Node::Folder(at) => self.first_problem(at, order),
+            Node::Secret(_) => None,
+        }
+    }
+
+    fn last_problem_of(&self, id: NodeId, order: Order) -> Option<NodeId> {
+        match Node::of(id) {
+            Node::Folder(at) => self.last_problem(at, order).or_else(|| self.is_problem(id).then_some(id)),
+            Node::Secret(_) => self.is_problem(id).then_some(id),
+        }
+    }
+
+    /// The first problem in a folder.
+    fn first_problem(&self, at: usize, order: Order) -> Option<NodeId> {
+        let holds = self.standings_of(Node::Folder(at).id()) & PROBLEMS != 0;
+        holds.then(|| self.ordered(at, order))?.into_iter().find_map(|id| self.first_problem_of(id, order))
+    }
+
+    fn last_problem(&self, at: usize, order: Order) -> Option<NodeId> {
+        let holds = self.standings_of(Node::Folder(at).id()) & PROBLEMS != 0;
+        holds.then(|| self.ordered(at, order))?.into_iter().rev().find_map(|id| self.last_problem_of(id, order))
     }
 
     /// Whether somebody should look at it: a secret, or a folder that could not be read.
     pub(in crate::tui) fn is_problem(&self, id: NodeId) -> bool {
-        let stands_alone = matches!(self.node(id).kind, Kind::Secret(_)) || self.node(id).unread;
-        stands_alone && self.worst(id).is_problem()
+        match Node::of(id) {
+            Node::Folder(at) => self.folders[at].unread,
+            Node::Secret(_) => self.standings_of(id) & PROBLEMS != 0,
+        }
     }
 
     /// Opens the folders a node lies in.
@@ -158,55 +193,13 @@ impl Tree {
         self.labels(id).concat()
     }
 
-    /// What the data paths of all secrets below a folder start with.
-    pub(in crate::tui) fn data_prefix(&self, id: NodeId) -> String {
-        let labels = self.labels(id);
-        match labels.split_first() {
-            Some((mount, rest)) => format!("{mount}data/{}", rest.concat()),
-            None => String::new(),
-        }
-    }
-
-    /// All secrets at or below a node that stand so at a destination.
-    pub(in crate::tui) fn secrets_where(
-        &self,
-        id: NodeId,
-        destination: usize,
-        wanted: impl Fn(Standing) -> bool,
-    ) -> Vec<SecretPath> {
-        let mut found = Vec::new();
-        let mut stack = vec![id];
-        while let Some(at) = stack.pop() {
-            match &self.node(at).kind {
-                Kind::Folder { children, .. } => stack.extend(children.values().copied()),
-                Kind::Secret(path) => {
-                    if wanted(self.standing(at, destination)) {
-                        found.push(path.clone());
-                    }
-                }
-            }
-        }
-        found
-    }
-
     /// How many secrets at or below a node are behind at a destination, way by way; 0 where only a folder that could
     /// not be read is.
     pub(in crate::tui) fn counts_behind(&self, id: NodeId, destination: usize) -> Vec<(Standing, u64)> {
-        let mut counts = [0; Standing::ALL_BEHIND.len()];
-        let mut stack = vec![id];
-        while let Some(at) = stack.pop() {
-            match &self.node(at).kind {
-                Kind::Folder { children, .. } => stack.extend(children.values().copied()),
-                Kind::Secret(_) => {
-                    let standing = self.standing(at, destination);
-                    if let Some(way) = Standing::ALL_BEHIND.iter().position(|known| *known == standing) {
-                        counts[way] += 1;
-                    }
-                }
-            }
-        }
-        let ways: Vec<_> = self.ways_behind(id, destination).collect();
-        Standing::ALL_BEHIND.into_iter().zip(counts).filter(|(way, _)| ways.contains(way)).collect()
+        let standings = &self.standings_at(destination)[self.range(id)];
+        // One way after the other, without a branch, for there may be a million.
+        let count = |way: Standing| standings.iter().map(|standing| u64::from(*standing == way)).sum();
+        self.ways_behind(id, destination).map(|way| (way, count(way))).collect()
     }
 
     /// Opens the folders that are open in `other`, and says where its node `selected` is here, or the nearest folder
@@ -214,20 +207,39 @@ impl Tree {
     pub(in crate::tui) fn adopt(&mut self, other: &Self, selected: Option<NodeId>) -> Option<NodeId> {
         let mut pairs = vec![(ROOT, ROOT)];
         while let Some((theirs, mine)) = pairs.pop() {
-            let open = theirs == ROOT || other.node(theirs).open;
-            self.set_open(mine, open);
-            if open && let Kind::Folder { children, .. } = &other.node(theirs).kind {
-                let common = children.iter().filter_map(|(label, id)| Some((*id, self.child_of(mine, label)?)));
-                pairs.extend(common.collect::<Vec<_>>());
+            let open = theirs == ROOT || other.folders[theirs].open;
+            self.folders[mine].open = open;
+            if open {
+                // Both are sorted.
+                let mut here = self.folders_in(mine).peekable();
+                for there in other.folders_in(theirs) {
+                    let wanted = other.label(Node::Folder(there).id());
+                    let label = |at: &usize| self.label(Node::Folder(*at).id());
+                    while here.next_if(|at| label(at) < wanted).is_some() {}
+                    if let Some(here) = here.next_if(|at| label(at) == wanted) {
+                        pairs.push((there, here));
+                    }
+                }
             }
         }
-        let mut at = ROOT;
-        for label in selected.map(|id| other.labels(id)).unwrap_or_default() {
-            match self.child_of(at, label) {
-                Some(child) => at = child,
-                None => break,
+        let selected = selected?;
+        let known = other.secret(selected).and_then(|path| self.find(path));
+        known.or_else(|| {
+            let mut at = ROOT;
+            for label in other.labels(selected) {
+                match self.folders_in(at).find(|below| self.label(Node::Folder(*below).id()) == label) {
+                    Some(below) => at = below,
+                    None => break,
+                }
             }
-        }
-        (at != ROOT).then_some(at)
+            (at != ROOT).then(|| Node::Folder(at).id())
+        })
+    }
+
+    /// The folders that lie in a folder and in no other one in it.
+    fn folders_in(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
+        let next = |below: usize| self.folders.get(below).map(|folder| folder.next as usize);
+        let end = self.folders[at].next as usize;
+        std::iter::successors(Some(at + 1), move |below| next(*below)).take_while(move |below| *below < end)
     }
 }
