@@ -25,7 +25,7 @@ impl Tree {
             }
         }
         others.sort_by(in_order);
-        others.dedup();
+        others.dedup_by(|a, b| in_order(a, b) == Ordering::Equal);
         secrets.extend_from_slice(&others);
         let mut tree = Self::build(plan.destinations.len(), secrets, unread);
         tree.stand_as(plan, &others);
@@ -38,7 +38,7 @@ impl Tree {
     /// [`Tree::roll_up`] is still to be done.
     pub(super) fn build(width: usize, mut secrets: Vec<SecretPath>, mut unread: Vec<Unread>) -> Self {
         secrets.sort_by(in_order);
-        secrets.dedup();
+        secrets.dedup_by(|a, b| in_order(a, b) == Ordering::Equal);
         secrets.shrink_to_fit();
         unread.sort_by(|a, b| a.parts().cmp(&b.parts()));
         let mut raising = Raising::new();

@@ -4,6 +4,8 @@ use crate::kv::Mount;
 use crate::tui::filter::Needle;
 use crate::tui::sample;
 
+mod properties;
+
 fn mounts() -> Vec<Mount> {
     vec![Mount::parse("secret").expect("a mount")]
 }
