@@ -337,7 +337,9 @@ async fn pass_on(
         }
         let begun = Instant::now();
         if let Some(mut growing) = growth.take() {
-            batch.iter().for_each(|update| growing.extend(update));
+            for update in &batch {
+                growing.extend(update);
+            }
             let made = tokio::task::spawn_blocking(move || (growing.tree(), growing)).await;
             if let Ok((tree, growing)) = made {
                 let _ = messages.send(Message::Grown(Box::new(tree)));

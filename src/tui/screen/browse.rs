@@ -148,13 +148,14 @@ pub(in crate::tui) fn describe(model: &Model) -> Vec<Effect> {
 /// Takes in pieces of the inventory.
 pub(in crate::tui) fn grow(model: &mut Model, updates: &[InventoryUpdate]) {
     for update in updates {
-        if let (InventoryUpdate::Found(found), Some(count)) = (update, &mut model.listing) {
-            *count += found.len() as u64;
-        }
-        if model.plan.is_none() {
-            if let InventoryUpdate::Unknown(unknown) = update {
-                model.unknown.push(unknown.clone());
+        match update {
+            InventoryUpdate::Found(found) => {
+                if let Some(count) = &mut model.listing {
+                    *count += found.len() as u64;
+                }
             }
+            InventoryUpdate::Unknown(unknown) if model.plan.is_none() => model.unknown.push(unknown.clone()),
+            InventoryUpdate::Unknown(_) | InventoryUpdate::Excluded(_) => {}
         }
     }
 }

@@ -228,7 +228,9 @@ impl<'a> Assign<'a> {
     }
 
     fn all(&mut self, paths: &[SecretPath], standing: Standing) {
-        paths.iter().for_each(|path| self.one(path, standing));
+        for path in paths {
+            self.one(path, standing);
+        }
     }
 }
 

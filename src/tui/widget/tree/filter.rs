@@ -30,7 +30,7 @@ impl<'a> Search<'a> {
         match rest {
             Rest::Settled(false) => {}
             Rest::Settled(true) if self.needle.admits_all() && self.order == Order::Name => {
-                tree.push_all(at, &mut self.rows)
+                tree.push_all(at, &mut self.rows);
             }
             _ => match self.order {
                 Order::Name => {

@@ -43,14 +43,14 @@ fn it_grows_as_the_inventory_arrives() {
 
 #[test]
 fn a_name_may_be_a_secret_and_a_folder() {
-    let mut tree = grown(1, &["app", "app/db"]);
+    let tree = grown(1, &["app", "app/db"]);
     assert_eq!(labels(&tree, ""), ["secret/", "secret/app", "secret/app/"]);
     assert_eq!(tree.find(&sample::path("app/db")).map(|id| tree.path(id)).as_deref(), Some("secret/app/db"));
 }
 
 #[test]
 fn a_filter_shows_what_matches_and_where_it_lies() {
-    let mut tree = grown(1, &["a/deep/one", "a/two", "b/one"]);
+    let tree = grown(1, &["a/deep/one", "a/two", "b/one"]);
     assert_eq!(
         labels(&tree, "ONE".to_lowercase().as_str()),
         ["secret/", "secret/a/", "secret/a/deep/", "secret/a/deep/one", "secret/b/", "secret/b/one"]
