@@ -25,7 +25,7 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Command(error) => error.exit(),
-            Self::Console(TuiError::NoTerminal | TuiError::UnknownTheme { .. }) => Exit::Usage,
+            Self::Console(TuiError::NoTerminal | TuiError::UnknownTheme(_)) => Exit::Usage,
             Self::Console(TuiError::Interrupted) => Exit::Interrupted,
             Self::Console(TuiError::Terminal(_) | TuiError::Panicked) => Exit::Failed,
             #[cfg(feature = "demo")]

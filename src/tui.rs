@@ -51,7 +51,7 @@ use effect::{Effect, Perform, Worker};
 use input::{InputSource, TerminalInput};
 use message::Message;
 use model::{Model, Setup};
-use theme::{Depth, Theme};
+use theme::{Depth, Themes};
 
 /// The shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(16);
@@ -114,13 +114,8 @@ pub enum TuiError {
     #[error("the console needs a terminal for input and output; in a script use `vsync plan` and `vsync sync`")]
     NoTerminal,
     /// There is no such theme.
-    #[error("there is no theme \"{name}\"; there are {known}")]
-    UnknownTheme {
-        /// The name that was asked for.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
+    #[error("{0}")]
+    UnknownTheme(String),
     /// The terminal failed.
     #[error("the terminal does not work: {0}")]
     Terminal(String),
@@ -158,10 +153,8 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     }
     let environment = |name: &str| std::env::var(name).ok();
     let depth = Depth::detect(options.color, environment);
-    let theme = Theme::named(&options.theme, depth).ok_or_else(|| TuiError::UnknownTheme {
-        name: options.theme.clone(),
-        known: Theme::names().collect::<Vec<_>>().join(", "),
-    })?;
+    let themes = Themes::shipped(depth);
+    let theme = themes.named(&options.theme).ok_or_else(|| TuiError::UnknownTheme(themes.missing(&options.theme)))?;
     let failed = |error: std::io::Error| TuiError::Terminal(error.to_string());
     let (sender, mut messages) = mpsc::unbounded_channel();
     let mut input = TerminalInput::new().map_err(failed)?;
@@ -171,6 +164,7 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     let mut model = Model::new(Setup {
         size: screen.size().unwrap_or(Size::new(80, 24)),
         theme,
+        themes,
         ascii: view::needs_ascii(environment),
         mouse: options.mouse,
         read_only: options.read_only,

@@ -10,7 +10,7 @@ use super::keymap::{Keymap, Place};
 use super::message::{Purpose, Selected, SideStatus};
 use super::prompt::Prompt;
 use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
-use super::theme::Theme;
+use super::theme::{Theme, Themes};
 use super::widget::split::{Share, Split};
 use super::widget::tree::Marks;
 use crate::engine::{
@@ -27,6 +27,7 @@ pub(super) const SMALLEST: Size = Size { width: 60, height: 15 };
 pub(super) struct Model {
     pub(super) size: Size,
     pub(super) theme: Theme,
+    pub(super) themes: Themes,
     pub(super) keymap: Keymap,
     pub(super) ascii: bool,
     /// Whether the mouse is the console's; else the terminal selects text with it.
@@ -204,6 +205,7 @@ pub(super) struct Notice {
 pub(super) struct Setup {
     pub(super) size: Size,
     pub(super) theme: Theme,
+    pub(super) themes: Themes,
     pub(super) ascii: bool,
     pub(super) mouse: bool,
     pub(super) read_only: bool,
@@ -230,6 +232,7 @@ impl Model {
         Self {
             size: setup.size,
             theme: setup.theme,
+            themes: setup.themes,
             keymap: Keymap::default(),
             ascii: setup.ascii,
             mouse: setup.mouse,

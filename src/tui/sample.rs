@@ -14,7 +14,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::message::{Message, Refreshed, SideStatus};
 use super::model::{Model, Setup};
-use super::theme::{Depth, Theme};
+use super::theme::{Depth, Theme, Themes};
 use super::update::update;
 use super::view::view;
 use super::widget::tree::{Growth, Tree};
@@ -301,6 +301,7 @@ pub(super) fn opened(width: u16, height: u16) -> Model {
     Model::new(Setup {
         size: Size::new(width, height),
         theme: Theme::named("dark", Depth::True).expect("a theme"),
+        themes: Themes::shipped(Depth::True),
         ascii: false,
         mouse: true,
         read_only: false,

@@ -198,7 +198,8 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
         Action::PreviousScreen => show(model, screen.step(Screen::ALL.len() - 1)),
         Action::Help => model.help = Some(0),
         Action::Theme => {
-            if let Some(theme) = model.theme.next() {
+            if let Some(theme) = model.themes.after(&model.theme.name) {
+                model.say(format!("Theme: {}", theme.name));
                 model.theme = theme;
             }
         }
