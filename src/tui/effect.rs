@@ -21,11 +21,11 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 
 use super::Exit;
-use super::message::{Asked, Message, Refreshed, Selected, SideStatus, Work};
+use super::message::{Asked, Message, Purpose, Refreshed, Selected, SideStatus, Work};
 use super::widget::tree::{Growth, Tree};
 use crate::engine::{
-    CycleControl, CycleHandle, CycleOptions, DestinationName, DestinationPlan, Engine, Event, Failure, InventoryUpdate,
-    Plan, PlanOptions, Report, Side,
+    CycleControl, CycleHandle, CycleOptions, Decision, DestinationName, DestinationPlan, Engine, Event, Failure,
+    InventoryUpdate, Plan, PlanOptions, Report, Side,
 };
 use crate::kv::{Mount, SecretPath};
 
@@ -67,6 +67,7 @@ pub(super) enum Effect {
     Start {
         plan: Box<Plan>,
         dry_run: bool,
+        manner: Manner,
     },
     /// Steer the running cycle.
     Control(Control),
@@ -76,6 +77,17 @@ pub(super) enum Effect {
     Suspend,
     /// End the console.
     Quit(Exit),
+}
+
+/// How a plan is executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// As the configuration says.
+    Usual,
+    /// Exactly as it was saved.
+    Exact,
+    /// With this done about what somebody else wrote.
+    Deciding(Decision),
 }
 
 /// Which tasks of a plan.
@@ -200,6 +212,10 @@ impl Worker {
             let _ = messages.send(Message::Refreshed(Box::new(refreshed)));
             if let Some(asked) = retry {
                 // what was left alone is tried again, too: somebody may have put it right
+                let engine = match asked.purpose {
+                    Purpose::Decide(decision) => engine.deciding(decision),
+                    _ => engine,
+                };
                 let plan = engine.plan(inventory, &PlanOptions { only, again: true }).await;
                 select(&engine, &plan, asked, &messages);
             }
@@ -214,9 +230,13 @@ impl Worker {
         });
     }
 
-    fn start(&mut self, plan: Plan, dry_run: bool) {
-        let options = CycleOptions { dry_run, ..self.options.clone() };
-        match self.engine.start(plan, options) {
+    fn start(&mut self, plan: Plan, dry_run: bool, manner: Manner) {
+        let options = CycleOptions { dry_run, exact: manner == Manner::Exact, ..self.options.clone() };
+        let started = match manner {
+            Manner::Usual | Manner::Exact => self.engine.start(plan, options),
+            Manner::Deciding(decision) => self.engine.deciding(decision).start(plan, options),
+        };
+        match started {
             Ok(handle) => {
                 let control = handle.control();
                 let messages = self.messages.clone();
@@ -272,7 +292,7 @@ impl Perform for Worker {
                     let _ = messages.send(Message::Armed);
                 });
             }
-            Effect::Start { plan, dry_run } => self.start(*plan, dry_run),
+            Effect::Start { plan, dry_run, manner } => self.start(*plan, dry_run, manner),
             Effect::Control(control) => self.control(control),
             // The loop does these itself.
             Effect::Copy(_) | Effect::CaptureMouse(_) | Effect::Suspend | Effect::Quit(_) => {}

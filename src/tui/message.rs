@@ -7,7 +7,7 @@ use super::effect::Keep;
 use super::input::Input;
 use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
 use super::widget::tree::Tree;
-use crate::engine::{CycleSnapshot, DestinationName, Failure, InventoryUpdate, Plan, Report, Side};
+use crate::engine::{CycleSnapshot, Decision, DestinationName, Failure, InventoryUpdate, Plan, Report, Side};
 use crate::vault::{Health, TokenInfo};
 
 /// One thing that happened.
@@ -98,6 +98,22 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Execute,
+    /// It was saved, and its lines are done exactly as they are.
+    Exact,
     DryRun,
     Retry,
+    /// Somebody else wrote these, and the operator has said what is to become of them.
+    Decide(Decision),
+}
+
+impl Purpose {
+    /// Whether what the plan deletes is deleted.
+    pub(super) fn deletes(self) -> bool {
+        !matches!(self, Self::DryRun | Self::Decide(Decision::Keep))
+    }
+
+    /// Whether the plan is made for it alone, and not to be had again for the asking.
+    pub(super) fn is_planned_anew(self) -> bool {
+        matches!(self, Self::Retry | Self::Decide(_))
+    }
 }

@@ -14,7 +14,8 @@ use super::theme::{Theme, Themes};
 use super::widget::split::{Share, Split};
 use super::widget::tree::Marks;
 use crate::engine::{
-    CycleSnapshot, DestinationName, Failure, Objection, OperationCounts, Phase, Plan, Report, Side, UnknownSubtree,
+    CycleSnapshot, Decision, DestinationName, Failure, Objection, OperationCounts, Phase, Plan, Report, Side,
+    UnknownSubtree,
 };
 use crate::kv::Mount;
 
@@ -138,6 +139,10 @@ pub(super) struct Dialog {
     pub(super) chosen: bool,
     /// Whether it takes an answer.
     pub(super) armed: bool,
+    /// What has been typed, where a number must be.
+    pub(super) typed: String,
+    /// What was typed was another number.
+    pub(super) wrong: bool,
 }
 
 /// What is asked.
@@ -151,7 +156,7 @@ pub(super) enum Ask {
 impl Dialog {
     /// A question that the operator has just called for.
     pub(super) fn new(ask: Ask) -> Self {
-        Self { ask, chosen: false, armed: true }
+        Self { ask, chosen: false, armed: true, typed: String::new(), wrong: false }
     }
 
     /// A question that comes up by itself, while keys are pressed that may be meant for something else.
@@ -164,6 +169,16 @@ impl Dialog {
         match &self.ask {
             Ask::Start(selected) => obstacles(&selected.plan).next().is_none(),
             Ask::Cancel | Ask::Quit => true,
+        }
+    }
+
+    /// The number that has to be typed before one can say yes: how many secrets would be deleted.
+    pub(super) fn must_type(&self) -> Option<u64> {
+        match &self.ask {
+            Ask::Start(selected) if selected.asked.purpose.deletes() && self.can_agree() => {
+                Some(selected.plan.counts().delete).filter(|deletes| *deletes > 0)
+            }
+            _ => None,
         }
     }
 }
@@ -356,6 +371,9 @@ pub(super) fn purpose_title(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Execute => "Execute",
         Purpose::DryRun => "Dry run",
+        Purpose::Exact => "Execute the saved plan",
         Purpose::Retry => "Retry",
+        Purpose::Decide(Decision::Overwrite) => "The origin is right: overwrite",
+        Purpose::Decide(Decision::Keep) => "The destination is right: keep",
     }
 }

@@ -54,3 +54,14 @@ fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
     }
     effects
 }
+
+/// Says yes to the question that is asked; where something is deleted, the number is typed.
+fn agree(model: &mut Model) -> Vec<Effect> {
+    match model.dialog.as_ref().and_then(super::model::Dialog::must_type) {
+        None => press(model, "y"),
+        Some(number) => {
+            let digits: Vec<String> = number.to_string().chars().map(String::from).collect();
+            press(model, &format!("{} enter", digits.join(" ")))
+        }
+    }
+}

@@ -152,6 +152,9 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
 
 fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     model.notice = None;
+    if !model.is_too_small() && dialog::on_typed(model, &key) {
+        return Vec::new();
+    }
     let place = model.place();
     let action = model.keymap.lookup(place, model.read_only, &key);
     if model.is_too_small() && !matches!(action, Some(Action::Interrupt | Action::Suspend)) {

@@ -7,8 +7,8 @@ mod terminal;
 
 use rustix::process::Signal;
 use steps::{
-    ANSWERS, CTRL_C, CTRL_Z, ENTER, TAB, TASKS, asked, assert_drawn, assert_shows, cycle_of_everything, demo,
-    every_screen, number_before, start_everything, times,
+    ANSWERS, CTRL_C, CTRL_Z, ENTER, ESC, TAB, TASKS, TYPED, asked, assert_drawn, assert_shows, cycle_of_everything,
+    demo, every_screen, number_before, start_everything, times, type_the_number,
 };
 use terminal::{Console, is_coloured, rows};
 use vt100::Screen;
@@ -68,22 +68,25 @@ fn main_path(columns: u16, rows: u16) {
     let screen = console.wait_for_texts(&["Plan", "no objection", TASKS, &format!("● {marked} tasks marked")]);
     assert_drawn(&screen);
 
-    // Enter on the question says no: that is what is chosen at first.
+    // What deletes wants the number typed, and no other one.
     console.keys("x");
-    let screen = console.wait_for_texts(&["Execute", "Yes, start", ANSWERS, " add", " delete"]);
+    let screen = console.wait_for_texts(&["Execute", "to delete", TYPED, " add", " delete"]);
     for destination in ["eu-west", "us-east", "ap-south"] {
         assert!(asked(&screen, destination).is_some_and(|count| count > 0), "{}", screen.contents());
     }
     assert_eq!(asked(&screen, "all"), Some(marked));
     console.keys(ENTER);
-    let screen = console.wait_for_no("Yes, start");
+    console.wait_for_texts(&["nothing is typed yet"]);
+    console.keys("0y");
+    console.wait_for_texts(&["that is another number"]);
+    console.keys(ESC);
+    let screen = console.wait_for_no("to delete");
     assert_shows(&screen, TASKS);
     assert!(!screen.contents().contains("cycle"));
 
     console.keys("x");
-    console.wait_for_texts(&["Yes, start", ANSWERS]);
-    console.keys(TAB);
-    console.keys(ENTER);
+    let screen = console.wait_for_texts(&["Execute", "to delete", TYPED]);
+    type_the_number(&mut console, &screen);
     let screen = console.wait_for_texts(&["Workers ", " busy", "writing", "running"]);
     assert_drawn(&screen);
     let done = marked - 33;
@@ -107,7 +110,8 @@ fn main_path(columns: u16, rows: u16) {
     console.keys("X");
     let screen = console.wait_for_texts(&["Retry", "Yes, start", ANSWERS]);
     assert_eq!((asked(&screen, "ap-south"), asked(&screen, "eu-west")), (Some(33), None));
-    console.keys("y");
+    console.keys(TAB);
+    console.keys(ENTER);
     let screen = console.wait_for_texts(&["Report", "Cycle completed: 0 done, 33 failed, 0 pending."]);
     assert_drawn(&screen);
     console.keys("5");

@@ -16,6 +16,9 @@ pub(crate) const READY: &[&str] = &["as of ", "origin", "31d"];
 /// Named at the foot of a question as soon as it takes an answer.
 pub(crate) const ANSWERS: &str = " y yes ";
 
+/// The same where a number has to be typed.
+pub(crate) const TYPED: &str = " enter answer ";
+
 /// All that the demo's destinations lack.
 pub(crate) const TASKS: &str = "Tasks 1,940";
 
@@ -39,9 +42,17 @@ pub(crate) fn start_everything(console: &mut Console) {
     console.keys("3");
     console.wait_for_texts(&[TASKS]);
     console.keys("X");
-    console.wait_for_texts(&["Execute", "Yes, start", ANSWERS]);
-    console.keys("y");
+    let screen = console.wait_for_texts(&["Execute", "to delete", TYPED]);
+    type_the_number(console, &screen);
     console.wait_for_texts(&["running", "Workers ", "writing"]);
+}
+
+/// Types how many secrets are to be deleted, and enter.
+pub(crate) fn type_the_number(console: &mut Console, screen: &Screen) {
+    let number = number_before(screen, " to delete ").expect("a number to type");
+    console.keys(&number.to_string());
+    console.wait_for_texts(&[&format!(": {number} ")]);
+    console.keys(ENTER);
 }
 
 /// Each screen, help and a question.

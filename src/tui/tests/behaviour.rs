@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{press, select};
+use super::{agree, press, select};
 use crate::engine::{Cause, InventoryUpdate, Phase};
 use crate::tui::effect::browse::Request;
 use crate::tui::effect::{Control, Effect, Keep};
@@ -23,7 +23,7 @@ fn asked(purpose: Purpose) -> Model {
 
 fn running() -> Model {
     let mut model = asked(Purpose::Execute);
-    let effects = press(&mut model, "y");
+    let effects = agree(&mut model);
     assert!(matches!(effects.as_slice(), [Effect::Start { dry_run: false, .. }]), "{effects:?}");
     update(&mut model, Message::Snapshot(sample::snapshot(Phase::Running)));
     model
@@ -44,14 +44,14 @@ fn nothing_is_executed_without_a_yes() {
         effects.as_slice(),
         [Effect::Select { asked: Asked { keep: Keep::All, purpose: Purpose::Execute, .. }, .. }]
     ));
-    for keys in ["enter", "n", "esc"] {
+    for keys in ["n", "esc"] {
         let mut model = asked(Purpose::Execute);
         assert!(matches!(model.dialog.as_ref().map(|dialog| &dialog.ask), Some(Ask::Start(_))));
         assert!(press(&mut model, keys).is_empty(), "{keys} must not start anything");
         assert!(model.dialog.is_none() && !model.cycle.running);
     }
     let mut model = asked(Purpose::Retry);
-    assert!(matches!(press(&mut model, "tab enter").as_slice(), [Effect::Start { .. }]));
+    assert!(matches!(agree(&mut model).as_slice(), [Effect::Start { .. }]));
     assert_eq!(model.screen, Screen::Cycle);
 }
 
@@ -404,10 +404,10 @@ fn a_question_that_comes_up_by_itself_takes_no_answer_at_once() {
     assert!(press(&mut model, "p a y m e n t s tab enter y enter n esc").is_empty());
     let dialog = model.dialog.as_ref().expect("it is still asked");
     assert!(!dialog.chosen && !model.cycle.running);
-    assert!(!sample::dump(&model).contains(" y yes"), "keys are named when they do something");
+    assert!(!sample::dump(&model).contains(" enter answer"), "keys are named when they do something");
     update(&mut model, Message::Armed);
-    assert!(sample::dump(&model).contains(" y yes"));
-    assert!(matches!(press(&mut model, "y").as_slice(), [Effect::Start { .. }]));
+    assert!(sample::dump(&model).contains(" enter answer"));
+    assert!(matches!(agree(&mut model).as_slice(), [Effect::Start { .. }]));
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn a_planned_retry_waits_for_whoever_has_gone_on() {
         press(&mut model, "esc esc");
         assert!(matches!(press(&mut model, "5 X").as_slice(), [Effect::Arm]), "{busy}: it is planned already");
         update(&mut model, Message::Armed);
-        assert!(matches!(press(&mut model, "y").as_slice(), [Effect::Start { .. }]));
+        assert!(matches!(agree(&mut model).as_slice(), [Effect::Start { .. }]));
         assert!(model.held.is_none());
     }
 }
@@ -468,7 +468,7 @@ fn a_question_replaces_no_other() {
     assert!(
         matches!(&model.dialog.as_ref().expect("a question").ask, Ask::Start(one) if one.asked.screen == Screen::Plan)
     );
-    press(&mut model, "y");
+    agree(&mut model);
     assert!(model.cycle.running && model.held.is_none());
     arrive(&mut model, planned);
     assert!(model.dialog.is_none() && model.held.is_none());
@@ -590,7 +590,7 @@ fn a_question_about_many_destinations_keeps_its_sum() {
     }
     select(&mut model, plan, Purpose::Execute);
     let screen = sample::dump(&model);
-    for text in ["site-1 ", " destinations  ", "all ", "Start?", "Yes, start"] {
+    for text in ["site-1 ", " destinations  ", "all ", "Type 41 to delete 41 secrets:"] {
         assert!(screen.contains(text), "{text}\n{screen}");
     }
 }

@@ -116,7 +116,9 @@ async fn from_the_first_frame_to_the_report() {
     }
     until(&mut run, "arm").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    run.keys.send(key("y")).expect("the loop listens");
+    for text in ["1", "enter"] {
+        run.keys.send(key(text)).expect("the loop listens");
+    }
     until(&mut run, "start").await;
     until(&mut run, "refresh").await;
     tokio::time::sleep(Duration::from_millis(100)).await;

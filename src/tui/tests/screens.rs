@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{press, select};
+use super::{agree, press, select};
 use crate::engine::Phase;
 use crate::tui::message::{Message, Purpose};
 use crate::tui::model::Model;
@@ -30,7 +30,7 @@ fn running(width: u16, height: u16) -> Model {
     let mut plan = (*sample::plan()).clone();
     plan.destinations.truncate(2);
     select(&mut model, plan, Purpose::Execute);
-    press(&mut model, "y");
+    agree(&mut model);
     update(&mut model, Message::Snapshot(sample::snapshot(Phase::Running)));
     model
 }

@@ -1,17 +1,33 @@
 //! Questions, what they lead to, and Ctrl-C.
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
 use super::show;
 use crate::tui::Exit;
-use crate::tui::effect::{Control, Effect};
+use crate::tui::effect::{Control, Effect, Manner};
 use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Asked, Purpose, Selected};
 use crate::tui::model::{Ask, Cycle, Dialog, Model, obstacles, purpose_title};
 use crate::tui::screen::{Screen, failures};
 
+/// More than a count has.
+const DIGITS: usize = 12;
+
 pub(super) fn on_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
     let Some(mut dialog) = model.dialog.take_if(|dialog| dialog.armed) else { return Vec::new() };
     let can_agree = dialog.can_agree();
+    if let Some(number) = dialog.must_type() {
+        return match action {
+            Action::Yes | Action::Press if dialog.typed == number.to_string() => agree(model, dialog.ask),
+            Action::Yes | Action::Press | Action::OtherButton => {
+                dialog.wrong = action != Action::OtherButton;
+                model.dialog = Some(dialog);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+    }
     let agreed = match action {
         Action::Yes => true,
         Action::Press => dialog.chosen,
@@ -23,6 +39,27 @@ pub(super) fn on_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
         _ => false,
     };
     if agreed && can_agree { agree(model, dialog.ask) } else { Vec::new() }
+}
+
+/// Gives a key to a question in which a number must be typed; whether it was for that.
+pub(super) fn on_typed(model: &mut Model, key: &KeyEvent) -> bool {
+    let Some(dialog) = model.dialog.as_mut().filter(|dialog| dialog.must_type().is_some()) else { return false };
+    if !key.modifiers.difference(KeyModifiers::SHIFT).is_empty() {
+        return false;
+    }
+    let before = dialog.typed.len();
+    match key.code {
+        // what is pressed before the question can be read is not meant for it
+        KeyCode::Char('0'..='9') | KeyCode::Backspace if !dialog.armed => {}
+        KeyCode::Char(digit @ '0'..='9') if before < DIGITS => dialog.typed.push(digit),
+        KeyCode::Char('0'..='9') => {}
+        KeyCode::Backspace => {
+            dialog.typed.pop();
+        }
+        _ => return false,
+    }
+    dialog.wrong &= dialog.typed.len() == before;
+    true
 }
 
 fn agree(model: &mut Model, ask: Ask) -> Vec<Effect> {
@@ -64,7 +101,8 @@ pub(super) fn interrupt(model: &mut Model) -> Vec<Effect> {
 }
 
 fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
-    let dry_run = selected.asked.purpose == Purpose::DryRun;
+    let purpose = selected.asked.purpose;
+    let dry_run = purpose == Purpose::DryRun;
     if !dry_run && model.read_only {
         model.warn("This console is read-only.");
         return Vec::new();
@@ -76,7 +114,12 @@ fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
     model.held = None;
     model.cycle = Cycle { running: true, ..Cycle::default() };
     show(model, Screen::Cycle);
-    vec![Effect::Start { plan: Box::new(selected.plan), dry_run }]
+    let manner = match purpose {
+        Purpose::Exact => Manner::Exact,
+        Purpose::Decide(decision) => Manner::Deciding(decision),
+        Purpose::Execute | Purpose::DryRun | Purpose::Retry => Manner::Usual,
+    };
+    vec![Effect::Start { plan: Box::new(selected.plan), dry_run, manner }]
 }
 
 pub(super) fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Effect> {
@@ -85,7 +128,8 @@ pub(super) fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Eff
     if selected.plan.is_empty() && obstacles(&selected.plan).next().is_none() {
         model.say(match purpose {
             Purpose::Retry => "Nothing is left to retry: a later cycle has done it, or it is gone from the plan.",
-            Purpose::Execute | Purpose::DryRun => "There is nothing to do.",
+            Purpose::Decide(_) => "Nothing is left to decide: it is settled by now, or it is gone from the plan.",
+            Purpose::Execute | Purpose::Exact | Purpose::DryRun => "There is nothing to do.",
         });
         return Vec::new();
     }
@@ -99,7 +143,7 @@ pub(super) fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Eff
     if !elsewhere {
         return ask(model, selected);
     }
-    if purpose == Purpose::Retry {
+    if purpose.is_planned_anew() {
         let tasks = format::plural(selected.plan.counts().total(), "task");
         let key = failures::retry_key(model, &selected.asked);
         model.say(format!("The retry is planned: {tasks}. {key} on Failures asks whether to start it."));

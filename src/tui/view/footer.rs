@@ -49,6 +49,7 @@ impl Hint {
 fn hints(model: &Model, mut room: usize) -> Vec<Hint> {
     let theme = &model.theme;
     let closing = model.dialog.as_ref().is_some_and(|dialog| !dialog.can_agree());
+    let typing = model.dialog.as_ref().is_some_and(|dialog| dialog.must_type().is_some());
     if model.dialog.as_ref().is_some_and(|dialog| !dialog.armed) {
         return Vec::new();
     }
@@ -56,7 +57,7 @@ fn hints(model: &Model, mut room: usize) -> Vec<Hint> {
     for bound in model.keymap.bindings(model.place(), model.read_only) {
         let binding = bound.binding;
         let Some(key) = bound.keys.first().filter(|_| !binding.hint.is_empty()) else { continue };
-        if closing && matches!(binding.action, Action::Yes | Action::OtherButton) {
+        if (closing || typing) && matches!(binding.action, Action::Yes | Action::OtherButton) {
             continue;
         }
         let key = format!(" {}", key.label());

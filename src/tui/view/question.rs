@@ -1,11 +1,14 @@
 //! The question that stands before everything else, in words.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::engine::{DestinationName, Operation, Plan};
+use crate::engine::{Decision, DestinationName, DestinationPlan, Operation, OperationCounts, Plan};
 use crate::tui::format;
+use crate::tui::message::{Purpose, Selected};
 use crate::tui::model::{Ask, Dialog, Model, obstacles, purpose_title};
+use crate::tui::theme::Theme;
 use crate::tui::widget::confirm::Question;
 use crate::tui::widget::{badge, cell};
 
@@ -18,7 +21,7 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
     };
     let (title, lines, yes, no) = match &dialog.ask {
         Ask::Start(selected) if dialog.can_agree() => {
-            let consequence = text(consequence(&selected.plan));
+            let consequence = consequences(model, selected, dialog, room);
             let warning = production(model, &selected.plan, room);
             let rows = usize::from(area.height).saturating_sub(consequence.len() + warning.len() + 9);
             let mut lines = tasks(model, &selected.plan, rows);
@@ -52,7 +55,9 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
         Ask::Start(selected) => touched(model, &selected.plan).next().is_some(),
         Ask::Cancel | Ask::Quit => false,
     };
-    Question { title: title.to_owned(), lines, yes, no, chosen: dialog.chosen, danger }
+    let typed = dialog.must_type().is_some();
+    let yes = yes.filter(|_| !typed);
+    Question { title: title.to_owned(), lines, yes, no, chosen: dialog.chosen, danger, typed }
 }
 
 /// Destinations marked as production at which a plan would do something.
@@ -83,8 +88,8 @@ fn tasks(model: &Model, plan: &Plan, rows: usize) -> Vec<Line<'static>> {
     let theme = &model.theme;
     let parts = || plan.destinations.iter().filter(|part| !part.tasks.is_empty());
     let name = parts().map(|part| part.destination.as_str().len()).max().unwrap_or(0).clamp(5, 24);
-    let row = |title: &str, counts: crate::engine::OperationCounts| {
-        let mut spans = vec![Span::styled(cell::left(title, name), theme.strong())];
+    let row = |title: &str, style: Style, counts: OperationCounts| {
+        let mut spans = vec![Span::styled(cell::left(title, name), style)];
         for operation in Operation::ALL {
             let number = counts.of(operation);
             let state = operation.state();
@@ -95,7 +100,11 @@ fn tasks(model: &Model, plan: &Plan, rows: usize) -> Vec<Line<'static>> {
         }
         Line::from(spans)
     };
-    let mut lines: Vec<_> = parts().map(|part| row(part.destination.as_str(), part.counts())).collect();
+    let of_part = |part: &DestinationPlan| {
+        let is_production = model.production.contains(&part.destination);
+        row(part.destination.as_str(), if is_production { theme.bad() } else { theme.strong() }, part.counts())
+    };
+    let mut lines: Vec<_> = parts().map(of_part).collect();
     if lines.len() > 1 {
         let most = rows.saturating_sub(1);
         if lines.len() > most {
@@ -103,15 +112,49 @@ fn tasks(model: &Model, plan: &Plan, rows: usize) -> Vec<Line<'static>> {
             lines.truncate(most.saturating_sub(1));
             lines.push(Line::styled(format!("… and {}", format::plural(more as u64, "destination")), theme.muted()));
         }
-        lines.push(row("all", plan.counts()));
+        lines.push(row("all", theme.strong(), plan.counts()));
     }
     lines
 }
 
-fn consequence(plan: &Plan) -> &'static str {
-    if plan.counts().delete > 0 {
-        "Secrets are written, and deleted ones are soft-deleted at their destinations. Start?"
-    } else {
-        "Secrets are written at their destinations. Start?"
+/// What a yes leads to; last what has to be typed for it.
+fn consequences(model: &Model, selected: &Selected, dialog: &Dialog, room: usize) -> Vec<Line<'static>> {
+    let wrapped = |text: &str| -> Vec<Line<'static>> {
+        cell::wrap(text, room).into_iter().map(|line| Line::styled(line, model.theme.text())).collect()
+    };
+    let mut lines = wrapped(match selected.asked.purpose {
+        Purpose::Exact => {
+            "Exactly these lines of the saved plan are carried out: a secret that has another version by now, on either side, is not touched."
+        }
+        Purpose::Decide(Decision::Overwrite) => {
+            "What somebody else wrote is written over by the origin's values, as new versions. It stays among the older versions there, unless max_versions is reached: then the oldest version of each falls out of its history for good."
+        }
+        Purpose::Decide(Decision::Keep) => {
+            "What somebody else changed stays as it is, and counts as in sync until the origin has a newer version. What was there before vsync is compared: equal values are recorded as copied, different ones stay undecided. Nothing is written at the destination."
+        }
+        Purpose::Execute | Purpose::DryRun | Purpose::Retry => "Secrets are written at their destinations.",
+    });
+    let Some(number) = dialog.must_type() else {
+        lines.extend(wrapped("Start?"));
+        return lines;
+    };
+    let undo = "What is deleted is soft-deleted: it can be undeleted at its destination, and \"vsync undo\" takes a whole cycle back.";
+    lines.extend(wrapped(undo));
+    lines.push(Line::default());
+    lines.push(typed(&model.theme, dialog, number));
+    lines
+}
+
+/// The number that has to be typed, as far as it is.
+fn typed(theme: &Theme, dialog: &Dialog, number: u64) -> Line<'static> {
+    let mut spans = vec![
+        Span::styled(format!("Type {number} to delete {}: ", format::plural(number, "secret")), theme.bad()),
+        Span::styled(dialog.typed.clone(), theme.strong()),
+        Span::styled(" ", theme.active()),
+    ];
+    if dialog.wrong {
+        let what = if dialog.typed.is_empty() { "nothing is typed yet" } else { "that is another number" };
+        spans.push(Span::styled(format!("  {what}"), theme.warning()));
     }
+    Line::from(spans)
 }

@@ -24,6 +24,8 @@ pub(in crate::tui) struct Question<'a> {
     pub(in crate::tui) chosen: bool,
     /// Something marked as production would be touched.
     pub(in crate::tui) danger: bool,
+    /// Something has to be typed for a yes, and enter does not press a button.
+    pub(in crate::tui) typed: bool,
 }
 
 /// Where a question is drawn.
@@ -81,7 +83,7 @@ pub(in crate::tui) fn confirm(theme: &Theme, question: &Question, area: Rect, bu
         let style = if chosen { theme.active() } else { theme.muted() };
         Span::styled(format!("  {label}  "), style).render(place, buffer);
     };
-    button(question.no, no, !question.chosen || question.yes.is_none());
+    button(question.no, no, !question.typed && (!question.chosen || question.yes.is_none()));
     if let Some((label, place)) = question.yes.zip(yes) {
         button(label, place, question.chosen);
     }
