@@ -80,7 +80,7 @@ fn questions_are_answered_by_their_buttons() {
     let asked = || {
         let mut model = sample::full(100, 30);
         let mut plan = (*sample::plan()).clone();
-        plan.destinations.truncate(2);
+        plan.destinations = vec![plan.destinations.swap_remove(1)];
         select(&mut model, plan, Purpose::Execute);
         model
     };
@@ -100,7 +100,7 @@ fn questions_are_answered_by_their_buttons() {
 fn a_question_that_nobody_asked_for_takes_no_click_at_first() {
     let mut model = sample::full(100, 30);
     let mut plan = (*sample::plan()).clone();
-    plan.destinations.truncate(2);
+    plan.destinations = vec![plan.destinations.swap_remove(1)];
     select(&mut model, plan, Purpose::Execute);
     model.dialog.as_mut().expect("a question").armed = false;
     let at = place_of(&model, "Yes, start");
