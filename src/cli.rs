@@ -50,6 +50,9 @@ pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
     pub common: Common,
+    /// How the console looks.
+    #[command(flatten)]
+    pub console: ConsoleFlags,
     /// What to do; nothing: the console.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -121,7 +124,38 @@ pub enum Command {
     OneShot(OneShot),
     /// Open the console on in-memory servers with sample data
     #[cfg(feature = "demo")]
-    Demo,
+    Demo(ConsoleFlags),
+}
+
+/// Flags of the console alone.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConsoleFlags {
+    /// The console's theme: dark, light, high-contrast, sixteen, solarized, ember, fjord, or one of your own
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// The console leaves the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
+}
+
+impl ConsoleFlags {
+    /// These, and of `others` what these do not say.
+    #[must_use]
+    pub fn or(&self, others: &Self) -> Self {
+        Self { theme: self.theme.clone().or_else(|| others.theme.clone()), no_mouse: self.no_mouse || others.no_mouse }
+    }
+
+    /// Refuses these flags where no console is opened.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] if there are any.
+    pub fn must_not_be_there(&self) -> Result<(), CliError> {
+        let given = [(self.theme.is_some(), "--theme"), (self.no_mouse, "--no-mouse")];
+        match given.into_iter().find(|(is_there, _)| *is_there) {
+            Some((_, flag)) => Err(CliError::usage(format!("{flag} is for the console: vsync without a command"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The commands that need no terminal.

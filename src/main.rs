@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use vsync::cli::{self, Cli, CliError, Command, Common};
+use vsync::cli::{self, Cli, CliError, Command, Common, ConsoleFlags};
 #[cfg(feature = "demo")]
 use vsync::demo::{self, DemoError};
 use vsync::exit::Exit;
@@ -61,10 +61,13 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::from)?;
     let exit = runtime.block_on(async {
         match &cli.command {
-            Some(Command::OneShot(command)) => Ok(cli::run(command, &cli.common).await?),
+            Some(Command::OneShot(command)) => {
+                cli.console.must_not_be_there()?;
+                Ok(cli::run(command, &cli.common).await?)
+            }
             #[cfg(feature = "demo")]
-            Some(Command::Demo) => show_demo(&cli.common).await,
-            None => show_console(&cli.common).await,
+            Some(Command::Demo(flags)) => show_demo(&cli.common, &flags.or(&cli.console)).await,
+            None => show_console(&cli.common, &cli.console).await,
         }
     });
     // a thread that still waits for an answer on stdin must not hold up the end
@@ -72,7 +75,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
     exit
 }
 
-async fn show_console(common: &Common) -> Result<Exit, Failure> {
+async fn show_console(common: &Common, flags: &ConsoleFlags) -> Result<Exit, Failure> {
     let console = cli::console(common)?;
     let options = ConsoleOptions {
         only: console.only,
@@ -80,23 +83,28 @@ async fn show_console(common: &Common) -> Result<Exit, Failure> {
         unverified: console.unverified,
         file: console.file,
         notice: console.notice,
-        ..options(common)
+        ..options(common, flags)
     };
     tui::run(console.engine, options).await?;
     Ok(Exit::Done)
 }
 
 #[cfg(feature = "demo")]
-async fn show_demo(common: &Common) -> Result<Exit, Failure> {
+async fn show_demo(common: &Common, flags: &ConsoleFlags) -> Result<Exit, Failure> {
     let demo = demo::start().await?;
-    let options =
-        ConsoleOptions { title: Some("demo".to_owned()), notice: Some(demo.notice().to_owned()), ..options(common) };
+    let options = ConsoleOptions {
+        title: Some("demo".to_owned()),
+        notice: Some(demo.notice().to_owned()),
+        ..options(common, flags)
+    };
     tui::run(demo.engine(), options).await?;
     Ok(Exit::Done)
 }
 
-fn options(common: &Common) -> ConsoleOptions {
+fn options(common: &Common, flags: &ConsoleFlags) -> ConsoleOptions {
     ConsoleOptions {
+        theme: flags.theme.clone(),
+        mouse: flags.no_mouse.then_some(false),
         read_only: common.read_only,
         color: if common.no_color { ColorChoice::Never } else { ColorChoice::Auto },
         ..ConsoleOptions::default()

@@ -24,6 +24,7 @@ mod prompt;
 #[cfg(test)]
 mod sample;
 mod screen;
+mod settings;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -60,7 +61,7 @@ const FRAME: Duration = Duration::from_millis(16);
 const LATEST: Duration = Duration::from_millis(100);
 
 /// The theme when none is asked for.
-pub const DEFAULT_THEME: &str = "dark";
+const DEFAULT_THEME: &str = "dark";
 
 /// How the console is to be.
 #[derive(Debug, Clone)]
@@ -77,12 +78,12 @@ pub struct ConsoleOptions {
     pub unverified: Vec<String>,
     /// The configuration's file, if there is one: edited rules are written back to it.
     pub file: Option<std::path::PathBuf>,
-    /// Whether the mouse is taken at first.
-    pub mouse: bool,
+    /// Whether the mouse is taken; `None`: as the operator's settings say.
+    pub mouse: Option<bool>,
     /// Whether to use colours.
     pub color: ColorChoice,
-    /// The theme to start with: `dark` or `light`.
-    pub theme: String,
+    /// The theme; `None`: the one of the operator's settings, or `dark`.
+    pub theme: Option<String>,
     /// The destinations that take part; all, if empty.
     pub only: Vec<DestinationName>,
     /// How plans are executed; whether it is a dry run is decided by key.
@@ -98,9 +99,9 @@ impl Default for ConsoleOptions {
             production: Vec::new(),
             unverified: Vec::new(),
             file: None,
-            mouse: true,
+            mouse: None,
             color: ColorChoice::Auto,
-            theme: DEFAULT_THEME.to_owned(),
+            theme: None,
             only: Vec::new(),
             cycle: CycleOptions::default(),
         }
@@ -154,19 +155,18 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     let environment = |name: &str| std::env::var(name).ok();
     let depth = Depth::detect(options.color, environment);
     let themes = Themes::shipped(depth);
-    let theme = themes.named(&options.theme).ok_or_else(|| TuiError::UnknownTheme(themes.missing(&options.theme)))?;
+    let theme = themes.named(DEFAULT_THEME);
+    let theme = theme.ok_or_else(|| TuiError::UnknownTheme(themes.missing(DEFAULT_THEME)))?;
     let failed = |error: std::io::Error| TuiError::Terminal(error.to_string());
     let (sender, mut messages) = mpsc::unbounded_channel();
     let mut input = TerminalInput::new().map_err(failed)?;
-    terminal::restore_on_panic(sender.clone());
-    terminal::enter(options.mouse).map_err(failed)?;
-    let mut screen = terminal::screen().map_err(failed).inspect_err(|_| terminal::restore())?;
     let mut model = Model::new(Setup {
-        size: screen.size().unwrap_or(Size::new(80, 24)),
+        size: terminal::size().unwrap_or(Size::new(80, 24)),
         theme,
         themes,
         ascii: view::needs_ascii(environment),
         mouse: options.mouse,
+        theme_is_forced: options.theme.is_some(),
         read_only: options.read_only,
         production: options.production.into_iter().collect(),
         unverified: options.unverified,
@@ -184,6 +184,19 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     if let Some(notice) = options.notice {
         model.say(notice);
     }
+    if let Some(folder) = settings::folder() {
+        let files = settings::Files::read(&folder);
+        // The terminal is not taken over yet, so there is nothing to do but to change the model.
+        let _ = update::settings::take(&mut model, &files, false);
+        settings::watch(folder, files, sender.clone());
+    }
+    if let Some(name) = &options.theme {
+        let missing = || TuiError::UnknownTheme(model.themes.missing(name));
+        model.theme = model.themes.named(name).ok_or_else(missing)?;
+    }
+    terminal::restore_on_panic(sender.clone());
+    terminal::enter(model.mouse).map_err(failed)?;
+    let mut screen = terminal::screen().map_err(failed).inspect_err(|_| terminal::restore())?;
     let mut worker = Worker::new(engine, options.only, options.cycle, sender);
 
     let mut host = RealTerminal;

@@ -20,7 +20,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::screen::Screen;
 
 pub(super) use key::Key;
-pub(super) use user::KeymapError;
+pub(super) use user::{FILE, KeymapError};
 
 /// What a key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

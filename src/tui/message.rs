@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::effect::Keep;
 use super::input::Input;
 use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
+use super::settings::Files;
 use super::widget::tree::Tree;
 use crate::engine::{CycleSnapshot, Decision, DestinationName, Failure, InventoryUpdate, Plan, Report, Side};
 use crate::vault::{Health, TokenInfo};
@@ -25,6 +26,8 @@ pub(super) enum Message {
     Refreshed(Box<Refreshed>),
     /// Past cycles, newest first.
     Reports(Result<Vec<Report>, String>),
+    /// The operator's settings have changed.
+    Settings(Box<Files>),
     Overview(overview::News),
     Browse(browse::News),
     Plan(plan::News),

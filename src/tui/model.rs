@@ -10,6 +10,7 @@ use super::keymap::{Keymap, Place};
 use super::message::{Purpose, Selected, SideStatus};
 use super::prompt::Prompt;
 use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
+use super::settings::{self, Settings};
 use super::theme::{Theme, Themes};
 use super::widget::split::{Share, Split};
 use super::widget::tree::Marks;
@@ -31,6 +32,7 @@ pub(super) struct Model {
     pub(super) themes: Themes,
     pub(super) keymap: Keymap,
     pub(super) ascii: bool,
+    pub(super) settings: settings::State,
     /// Whether the mouse is the console's; else the terminal selects text with it.
     pub(super) mouse: bool,
     /// Whether the divider is being dragged.
@@ -222,7 +224,10 @@ pub(super) struct Setup {
     pub(super) theme: Theme,
     pub(super) themes: Themes,
     pub(super) ascii: bool,
-    pub(super) mouse: bool,
+    /// Whether the mouse is the console's, if that is asked for on the command line.
+    pub(super) mouse: Option<bool>,
+    /// Whether the theme is asked for there.
+    pub(super) theme_is_forced: bool,
     pub(super) read_only: bool,
     pub(super) production: BTreeSet<DestinationName>,
     pub(super) unverified: Vec<String>,
@@ -247,10 +252,18 @@ impl Model {
         Self {
             size: setup.size,
             theme: setup.theme,
+            settings: settings::State {
+                shipped: setup.themes.clone(),
+                own: BTreeMap::new(),
+                last: Settings::default(),
+                theme_is_forced: setup.theme_is_forced,
+                mouse_is_forced: setup.mouse.is_some(),
+                needs_ascii: setup.ascii,
+            },
             themes: setup.themes,
             keymap: Keymap::default(),
             ascii: setup.ascii,
-            mouse: setup.mouse,
+            mouse: setup.mouse.unwrap_or(true),
             dragging: false,
             read_only: setup.read_only,
             production: setup.production,

@@ -14,6 +14,7 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Size;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::message::Message;
@@ -53,6 +54,11 @@ pub(super) fn restore() {
         );
         let _ = disable_raw_mode();
     }
+}
+
+/// How large it is; `None`: it does not tell.
+pub(super) fn size() -> Option<Size> {
+    crossterm::terminal::size().ok().map(Size::from)
 }
 
 /// Takes the mouse, or leaves it to the terminal, which selects text with it.

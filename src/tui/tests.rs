@@ -4,6 +4,7 @@ mod behaviour;
 mod mouse;
 mod running;
 mod screens;
+mod settings;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 

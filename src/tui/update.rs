@@ -3,6 +3,7 @@
 mod dialog;
 mod mouse;
 mod prompt;
+pub(super) mod settings;
 
 use std::sync::Arc;
 
@@ -62,6 +63,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Message::Settings(files) => settings::take(model, &files, true),
         Message::Overview(news) => overview::take(model, news),
         Message::Browse(news) => browse::take(model, news),
         Message::Plan(news) => plan::take(model, news),
@@ -160,23 +162,21 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     if model.is_too_small() && !matches!(action, Some(Action::Interrupt | Action::Suspend)) {
         return Vec::new();
     }
-    match action {
-        Some(action) => on_action(model, place, action),
-        None => {
-            if place == Place::Filter {
-                with_filter(model, |filter| {
-                    filter.input.handle_event(&Event::Key(key));
-                });
-                filtered(model);
-            } else if place == Place::Prompt {
-                prompt::on_text(model, &Event::Key(key));
-            } else if model.keymap.writes(place, &key) {
-                // Only a read-only console has no action for such a key.
-                model.say("read-only: nothing is written");
-            }
-            Vec::new()
-        }
+    if let Some(action) = action {
+        return on_action(model, place, action);
     }
+    if place == Place::Filter {
+        with_filter(model, |filter| {
+            filter.input.handle_event(&Event::Key(key));
+        });
+        filtered(model);
+    } else if place == Place::Prompt {
+        prompt::on_text(model, &Event::Key(key));
+    } else if model.keymap.writes(place, &key) {
+        // Only a read-only console has no action for such a key.
+        model.say("read-only: nothing is written");
+    }
+    Vec::new()
 }
 
 /// Does what a key, or a click on its hint, asks for.

@@ -23,7 +23,8 @@ fn click(model: &mut Model, at: (u16, u16)) -> Vec<Effect> {
 fn place_of(model: &Model, text: &str) -> (u16, u16) {
     let screen = dump(model);
     let rows = screen.split("\n--- styles").next().unwrap_or_default().lines().enumerate();
-    let found = rows.filter_map(|(y, row)| Some((row[..row.find(text)?].chars().count(), y))).next();
+    let mut rows = rows;
+    let found = rows.find_map(|(y, row)| Some((row[..row.find(text)?].chars().count(), y)));
     let (x, y) = found.unwrap_or_else(|| panic!("no {text:?} in\n{screen}"));
     (u16::try_from(x).expect("small"), u16::try_from(y).expect("small"))
 }

@@ -50,7 +50,7 @@ impl Depth {
 
 impl Ink {
     /// The nearest colour the terminal has.
-    pub(super) fn at(&self, depth: Depth) -> Color {
+    pub(super) fn at(self, depth: Depth) -> Color {
         match (depth, self.rgb) {
             (Depth::Monochrome, _) => Color::Reset,
             (Depth::Sixteen, _) | (_, None) => self.ansi.color(),

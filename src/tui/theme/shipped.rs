@@ -138,7 +138,6 @@ mod tests {
                     // Rows that are selected must be seen, and what is in them be read.
                     Role::Selection => (if high { 1.5 } else { 1.15 }, 1.0),
                     Role::Text => (if high { 7.0 } else { 4.5 }, if high { 7.0 } else { 4.5 }),
-                    Role::Muted => (if high { 7.0 } else { 3.0 }, if high { 4.5 } else { 2.5 }),
                     _ => (if high { 7.0 } else { 3.0 }, if high { 4.5 } else { 2.5 }),
                 };
                 let role = role.as_str();
