@@ -310,6 +310,7 @@ where
                 }
                 Effect::CaptureMouse(on) => host.capture_mouse(terminal, on).map_err(failed)?,
                 Effect::Copy(text) => host.copy(terminal, &text).map_err(failed)?,
+                Effect::CopySecret(value) => host.copy(terminal, value.expose()).map_err(failed)?,
                 effect => worker.perform(effect),
             }
         }

@@ -114,6 +114,12 @@ impl SecretText {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Another one with the same text, for whoever outlives this one.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
 
 impl fmt::Debug for SecretText {

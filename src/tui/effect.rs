@@ -27,7 +27,7 @@ use crate::engine::{
     CycleControl, CycleHandle, CycleOptions, Decision, DestinationName, DestinationPlan, Engine, Event, Failure,
     InventoryUpdate, Plan, PlanOptions, Report, Side,
 };
-use crate::kv::{Mount, SecretPath};
+use crate::kv::{Mount, SecretPath, SecretText};
 
 /// Marked tasks: destination and origin path.
 pub(super) type Marked = BTreeSet<(DestinationName, SecretPath)>;
@@ -54,6 +54,8 @@ pub(super) enum Effect {
     Logs(logs::Request),
     /// Put a text into the clipboard of the operator's terminal.
     Copy(String),
+    /// Put the value of a secret there.
+    CopySecret(SecretText),
     /// Cut a part out of a plan, to be confirmed.
     Select {
         plan: Arc<Plan>,
@@ -142,6 +144,7 @@ pub(super) struct Worker {
     /// Whether there was a plan: from then on its tree stays until that of the next plan is there.
     planned: Arc<AtomicBool>,
     describe: Option<JoinHandle<()>>,
+    inspections: browse::Inspections,
     running: Option<(CycleControl, JoinHandle<()>)>,
 }
 
@@ -153,7 +156,17 @@ impl Worker {
         options: CycleOptions,
         messages: UnboundedSender<Message>,
     ) -> Self {
-        Self { engine, only, options, messages, refresh: None, planned: Arc::default(), describe: None, running: None }
+        Self {
+            engine,
+            only,
+            options,
+            messages,
+            refresh: None,
+            planned: Arc::default(),
+            describe: None,
+            inspections: browse::Inspections::default(),
+            running: None,
+        }
     }
 
     /// Whether a cycle still runs.
@@ -295,7 +308,7 @@ impl Perform for Worker {
             Effect::Start { plan, dry_run, manner } => self.start(*plan, dry_run, manner),
             Effect::Control(control) => self.control(control),
             // The loop does these itself.
-            Effect::Copy(_) | Effect::CaptureMouse(_) | Effect::Suspend | Effect::Quit(_) => {}
+            Effect::Copy(_) | Effect::CopySecret(_) | Effect::CaptureMouse(_) | Effect::Suspend | Effect::Quit(_) => {}
         }
     }
 }

@@ -153,6 +153,7 @@ pub(super) enum Ask {
     Start(Box<Selected>),
     Cancel,
     Quit,
+    Browse(browse::Question),
 }
 
 impl Dialog {
@@ -170,7 +171,7 @@ impl Dialog {
     pub(super) fn can_agree(&self) -> bool {
         match &self.ask {
             Ask::Start(selected) => obstacles(&selected.plan).next().is_none(),
-            Ask::Cancel | Ask::Quit => true,
+            Ask::Cancel | Ask::Quit | Ask::Browse(_) => true,
         }
     }
 

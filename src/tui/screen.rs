@@ -201,6 +201,9 @@ fn filter_title(model: &Model, filter: &Filter) -> Vec<Span<'static>> {
             Span::styled(" ", model.theme.active()),
             " ".into(),
         ]);
+        if text.is_empty() {
+            spans.push(Span::styled("!not  ~fuzzy ", model.theme.muted()));
+        }
     } else if !text.is_empty() {
         spans.push(Span::styled(format!(" /{text} "), model.theme.warning()));
     }

@@ -1,6 +1,7 @@
 //! The console as a whole: keys in, effects and screens out.
 
 mod behaviour;
+mod browse;
 mod mouse;
 mod running;
 mod screens;

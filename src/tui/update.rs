@@ -174,7 +174,7 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         prompt::on_text(model, &Event::Key(key));
     } else if model.keymap.writes(place, &key) {
         // Only a read-only console has no action for such a key.
-        model.say("read-only: nothing is written");
+        model.say("read-only: nothing is written, no value is shown");
     }
     Vec::new()
 }
@@ -219,7 +219,11 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
         }
         Action::SmallerList => move_divider(model, screen, -4),
         Action::BiggerList => move_divider(model, screen, 4),
-        Action::Suspend => return vec![Effect::Suspend],
+        Action::Suspend => {
+            let mut effects = browse::conceal(model);
+            effects.push(Effect::Suspend);
+            return effects;
+        }
         Action::Quit => {
             if !model.cycle.running {
                 return vec![Effect::Quit(Exit::Quit)];
@@ -233,6 +237,7 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
                 return begin(model);
             }
         }
+        Action::Back if screen == Screen::Browse && browse::has_inner(model) => return browse::back(model),
         Action::Back => {
             let filtered_before = screen.filter(model).is_some_and(|filter| !filter.is_empty());
             if filtered_before {

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use super::{Action, BROWSE, Binding, c, k, row};
+use super::{Action, BROWSE, Binding, Key, c, k, row, writing};
 
 pub(super) const ROWS: &[Binding] = &[
     row(
@@ -48,4 +48,55 @@ pub(super) const ROWS: &[Binding] = &[
         "the worst first in every folder, or by name",
     ),
     row(&[c('N')], Action::PreviousProblem, "previous-problem", &[BROWSE], "", "go to the one before"),
+    row(
+        &[c('D')],
+        Action::Compare,
+        "difference",
+        &[BROWSE],
+        "difference",
+        "which keys differ between the origin and a destination (asks first); left and right: other destinations",
+    ),
+    row(&[c(']')], Action::NextKey, "next-key", &[BROWSE], "", "choose the next key of the secret"),
+    row(&[c('[')], Action::PreviousKey, "previous-key", &[BROWSE], "", "choose the key before"),
+    writing(row(
+        &[c('v')],
+        Action::Reveal,
+        "reveal",
+        &[BROWSE],
+        "",
+        "show the chosen key's value for ten seconds (asks first, and is noted in the log)",
+    )),
+    writing(row(
+        &[c('V')],
+        Action::RevealCopy,
+        "reveal-there",
+        &[BROWSE],
+        "",
+        "in a difference: show the value that the destination has (asks first)",
+    )),
+    row(&[c('c')], Action::CopyPath, "copy-path", &[BROWSE], "copy", "copy the path to the terminal's clipboard"),
+    row(
+        &[c('C')],
+        Action::CopyKey,
+        "copy-key",
+        &[BROWSE],
+        "",
+        "copy the chosen key's name to the terminal's clipboard",
+    ),
+    writing(row(
+        &[c('y')],
+        Action::CopyValue,
+        "copy-value",
+        &[BROWSE],
+        "",
+        "copy the value that shows to the terminal's clipboard",
+    )),
+    row(
+        &[Key::ctrl(' ')],
+        Action::MarkRange,
+        "mark-range",
+        &[BROWSE],
+        "",
+        "mark everything from the row that was marked last to this one",
+    ),
 ];

@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Binding] = &[
         "try what the marked tasks (or all) would meet, without writing",
     ),
     row(&[c(' ')], Action::Mark, "mark", MARKED, "mark", "mark or unmark: a row, a folder or a group as a whole"),
-    row(&[c('a')], Action::MarkAll, "mark-shown", &[PLAN, FAILURES], "mark shown", "mark every row that shows"),
+    row(&[c('a')], Action::MarkAll, "mark-shown", MARKED, "mark shown", "mark every row that shows"),
     row(&[c('A')], Action::ClearMarks, "clear-marks", MARKED, "", "take all marks away"),
     row(&[c('/')], Action::Filter, "filter", FILTERED, "filter", "show only what contains a text"),
     row(&[c('J')], Action::DetailsDown, "details-down", DETAILED, "", "scroll the details down"),

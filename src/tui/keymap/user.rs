@@ -160,10 +160,10 @@ mod tests {
     #[test]
     fn actions_get_other_keys() {
         let keymap = Keymap::with_user(
-            "[browse]\nmark = ['m', 'ctrl-space']\n[everywhere]\nmark = 'v'\ntheme = []\n[filter]\nkeep-filter = 'ctrl-o'\n",
+            "[browse]\nmark = ['m', 'ctrl-o']\n[everywhere]\nmark = 'v'\ntheme = []\n[filter]\nkeep-filter = 'ctrl-o'\n",
         )
         .expect("a keymap");
-        assert_eq!(shown(&keymap, BROWSE, "mark"), ["m", "ctrl-space"], "its own section holds over everywhere");
+        assert_eq!(shown(&keymap, BROWSE, "mark"), ["m", "ctrl-o"], "its own section holds over everywhere");
         assert_eq!(shown(&keymap, PLAN, "mark"), ["v"]);
         assert_eq!(shown(&keymap, PLAN, "theme"), Vec::<String>::new());
         assert_eq!(shown(&keymap, Place::Filter, "keep-filter"), ["ctrl-o"]);

@@ -1,26 +1,36 @@
 //! The origin's tree with a state column per destination, and beside it what the cursor is on.
 
 mod detail;
+mod difference;
+mod marks;
+mod reveal;
 mod rows;
+mod versions;
+
+use std::collections::{BTreeMap, HashMap};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Direction, Position, Rect};
 
-use crate::engine::{InventoryUpdate, Mapping, SecretDetail, SecretState};
-use crate::kv::SecretPath;
+use crate::engine::{
+    CopyDetail, DestinationName, Difference, InventoryUpdate, Mapping, SecretDetail, SecretState, Side,
+};
+use crate::kv::{SecretPath, SecretText};
 use crate::tui::effect::browse::Request;
 use crate::tui::effect::{Effect, Keep};
 use crate::tui::filter::{Filter, Only};
-use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::Purpose;
 use crate::tui::model::Model;
 use crate::tui::screen::Screen;
 use crate::tui::update::{marked, movement, select};
 use crate::tui::widget::panel;
-use crate::tui::widget::scroll::Scroll;
+use crate::tui::widget::scroll::{Move, Scroll};
 use crate::tui::widget::split::Split;
 use crate::tui::widget::tree::{NodeId, Order, Standing, Tree};
+use difference::Comparing;
+use reveal::Reveal;
+pub(in crate::tui) use reveal::{SECONDS, Wanted, conceal};
 
 /// From this width on the details stand beside the tree.
 const BESIDE: u16 = 110;
@@ -30,9 +40,13 @@ const BESIDE: u16 = 110;
 pub(in crate::tui) struct State {
     pub(in crate::tui) tree: Tree,
     rows: Vec<NodeId>,
+    /// How many of the rows are secrets.
+    found: usize,
     scroll: Scroll,
     pub(in crate::tui) filter: Filter,
     order: Order,
+    /// The row that was marked last, where a range begins.
+    anchor: Option<NodeId>,
     /// Below the tree, where there is no room beside it.
     detail_below: bool,
     /// The first line of the details that shows.
@@ -40,7 +54,20 @@ pub(in crate::tui) struct State {
     /// The secret that was asked about last.
     asked: Option<SecretPath>,
     detail: Option<Detail>,
+    /// Which of the secret's keys is chosen.
+    key: usize,
+    reveal: Option<Reveal>,
+    /// How many values were asked for until now.
+    reveals: u64,
+    comparing: Option<Comparing>,
+    /// The operator knows that comparing reads both sides.
+    may_compare: bool,
+    /// What lies in folders that show, state by state and destination by destination.
+    tallies: HashMap<NodeId, Vec<Tally>>,
 }
+
+/// How many secrets of a folder are behind at a destination, way by way.
+type Tally = Vec<(Standing, u64)>;
 
 /// What was found out about a secret.
 #[derive(Debug)]
@@ -49,6 +76,23 @@ struct Detail {
     mappings: Vec<Option<Mapping>>,
     /// `None` while the origin is being asked.
     found: Option<Result<Box<SecretDetail>, String>>,
+    /// What destinations have answered until now.
+    copies: BTreeMap<DestinationName, Result<Box<CopyDetail>, String>>,
+}
+
+impl Detail {
+    /// The names of its keys, if they are known.
+    fn keys(&self) -> &[String] {
+        let found = self.found.as_ref().and_then(|found| found.as_ref().ok());
+        found.and_then(|found| found.keys.as_deref()).unwrap_or_default()
+    }
+}
+
+/// What is asked before values are read.
+#[derive(Debug)]
+pub(in crate::tui) enum Question {
+    Reveal(Wanted),
+    Compare { path: SecretPath, at: usize },
 }
 
 impl State {
@@ -57,14 +101,26 @@ impl State {
         Self {
             tree: Tree::new(destinations),
             rows: Vec::new(),
+            found: 0,
             scroll: Scroll::default(),
             filter: Filter::default(),
             order: Order::Name,
+            anchor: None,
             detail_below: false,
             detail_top: 0,
             asked: None,
             detail: None,
+            key: 0,
+            reveal: None,
+            reveals: 0,
+            comparing: None,
+            may_compare: false,
+            tallies: HashMap::new(),
         }
+    }
+
+    fn detail_of(&mut self, path: &SecretPath) -> Option<&mut Detail> {
+        self.detail.as_mut().filter(|detail| detail.path == *path)
     }
 
     fn cursor(&self) -> Option<NodeId> {
@@ -82,6 +138,7 @@ impl State {
     /// does.
     fn rebuild(&mut self, target: Option<NodeId>) {
         self.rows = self.tree.visible(&self.filter.needle(), self.order);
+        self.found = self.rows.iter().filter(|row| self.tree.secret(**row).is_some()).count();
         let mut wanted = target;
         while let Some(id) = wanted {
             if let Some(row) = self.rows.iter().position(|row| *row == id) {
@@ -98,17 +155,28 @@ pub(in crate::tui) fn selected(model: &Model) -> Option<SecretPath> {
     model.browse.cursor().and_then(|id| model.browse.tree.secret(id)).cloned()
 }
 
-/// Asks about the secret under the cursor, if it is another one than before.
+/// The secret that the screen is about: the one that is compared, or the one under the cursor.
+fn looked_at(model: &Model) -> Option<SecretPath> {
+    match &model.browse.comparing {
+        Some(comparing) => Some(comparing.path.clone()),
+        None => selected(model),
+    }
+}
+
+/// Asks about the secret under the cursor, if it is another one than before and its details show; wipes a value from
+/// which the operator has turned away.
 pub(in crate::tui) fn wants(model: &mut Model) -> Vec<Effect> {
-    if model.screen != Screen::Browse {
-        return Vec::new();
+    let mut effects = if reveal::is_stale(model) { conceal(model) } else { Vec::new() };
+    if model.screen != Screen::Browse || areas(model, model.body()).1.is_none() {
+        return effects;
     }
     let selected = selected(model);
-    if selected.is_none() || model.browse.asked == selected {
-        return Vec::new();
+    if selected.is_some() && model.browse.asked != selected {
+        model.browse.asked = selected;
+        model.browse.key = 0;
+        effects.extend(describe(model));
     }
-    model.browse.asked = selected;
-    describe(model)
+    effects
 }
 
 /// What comes back from outside.
@@ -118,6 +186,14 @@ pub(in crate::tui) enum News {
     Mapped(SecretPath, Vec<Option<Mapping>>),
     /// What the origin knows of a secret.
     Described(SecretPath, Result<Box<SecretDetail>, String>),
+    /// What is recorded of it, and there, at a destination.
+    DescribedAt(DestinationName, SecretPath, Result<Box<CopyDetail>, String>),
+    /// The value that was asked for as the so-many-th, or why it cannot be had.
+    Revealed(u64, Result<SecretText, String>),
+    /// A second of those for which it shows is over.
+    Tick(u64),
+    /// In what a secret and its copy at a destination differ.
+    Compared(DestinationName, SecretPath, Result<Box<Difference>, String>),
 }
 
 /// Takes in what came back.
@@ -127,15 +203,24 @@ pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
         News::Mapped(path, mappings) => {
             if state.asked.as_ref() == Some(&path) {
                 // Of the same secret the old details stay until the new ones are there.
-                let found = state.detail.take().filter(|detail| detail.path == path).and_then(|detail| detail.found);
-                state.detail = Some(Detail { path, mappings, found });
+                let known = state.detail.take().filter(|detail| detail.path == path);
+                let (found, copies) = known.map(|detail| (detail.found, detail.copies)).unwrap_or_default();
+                state.detail = Some(Detail { path, mappings, found, copies });
             }
         }
         News::Described(path, found) => {
-            if let Some(detail) = state.detail.as_mut().filter(|detail| detail.path == path) {
+            if let Some(detail) = state.detail_of(&path) {
                 detail.found = Some(found);
             }
         }
+        News::DescribedAt(name, path, copy) => {
+            if let Some(detail) = state.detail_of(&path) {
+                detail.copies.insert(name, copy);
+            }
+        }
+        News::Revealed(number, value) => reveal::take(model, number, value),
+        News::Tick(number) => reveal::tick(model, number),
+        News::Compared(name, path, found) => difference::take(model, &name, &path, found),
     }
     Vec::new()
 }
@@ -143,6 +228,36 @@ pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
 /// Asks about the secret under the cursor.
 pub(in crate::tui) fn describe(model: &Model) -> Vec<Effect> {
     selected(model).map(|path| Effect::Browse(Request::Describe(path))).into_iter().collect()
+}
+
+/// What is asked: a title, paragraphs, and the label of yes.
+pub(in crate::tui) fn question(model: &Model, asked: &Question) -> (&'static str, Vec<String>, &'static str) {
+    match asked {
+        Question::Reveal(wanted) => reveal::question(wanted),
+        Question::Compare { path, at } => difference::question(model, path, *at),
+    }
+}
+
+/// Does what the operator has agreed to.
+pub(in crate::tui) fn agree(model: &mut Model, question: Question) -> Vec<Effect> {
+    match question {
+        Question::Reveal(wanted) => reveal::agree(model, wanted),
+        Question::Compare { path, at } => difference::agree(model, path, at),
+    }
+}
+
+/// Whether there is something before the tree that the way back leads out of.
+pub(in crate::tui) fn has_inner(model: &Model) -> bool {
+    model.browse.reveal.is_some() || model.browse.comparing.is_some()
+}
+
+/// One step back: hides the value, or leaves the comparison.
+pub(in crate::tui) fn back(model: &mut Model) -> Vec<Effect> {
+    if model.browse.reveal.is_some() {
+        return conceal(model);
+    }
+    model.browse.comparing = None;
+    Vec::new()
 }
 
 /// Takes in pieces of the inventory.
@@ -172,6 +287,8 @@ pub(in crate::tui) fn adopt(model: &mut Model, mut tree: Tree) {
     let state = &mut model.browse;
     let target = tree.adopt(&state.tree, state.cursor());
     state.tree = tree;
+    state.tallies.clear();
+    state.anchor = None;
     state.rebuild(target);
 }
 
@@ -209,9 +326,24 @@ pub(super) fn settle(model: &mut Model) {
     let height = rows_that_fit(model);
     let len = model.browse.rows.len();
     model.browse.scroll.settle(len, height);
+    difference::settle(model);
+    rows::tally(model, height);
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    if action == Action::CopyValue {
+        return reveal::copy(model);
+    }
+    let mut effects = conceal(model);
+    effects.extend(if model.browse.comparing.is_some() {
+        difference::act(model, action)
+    } else {
+        act_on_tree(model, action)
+    });
+    effects
+}
+
+fn act_on_tree(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::DetailsDown => {
             model.browse.detail_top = (model.browse.detail_top + 1).min(hidden_details(model));
@@ -219,6 +351,18 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::DetailsUp => {
             model.browse.detail_top = model.browse.detail_top.saturating_sub(1);
+            return Vec::new();
+        }
+        Action::NextKey | Action::PreviousKey => return choose_key(model, action == Action::NextKey),
+        Action::Reveal => return reveal_chosen(model),
+        Action::CopyPath => {
+            let path = model.browse.cursor().map(|id| model.browse.tree.path(id));
+            return path.map(|path| copy_text(model, path)).unwrap_or_default();
+        }
+        Action::CopyKey => return copy_key(model),
+        Action::Compare => return difference::open(model),
+        Action::RevealCopy => {
+            model.say("D compares with a destination first; V shows the value there.");
             return Vec::new();
         }
         _ => model.browse.detail_top = 0,
@@ -274,7 +418,15 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             show_only(model, only);
         }
         Action::NextState => show_only(model, next_only(model.browse.filter.only)),
-        Action::Mark => mark(model),
+        Action::Mark => {
+            let on_secret = model.browse.cursor().is_some_and(|id| model.browse.tree.secret(id).is_some());
+            if marks::mark(model) && on_secret {
+                let len = model.browse.rows.len();
+                model.browse.scroll.go(Move::Down, len, height);
+            }
+        }
+        Action::MarkRange => marks::mark_range(model),
+        Action::MarkAll => marks::mark_shown(model),
         Action::ExecuteMarked => {
             return marked(model).map(|keep| select(model, keep, Purpose::Execute)).unwrap_or_default();
         }
@@ -309,37 +461,62 @@ fn leave(state: &mut State) {
     }
 }
 
-/// Marks what the plan would do to the secret, or to all in the folder; takes the marks away if all have one.
-fn mark(model: &mut Model) {
-    let Some(id) = model.browse.cursor() else { return };
-    if model.plan.is_none() {
-        model.say("There is no plan yet.");
-        return;
-    }
-    let tree = &model.browse.tree;
-    let count = tree.tasks(id);
+/// Chooses another key of the secret, and brings it into sight.
+fn choose_key(model: &mut Model, next: bool) -> Vec<Effect> {
+    let count = shown_detail(model).map_or(0, |detail| detail.keys().len());
     if count == 0 {
-        let drifted = (0..model.marks.len()).any(|at| tree.ways_behind(id, at).any(|way| way == Standing::Drifted));
-        model.say(if drifted {
-            "Somebody else wrote this at the destination, so it is left alone: Failures (5) says what to do."
-        } else {
-            "Nothing is to be done here, so there is nothing to mark."
-        });
-        return;
+        model.say("No key is known here: the details of a secret show its keys.");
+        return Vec::new();
     }
-    // Only tasks are ever marked.
-    let all = model.marks.iter().map(|marks| tree.marks(id, marks)).sum::<usize>() == count;
-    for (at, marks) in model.marks.iter_mut().enumerate() {
-        tree.mark(id, at, marks, !all);
+    let key = model.browse.key.min(count - 1);
+    model.browse.key = if next { (key + 1) % count } else { (key + count - 1) % count };
+    if let (_, Some(area)) = areas(model, model.body()) {
+        let text = detail::text(model, panel::text_width(area));
+        let height = usize::from(area.height.saturating_sub(2)).max(1);
+        if let Some(line) = text.key_line {
+            let top = model.browse.detail_top;
+            model.browse.detail_top = top.min(line).max((line + 1).saturating_sub(height));
+        }
     }
-    let height = rows_that_fit(model);
-    let len = model.browse.rows.len();
-    if model.browse.tree.secret(id).is_some() {
-        model.browse.scroll.go(crate::tui::widget::scroll::Move::Down, len, height);
+    Vec::new()
+}
+
+/// The details of the secret under the cursor, if they are there and show.
+fn shown_detail(model: &Model) -> Option<&Detail> {
+    areas(model, model.body()).1?;
+    let id = model.browse.cursor()?;
+    let path = model.browse.tree.secret(id)?;
+    model.browse.detail.as_ref().filter(|detail| detail.path == *path)
+}
+
+/// The chosen key of the secret under the cursor.
+fn chosen_key(model: &Model) -> Option<(SecretPath, String)> {
+    let detail = shown_detail(model)?;
+    let keys = detail.keys();
+    let key = keys.get(model.browse.key.min(keys.len().saturating_sub(1)))?;
+    Some((detail.path.clone(), key.clone()))
+}
+
+fn reveal_chosen(model: &mut Model) -> Vec<Effect> {
+    let wanted = chosen_key(model).map(|(path, key)| Wanted { side: Side::Origin, place: path.clone(), path, key });
+    if wanted.is_none() && !model.read_only {
+        model.say("No key is known here: open a secret's details (enter), choose a key with [ and ].");
     }
-    let what = if all { "unmarked" } else { "marked" };
-    let tasks = format::plural(count as u64, "task");
-    model.say(format!("{tasks} {what}, {} in all.", format::count(model.marked() as u64)));
+    reveal::ask(model, wanted)
+}
+
+fn copy_key(model: &mut Model) -> Vec<Effect> {
+    if let Some((_, key)) = chosen_key(model) {
+        return copy_text(model, key);
+    }
+    model.say("No key is known here: the details of a secret show its keys.");
+    Vec::new()
+}
+
+/// Puts what is no secret into the clipboard.
+fn copy_text(model: &mut Model, text: String) -> Vec<Effect> {
+    model.say(format!("Copied to your terminal's clipboard: {}", crate::text::sanitize(&text)));
+    vec![Effect::Copy(text)]
 }
 
 /// Puts the cursor on a row, and opens it.
@@ -389,7 +566,7 @@ fn areas(model: &Model, body: Rect) -> (Rect, Option<Rect>) {
 /// By how many lines the details are longer than what shows of them.
 fn hidden_details(model: &Model) -> usize {
     let (_, area) = areas(model, model.body());
-    area.map_or(0, |area| panel::overflow(detail::text(model, panel::text_width(area)).1.len(), area))
+    area.map_or(0, |area| panel::overflow(detail::text(model, panel::text_width(area)).lines.len(), area))
 }
 
 fn rows_that_fit(model: &Model) -> usize {
@@ -397,10 +574,15 @@ fn rows_that_fit(model: &Model) -> usize {
 }
 
 pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
-    let (tree, detail) = areas(model, body);
-    rows::view(model, tree, buffer);
-    if let Some(area) = detail {
-        let (title, text) = detail::text(model, panel::text_width(area));
-        panel::text(&model.theme, title, text, model.browse.detail_top, area, buffer);
+    if let Some(comparing) = &model.browse.comparing {
+        difference::view(model, comparing, body, buffer);
+    } else {
+        let (tree, detail) = areas(model, body);
+        rows::view(model, tree, buffer);
+        if let Some(area) = detail {
+            let text = detail::text(model, panel::text_width(area));
+            panel::text(&model.theme, text.title, text.lines, model.browse.detail_top, area, buffer);
+        }
     }
+    reveal::view(model, body, buffer);
 }

@@ -2,12 +2,10 @@ use std::sync::Arc;
 
 use super::{agree, press, select};
 use crate::engine::{Cause, InventoryUpdate, Phase};
-use crate::tui::effect::browse::Request;
 use crate::tui::effect::{Control, Effect, Keep};
 use crate::tui::input::Input;
 use crate::tui::message::{Asked, Message, Purpose, Selected, Work};
 use crate::tui::model::{Ask, Model};
-use crate::tui::screen::browse::News;
 use crate::tui::screen::{Screen, browse};
 use crate::tui::update::{begin, update};
 use crate::tui::{Exit, sample};
@@ -265,21 +263,6 @@ fn browse_fills_before_there_is_a_plan() {
     assert_eq!(model.listing, Some(2));
     let screen = sample::dump(&model);
     assert!(screen.contains("▸ a/") && screen.contains('…'), "{screen}");
-}
-
-#[test]
-fn the_newest_secret_is_asked_about_once() {
-    let mut model = sample::full(120, 40);
-    let effects = press(&mut model, "2 / b i l l i n g / p r o d / a p i enter end");
-    assert!(
-        matches!(effects.as_slice(), [Effect::Browse(Request::Describe(path))] if *path == sample::path("billing/prod/api"))
-    );
-    assert!(press(&mut model, "t").is_empty(), "the same secret is not asked about again");
-    // An answer that comes too late is not shown beside another secret.
-    let late = sample::path("billing/dev/api");
-    update(&mut model, Message::Browse(News::Mapped(late.clone(), sample::mappings(&late))));
-    update(&mut model, Message::Browse(News::Described(late, Err("late".into()))));
-    assert!(!sample::dump(&model).contains("late"));
 }
 
 #[test]

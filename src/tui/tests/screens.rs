@@ -7,7 +7,6 @@ use crate::engine::Phase;
 use crate::tui::message::{Message, Purpose};
 use crate::tui::model::Model;
 use crate::tui::sample::{self, dump};
-use crate::tui::screen::browse::News;
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::{begin, update};
 
@@ -43,23 +42,6 @@ fn overview() {
         begin(&mut model);
         model
     });
-}
-
-#[test]
-fn browse() {
-    snapshot("browse", |width, height| {
-        let mut model = with_keys(width, height, "2 / p a y enter down down down down");
-        let path = crate::tui::screen::browse::selected(&model).expect("a secret");
-        update(&mut model, Message::Browse(News::Mapped(path.clone(), sample::mappings(&path))));
-        update(&mut model, Message::Browse(News::Described(path, Ok(Box::new(sample::detail())))));
-        press(&mut model, "enter");
-        model
-    });
-    snapshot("browse_folder", |width, height| with_keys(width, height, "2 n n n n n"));
-    snapshot("browse_marked", |width, height| {
-        with_keys(width, height, "2 / s e a r c h / s t a g e enter g down down space up / esc l")
-    });
-    snapshot("browse_empty", |width, height| with_keys(width, height, "2 / n o t h i n g"));
 }
 
 #[test]

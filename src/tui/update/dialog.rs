@@ -9,7 +9,7 @@ use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Asked, Purpose, Selected};
 use crate::tui::model::{Ask, Cycle, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::{Screen, failures};
+use crate::tui::screen::{Screen, browse, failures};
 
 /// More than a count has.
 const DIGITS: usize = 12;
@@ -65,6 +65,7 @@ pub(super) fn on_typed(model: &mut Model, key: &KeyEvent) -> bool {
 fn agree(model: &mut Model, ask: Ask) -> Vec<Effect> {
     match ask {
         Ask::Start(selected) => start(model, *selected),
+        Ask::Browse(question) => browse::agree(model, question),
         Ask::Cancel => cancel(model),
         Ask::Quit => {
             model.quitting = true;

@@ -26,8 +26,8 @@ pub(super) fn to_ascii(area: Rect, buffer: &mut Buffer) {
             "━" | "▃" | "▄" | "▅" => "=",
             "▆" | "▇" | "█" => "#",
             "▁" | "▂" => "_",
-            "│" => "|",
-            "∅" => "o",
+            "│" | "├" | "┤" => "|",
+            "∅" | "○" => "o",
             // A full stop before a slash would read as this folder.
             "…" => "~",
             "·" => ".",
@@ -37,6 +37,8 @@ pub(super) fn to_ascii(area: Rect, buffer: &mut Buffer) {
             "←" => "<",
             "●" | "×" => "x",
             "◐" => "/",
+            "◆" => "@",
+            "✕" => "%",
             _ => "?",
         };
         cell.set_symbol(symbol);

@@ -8,6 +8,7 @@ use crate::engine::{Decision, DestinationName, DestinationPlan, Operation, Opera
 use crate::tui::format;
 use crate::tui::message::{Purpose, Selected};
 use crate::tui::model::{Ask, Dialog, Model, obstacles, purpose_title};
+use crate::tui::screen::browse;
 use crate::tui::theme::Theme;
 use crate::tui::widget::confirm::Question;
 use crate::tui::widget::{badge, cell};
@@ -38,6 +39,10 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
             }
             (purpose_title(selected.asked.purpose), lines, None, "Close")
         }
+        Ask::Browse(asked) => {
+            let (title, words, yes) = browse::question(model, asked);
+            (title, words.iter().flat_map(|words| text(words)).collect(), Some(yes), "No")
+        }
         Ask::Cancel => {
             let lines = text(
                 "Workers finish what they hold, and it is recorded. What is not begun stays pending; the next cycle finds it again.",
@@ -53,7 +58,7 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
     };
     let danger = match &dialog.ask {
         Ask::Start(selected) => touched(model, &selected.plan).next().is_some(),
-        Ask::Cancel | Ask::Quit => false,
+        Ask::Cancel | Ask::Quit | Ask::Browse(_) => false,
     };
     let typed = dialog.must_type().is_some();
     let yes = yes.filter(|_| !typed);

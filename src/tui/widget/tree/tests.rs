@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::{InventoryUpdate, UnknownSubtree};
 use crate::kv::Mount;
-use crate::tui::filter::Needle;
+use crate::tui::filter::{Needle, Only};
 use crate::tui::sample;
 
 mod properties;
@@ -66,7 +66,6 @@ fn a_filter_by_state_goes_with_a_text_and_an_inverse_one() {
         let filter = crate::tui::filter::Filter { only, input: text.into() };
         tree.visible(&filter.needle(), Order::Name).iter().map(|&id| tree.path(id)).collect()
     };
-    use crate::tui::filter::Only;
     let failed = labels(Only::One(crate::engine::SecretState::Failed), "");
     let at =
         |folder: &str, names: &[&str]| names.iter().map(|name| format!("secret/{folder}{name}")).collect::<Vec<_>>();
