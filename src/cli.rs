@@ -305,6 +305,8 @@ pub struct Console {
     pub production: Vec<DestinationName>,
     /// Sides whose certificate nobody checks, by name.
     pub unverified: Vec<String>,
+    /// How often watch mode looks for changes: the shortest tick that a destination has, else the origin's.
+    pub tick: std::time::Duration,
     /// The file the configuration comes from, if there is one.
     pub file: Option<PathBuf>,
     /// What is to be said about the configuration.
@@ -318,8 +320,12 @@ pub struct Console {
 pub fn console(common: &Common) -> Result<Console, CliError> {
     let context = Context::with_log(common, None)?;
     let production = context.loaded.config.destinations.iter().filter(|destination| destination.production);
+    let destinations = &context.loaded.config.destinations;
+    let chosen = destinations.iter().filter(|one| context.chosen().any(|chosen| chosen.name.as_str() == one.name));
+    let tick = chosen.filter_map(|one| one.tick).min().or(context.loaded.config.origin.tick);
     Ok(Console {
         unverified: context.loaded.config.unverified().map(str::to_owned).collect(),
+        tick: tick.unwrap_or(crate::daemon::TICK),
         production: production.map(|destination| DestinationName::new(&destination.name)).collect(),
         notice: context.loaded.notes.first().cloned(),
         file: context.loaded.file,

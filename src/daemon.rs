@@ -33,8 +33,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::health::HealthServer;
-use self::post::{Post, Turn};
-use self::setback::Setbacks;
+pub(crate) use self::post::{Post, Turn};
+pub(crate) use self::setback::Setbacks;
 use self::signals::Signals;
 use self::status::{DestinationStatus, SharedStatus, State};
 use self::trouble::{Change, Kind, Trouble, Troubles};
@@ -44,7 +44,7 @@ use crate::connect::{self, ConnectError};
 use crate::engine::{DestinationName, Engine, EngineError, Inventory, OriginRecord, Report, Side};
 
 /// How often a daemon looks for changes if nobody says otherwise; v0.3's default.
-const TICK: Duration = Duration::from_secs(10);
+pub const TICK: Duration = Duration::from_secs(10);
 /// How often a daemon that stands by asks whether it may take over.
 const STAND_BY: Duration = Duration::from_secs(1);
 /// How long a store may take to say whether a lock is free.

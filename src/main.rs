@@ -79,6 +79,7 @@ async fn show_console(common: &Common, flags: &ConsoleFlags) -> Result<Exit, Fai
     let console = cli::console(common)?;
     let options = ConsoleOptions {
         only: console.only,
+        tick: console.tick,
         production: console.production,
         unverified: console.unverified,
         file: console.file,

@@ -31,6 +31,7 @@ mod tests;
 mod theme;
 mod update;
 mod view;
+mod watch;
 mod widget;
 
 use std::fmt::Display;
@@ -84,6 +85,8 @@ pub struct ConsoleOptions {
     pub color: ColorChoice,
     /// The theme; `None`: the one of the operator's settings, or `dark`.
     pub theme: Option<String>,
+    /// How often watch mode looks for changes.
+    pub tick: Duration,
     /// The destinations that take part; all, if empty.
     pub only: Vec<DestinationName>,
     /// How plans are executed; whether it is a dry run is decided by key.
@@ -102,6 +105,7 @@ impl Default for ConsoleOptions {
             mouse: None,
             color: ColorChoice::Auto,
             theme: None,
+            tick: crate::daemon::TICK,
             only: Vec::new(),
             cycle: CycleOptions::default(),
         }
@@ -172,6 +176,7 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
         unverified: options.unverified,
         file: options.file,
         title: options.title,
+        tick: options.tick,
         mounts: engine.origin().mounts.clone(),
         origin: engine.origin().vault.address().to_owned(),
         destinations: engine
@@ -219,6 +224,10 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
             () = worker.finish() => {}
             () = input.signalled() => return Err(TuiError::Interrupted),
         }
+    }
+    tokio::select! {
+        () = worker.end_watch() => {}
+        () = input.signalled() => return Err(TuiError::Interrupted),
     }
     match exit? {
         Exit::Quit => Ok(()),

@@ -7,17 +7,17 @@ use super::trouble::{Kind, Trouble};
 
 /// The origin's sync info, or one destination.
 #[derive(Debug)]
-pub(super) struct Post {
-    pub(super) side: Side,
+pub(crate) struct Post {
+    pub(crate) side: Side,
     place: LockPlace,
     lock: Option<Lock>,
     /// Who has the lock, while this process stands by.
-    pub(super) held_by: Option<String>,
+    pub(crate) held_by: Option<String>,
 }
 
 /// What has become of a post.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(crate) enum Turn {
     /// It is held, as before.
     Held,
     /// This process has it from now on.
@@ -32,13 +32,13 @@ pub(super) enum Turn {
 }
 
 impl Post {
-    pub(super) fn new(engine: &Engine, side: Side) -> Result<Self, EngineError> {
+    pub(crate) fn new(engine: &Engine, side: Side) -> Result<Self, EngineError> {
         let place = engine.lead_place(&side)?;
         Ok(Self { side, place, lock: None, held_by: None })
     }
 
     /// `origin`, or the destination's name.
-    pub(super) fn subject(&self) -> &str {
+    pub(crate) fn subject(&self) -> &str {
         match &self.side {
             Side::Origin => "origin",
             Side::Destination(name) => name.as_str(),
@@ -46,12 +46,12 @@ impl Post {
     }
 
     /// Whether it is this process's.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.lock.as_ref().is_some_and(|lock| !lock.lost().is_cancelled())
     }
 
     /// Goes on with a lock that was held for the same before.
-    pub(super) fn inherit(&mut self, former: &mut [Self]) {
+    pub(crate) fn inherit(&mut self, former: &mut [Self]) {
         if let Some(former) = former.iter_mut().find(|former| former.place == self.place) {
             self.lock = former.lock.take();
             self.held_by = former.held_by.take();
@@ -59,7 +59,7 @@ impl Post {
     }
 
     /// Sees to it that it is held, if it is free.
-    pub(super) async fn take(&mut self, engine: &Engine, purpose: &str) -> Result<Turn, Trouble> {
+    pub(crate) async fn take(&mut self, engine: &Engine, purpose: &str) -> Result<Turn, Trouble> {
         if self.is_held() {
             return Ok(Turn::Held);
         }
@@ -79,13 +79,13 @@ impl Post {
     }
 
     /// What is wrong with the lock that is held.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
         let trouble = self.lock.as_ref().filter(|_| self.is_held())?.trouble()?;
         Some(Trouble::new(self.subject(), Kind::Lock, format!("its lock is not renewed: {trouble}")))
     }
 
     /// Lets it go, so that whoever stands by takes over at once.
-    pub(super) async fn release(&mut self) {
+    pub(crate) async fn release(&mut self) {
         if let Some(lock) = self.lock.take()
             && let Err(error) = lock.release().await
         {

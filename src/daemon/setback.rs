@@ -25,13 +25,13 @@ struct Setback {
 
 /// The failures that still stand, by destination.
 #[derive(Debug, Default)]
-pub(super) struct Setbacks {
+pub(crate) struct Setbacks {
     failed: HashMap<DestinationName, HashMap<SecretPath, Setback>>,
 }
 
 impl Setbacks {
     /// Forgets failures of what is no longer to be done.
-    pub(super) fn prune(&mut self, part: &DestinationPlan) {
+    pub(crate) fn prune(&mut self, part: &DestinationPlan) {
         let Some(failed) = self.failed.get_mut(&part.destination) else { return };
         let tasks: HashMap<&SecretPath, Option<Insight>> =
             part.tasks.iter().map(|task| (&task.origin, task.insight)).collect();
@@ -39,13 +39,13 @@ impl Setbacks {
     }
 
     /// Whether a task has to wait.
-    pub(super) fn holds_back(&self, destination: &DestinationName, task: &Task) -> bool {
+    pub(crate) fn holds_back(&self, destination: &DestinationName, task: &Task) -> bool {
         let setback = self.failed.get(destination).and_then(|failed| failed.get(&task.origin));
         setback.is_some_and(|setback| setback.insight == task.insight && Instant::now() < setback.not_before)
     }
 
     /// Takes in what became of the tasks that were tried.
-    pub(super) fn fold(&mut self, report: &DestinationReport, tried: &HashSet<SecretPath>) {
+    pub(crate) fn fold(&mut self, report: &DestinationReport, tried: &HashSet<SecretPath>) {
         let now = Instant::now();
         let failed = self.failed.entry(report.destination.clone()).or_default();
         let failures: HashMap<&SecretPath, _> =
@@ -64,7 +64,7 @@ impl Setbacks {
 
     /// How many have failed at a destination and why, the most frequent cause first. What somebody else wrote is no
     /// failure.
-    pub(super) fn causes(&self, destination: &DestinationName) -> Vec<(Cause, u64)> {
+    pub(crate) fn causes(&self, destination: &DestinationName) -> Vec<(Cause, u64)> {
         let mut counts: Vec<(Cause, u64)> = Vec::new();
         for setback in self.of(destination).filter(|setback| !setback.cause.is_foreign()) {
             match counts.iter_mut().find(|(cause, _)| *cause == setback.cause) {
@@ -77,7 +77,7 @@ impl Setbacks {
     }
 
     /// How many met what somebody else wrote, of the one kind or the other.
-    pub(super) fn foreign(&self, destination: &DestinationName, cause: Cause) -> u64 {
+    pub(crate) fn foreign(&self, destination: &DestinationName, cause: Cause) -> u64 {
         self.of(destination).filter(|setback| setback.cause == cause).count() as u64
     }
 
@@ -86,13 +86,13 @@ impl Setbacks {
     }
 
     /// Since when the oldest of those that failed waits.
-    pub(super) fn oldest(&self, destination: &DestinationName) -> Option<Timestamp> {
+    pub(crate) fn oldest(&self, destination: &DestinationName) -> Option<Timestamp> {
         let setbacks = self.of(destination).filter(|setback| !setback.cause.is_foreign());
         setbacks.filter_map(|setback| Some(setback.insight?.update_time.timestamp())).min()
     }
 
     /// When the next of them may be tried again, of those that may not yet at this moment.
-    pub(super) fn next_after(&self, moment: Instant) -> Option<Instant> {
+    pub(crate) fn next_after(&self, moment: Instant) -> Option<Instant> {
         let times = self.failed.values().flat_map(HashMap::values).map(|setback| setback.not_before);
         times.filter(|time| *time > moment).min()
     }

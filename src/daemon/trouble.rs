@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// What a trouble is about. Each subject has at most one of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// The origin cannot be read.
     Survey,
     /// Part of the origin cannot be read.
@@ -34,11 +34,11 @@ pub(super) enum Kind {
 
 /// Something that is wrong.
 #[derive(Debug, Clone)]
-pub(super) struct Trouble {
+pub(crate) struct Trouble {
     /// `origin`, or a destination's name.
-    pub(super) subject: String,
-    pub(super) kind: Kind,
-    pub(super) message: String,
+    pub(crate) subject: String,
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
 }
 
 impl Trouble {

@@ -58,7 +58,7 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Engine::record_origin`].
-    pub(super) async fn record_origin_beside(
+    pub(crate) async fn record_origin_beside(
         &self,
         inventory: &Inventory,
         purpose: &str,

@@ -18,14 +18,15 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Exit;
 use super::message::{Asked, Message, Purpose, Refreshed, Selected, SideStatus, Work};
 use super::widget::tree::{Growth, Tree};
 use crate::engine::{
-    CycleControl, CycleHandle, CycleOptions, Decision, DestinationName, DestinationPlan, Engine, Event, Failure,
-    InventoryUpdate, Plan, PlanOptions, Report, Side,
+    CycleControl, CycleHandle, CycleOptions, Decision, DestinationName, DestinationPlan, Engine, EngineError, Event,
+    Failure, InventoryUpdate, Plan, PlanOptions, Report, Side,
 };
 use crate::kv::{Mount, SecretPath, SecretText};
 
@@ -146,6 +147,9 @@ pub(super) struct Worker {
     describe: Option<JoinHandle<()>>,
     inspections: browse::Inspections,
     running: Option<(CycleControl, JoinHandle<()>)>,
+    watch: Option<cycle::Watch>,
+    /// Watches that are letting go of their locks.
+    former_watches: Vec<JoinHandle<()>>,
 }
 
 impl Worker {
@@ -166,6 +170,8 @@ impl Worker {
             describe: None,
             inspections: browse::Inspections::default(),
             running: None,
+            watch: None,
+            former_watches: Vec::new(),
         }
     }
 
@@ -249,14 +255,26 @@ impl Worker {
             Manner::Usual | Manner::Exact => self.engine.start(plan, options),
             Manner::Deciding(decision) => self.engine.deciding(decision).start(plan, options),
         };
+        self.begun(started, None);
+    }
+
+    /// `ended` is told of the cycle's end, unless it breaks off.
+    fn begun(&mut self, started: Result<CycleHandle, EngineError>, ended: Option<oneshot::Sender<Arc<Report>>>) {
         match started {
             Ok(handle) => {
                 let control = handle.control();
                 let messages = self.messages.clone();
                 let task = tokio::spawn(async move {
                     let followed = AssertUnwindSafe(follow(handle, messages.clone())).catch_unwind().await;
-                    if followed.is_err() {
-                        let _ = messages.send(Message::Lost(Work::Cycle));
+                    match (followed, ended) {
+                        (Ok(report), Some(ended)) => {
+                            // whoever waited may have gone
+                            let _ = ended.send(report);
+                        }
+                        (Ok(_), None) => {}
+                        (Err(_), _) => {
+                            let _ = messages.send(Message::Lost(Work::Cycle));
+                        }
                     }
                 });
                 self.running = Some((control, task));
@@ -329,7 +347,15 @@ async fn look_again(
 ) -> Refreshed {
     let (updates, arriving) = mpsc::unbounded_channel();
     let (inventory, ()) = tokio::join!(engine.survey(Some(updates)), pass_on(arriving, growth, messages));
-    let plan = Arc::new(engine.plan(Arc::new(inventory), &PlanOptions { only: only.to_vec(), again: false }).await);
+    refreshed(
+        engine,
+        Arc::new(engine.plan(Arc::new(inventory), &PlanOptions { only: only.to_vec(), again: false }).await),
+    )
+    .await
+}
+
+/// A new plan with all that hangs on it.
+async fn refreshed(engine: &Engine, plan: Arc<Plan>) -> Refreshed {
     let failures = engine.standing_failures().await.map_err(|error| error.to_string());
     let failures = failures.map(|mut standing| {
         let of_part = |part: &DestinationPlan| {
@@ -386,7 +412,7 @@ async fn pass_on(
 }
 
 /// Reports on a cycle until its end.
-async fn follow(mut handle: CycleHandle, messages: UnboundedSender<Message>) {
+async fn follow(mut handle: CycleHandle, messages: UnboundedSender<Message>) -> Arc<Report> {
     let mut snapshots = handle.snapshots();
     let mut events = handle.take_events();
     let _ = messages.send(Message::Snapshot(snapshots.borrow_and_update().clone()));
@@ -412,5 +438,6 @@ async fn follow(mut handle: CycleHandle, messages: UnboundedSender<Message>) {
         }
     };
     let _ = messages.send(Message::Snapshot(snapshots.borrow_and_update().clone()));
-    let _ = messages.send(Message::Ended(report));
+    let _ = messages.send(Message::Ended(Arc::clone(&report)));
+    report
 }

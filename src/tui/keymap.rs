@@ -77,6 +77,8 @@ pub(super) enum Action {
     DryRun,
     Pause,
     Cancel,
+    Skip,
+    Watch,
     MoreWorkers,
     FewerWorkers,
     RetryMarked,

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::effect::Keep;
 use super::input::Input;
-use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
+use super::screen::{Screen, browse, failures, history, logs, overview, plan, transforms};
 use super::settings::Files;
+use super::watch;
 use super::widget::tree::Tree;
 use crate::engine::{CycleSnapshot, Decision, DestinationName, Failure, InventoryUpdate, Plan, Report, Side};
 use crate::vault::{Health, TokenInfo};
@@ -31,7 +32,7 @@ pub(super) enum Message {
     Overview(overview::News),
     Browse(browse::News),
     Plan(plan::News),
-    Cycle(cycle::News),
+    Watch(watch::News),
     Failures(failures::News),
     History(history::News),
     Transforms(transforms::News),
@@ -63,6 +64,7 @@ pub(super) enum Message {
 pub(super) enum Work {
     Refresh,
     Cycle,
+    Watch,
 }
 
 /// How a server answered.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::layout::{Constraint, Direction, Layout, Rect, Size};
 
@@ -12,6 +13,7 @@ use super::prompt::Prompt;
 use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
 use super::settings::{self, Settings};
 use super::theme::{Theme, Themes};
+use super::watch::Watch;
 use super::widget::split::{Share, Split};
 use super::widget::tree::Marks;
 use crate::engine::{
@@ -79,6 +81,7 @@ pub(super) struct Model {
     pub(super) history: Vec<Report>,
     pub(super) history_error: Option<String>,
     pub(super) cycle: Cycle,
+    pub(super) watch: Watch,
     /// Marked tasks, per destination by origin path.
     pub(super) marks: Vec<Marks>,
 
@@ -115,6 +118,8 @@ impl SideView {
 #[derive(Debug, Default)]
 pub(super) struct Cycle {
     pub(super) running: bool,
+    /// Watch mode began it.
+    pub(super) watched: bool,
     pub(super) cancelling: bool,
     /// Workers per destination, if the operator has changed their number.
     pub(super) workers: Option<usize>,
@@ -152,6 +157,10 @@ pub(super) struct Dialog {
 pub(super) enum Ask {
     Start(Box<Selected>),
     Cancel,
+    /// Begin nothing more at a destination.
+    Skip(DestinationName),
+    Watch,
+    Unwatch,
     Quit,
     Browse(browse::Question),
 }
@@ -171,7 +180,7 @@ impl Dialog {
     pub(super) fn can_agree(&self) -> bool {
         match &self.ask {
             Ask::Start(selected) => obstacles(&selected.plan).next().is_none(),
-            Ask::Cancel | Ask::Quit | Ask::Browse(_) => true,
+            Ask::Cancel | Ask::Skip(_) | Ask::Watch | Ask::Unwatch | Ask::Quit | Ask::Browse(_) => true,
         }
     }
 
@@ -234,6 +243,8 @@ pub(super) struct Setup {
     pub(super) unverified: Vec<String>,
     pub(super) file: Option<PathBuf>,
     pub(super) title: Option<String>,
+    /// How often watch mode looks for changes.
+    pub(super) tick: Duration,
     pub(super) mounts: Vec<Mount>,
     pub(super) origin: String,
     /// Names and addresses.
@@ -293,6 +304,7 @@ impl Model {
             history_error: None,
             cycle: Cycle::default(),
             marks: vec![Marks::default(); names.len()],
+            watch: Watch { tick: setup.tick, ..Watch::default() },
             overview: overview::State::default(),
             browse: browse::State::new(names.len()),
             plan_list: plan::State::default(),

@@ -310,6 +310,7 @@ pub(super) fn opened(width: u16, height: u16) -> Model {
         unverified: Vec::new(),
         file: None,
         title: None,
+        tick: Duration::from_secs(10),
         mounts: vec![mount()],
         origin: "https://vault.eu.example:8200".into(),
         destinations: names().iter().map(address).collect(),

@@ -2,10 +2,12 @@
 
 mod behaviour;
 mod browse;
+mod cycle;
 mod mouse;
 mod running;
 mod screens;
 mod settings;
+mod watch;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -65,5 +67,15 @@ fn agree(model: &mut Model) -> Vec<Effect> {
             let digits: Vec<String> = number.to_string().chars().map(String::from).collect();
             press(model, &format!("{} enter", digits.join(" ")))
         }
+    }
+}
+
+/// A screen as it looks at the smallest usual size and at a big one, text and styles.
+fn shown_in_every_size(name: &str, make: impl Fn(u16, u16) -> Model) {
+    for (width, height) in [(80, 24), (200, 60)] {
+        let screen = super::sample::dump(&make(width, height));
+        insta::with_settings!({ snapshot_path => "tests/snapshots" }, {
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), screen);
+        });
     }
 }

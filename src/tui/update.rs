@@ -24,7 +24,8 @@ use super::message::{Asked, Message, Purpose, Refreshed, Work};
 use super::model::{Ask, Dialog, Model, Notice};
 use super::outcome;
 use super::prompt::{Line, Prompt};
-use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
+use super::screen::{Screen, browse, failures, history, logs, overview, plan, transforms};
+use super::watch;
 use super::widget::scroll::Move;
 use crate::engine::{Phase, Report};
 
@@ -67,7 +68,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Overview(news) => overview::take(model, news),
         Message::Browse(news) => browse::take(model, news),
         Message::Plan(news) => plan::take(model, news),
-        Message::Cycle(news) => cycle::take(model, news),
+        Message::Watch(news) => watch::take(model, news),
         Message::Failures(news) => failures::take(model, news),
         Message::History(news) => history::take(model, news),
         Message::Transforms(news) => transforms::take(model, news),
@@ -110,6 +111,11 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::Lost(Work::Refresh) => {
             model.listing = None;
+            Vec::new()
+        }
+        Message::Lost(Work::Watch) => {
+            model.watch.on = false;
+            model.warn("The watch has broken off; nothing more is written by itself.");
             Vec::new()
         }
         Message::Lost(Work::Cycle) => {
@@ -225,7 +231,7 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
             return effects;
         }
         Action::Quit => {
-            if !model.cycle.running {
+            if !model.cycle.running && !model.watch.on {
                 return vec![Effect::Quit(Exit::Quit)];
             }
             model.dialog = Some(Dialog::new(Ask::Quit));
@@ -325,7 +331,7 @@ fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
 fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
     model.cycle.running = false;
     model.cycle.cancelling = false;
-    if matches!(model.dialog, Some(Dialog { ask: Ask::Cancel | Ask::Quit, .. })) {
+    if matches!(model.dialog, Some(Dialog { ask: Ask::Cancel | Ask::Skip(_) | Ask::Quit, .. })) {
         model.dialog = None;
     }
     let (done, failed) = (report.done().total(), report.failed());
@@ -346,7 +352,13 @@ fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
         }
     }
     drop(troubles);
-    model.notice = Some(Notice { text, bad: outcome::went_wrong(&report) });
+    let bad = outcome::went_wrong(&report);
+    // Nobody has asked for a cycle of the watch: it is told of when there is something new to look at.
+    let watched = model.cycle.watched;
+    let same = report.done().total() == 0 && report.failed() == model.failures.len() as u64;
+    if !watched || bad && !same {
+        model.notice = Some(Notice { text, bad });
+    }
     // From now on the report says what has come of it.
     model.cycle.unsaved.clear();
     let dry_run = report.dry_run;
@@ -355,6 +367,9 @@ fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
         vec![Effect::Quit(Exit::Quit)]
     } else if dry_run {
         Vec::new()
+    } else if watched && model.watch.on {
+        // the watch plans anew by itself
+        vec![Effect::Probe, Effect::Reports]
     } else {
         begin(model)
     }

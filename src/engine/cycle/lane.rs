@@ -233,6 +233,10 @@ impl Lane {
         self.rate.advance(now);
     }
 
+    pub(super) fn finish(&mut self, now: Instant) {
+        self.rate.finish(now);
+    }
+
     pub(super) fn progress(&self, now: Instant) -> DestinationProgress {
         let to_come = self.to_come();
         DestinationProgress {

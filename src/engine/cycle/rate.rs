@@ -58,13 +58,25 @@ impl Rate {
         let asleep = second.saturating_sub(self.passed).saturating_sub(HISTORY as u64 + 1);
         self.passed += asleep;
         while self.passed < second {
-            remember(&mut self.seconds, std::mem::take(&mut self.current), HISTORY);
-            let ended = self.samples.back().cloned().unwrap_or_default();
-            remember(&mut self.latencies, percentiles(ended), HISTORY);
-            self.latency = percentiles(self.samples.iter().flatten().copied().collect());
-            remember(&mut self.samples, Vec::new(), WINDOW);
-            self.passed += 1;
+            self.close();
         }
+    }
+
+    /// Nothing more comes: what the second under way has is told, too.
+    pub(super) fn finish(&mut self, now: Instant) {
+        self.advance(now);
+        if self.current > 0 {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        remember(&mut self.seconds, std::mem::take(&mut self.current), HISTORY);
+        let ended = self.samples.back().cloned().unwrap_or_default();
+        remember(&mut self.latencies, percentiles(ended), HISTORY);
+        self.latency = percentiles(self.samples.iter().flatten().copied().collect());
+        remember(&mut self.samples, Vec::new(), WINDOW);
+        self.passed += 1;
     }
 
     /// Per second, over the last seconds and the one under way.
@@ -72,8 +84,9 @@ impl Rate {
     pub(super) fn per_second(&self, now: Instant) -> f64 {
         let whole = self.seconds.len().min(WINDOW);
         let ended: u64 = self.seconds.iter().rev().take(whole).sum::<u64>() + self.current;
-        let elapsed = now.duration_since(self.started).as_secs_f64() - self.passed as f64 + whole as f64;
-        ended as f64 / elapsed.max(0.1)
+        // after the end the last second counts as a whole one
+        let under_way = (now.duration_since(self.started).as_secs_f64() - self.passed as f64).max(0.0);
+        ended as f64 / (under_way + whole as f64).max(0.1)
     }
 
     /// The whole seconds, oldest first.
@@ -164,6 +177,10 @@ mod tests {
         assert_eq!(rate.latency().p95, millis(95));
         rate.advance(at(20_000));
         assert_eq!(rate.latency(), Latency::default(), "nothing has ended for long");
+        rate.count(at(20_100), Some(millis(9)));
+        rate.finish(at(20_200));
+        assert_eq!(rate.latency().p50, millis(9));
+        assert_eq!(rate.history().last(), Some(&1), "a short cycle has a course, too");
         rate.advance(start + Duration::from_hours(9));
         assert_eq!((rate.history().len(), rate.latency_history().len()), (HISTORY, HISTORY));
     }

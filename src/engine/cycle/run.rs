@@ -191,6 +191,9 @@ impl Run {
         for slot in self.lanes.iter().flat_map(|lane| &lane.slots) {
             slot.end();
         }
+        let now = Instant::now();
+        self.rate.finish(now);
+        self.lanes.iter_mut().for_each(|lane| lane.finish(now));
         self.save_rest(&snapshots).await;
         self.settle_early_report().await;
         let origin_unsaved = match tokio::time::timeout(ORIGIN_GRACE, origin_saved).await {

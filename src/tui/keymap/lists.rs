@@ -2,12 +2,12 @@
 
 use crossterm::event::KeyCode;
 
-use super::{Action, BROWSE, Binding, FAILURES, HISTORY, LOGS, PLAN, Place, c, k, row, writing};
+use super::{Action, BROWSE, Binding, CYCLE, FAILURES, HISTORY, LOGS, PLAN, Place, c, k, row, writing};
 
 const FILTERED: &[Place] = &[BROWSE, PLAN, FAILURES, HISTORY, LOGS];
 const MARKED: &[Place] = &[BROWSE, PLAN, FAILURES];
 const TASKS: &[Place] = &[BROWSE, PLAN];
-const DETAILED: &[Place] = &[BROWSE, FAILURES];
+const DETAILED: &[Place] = &[BROWSE, CYCLE, FAILURES];
 /// Where there is a divider between a list and something else.
 const DIVIDED: &[Place] = &[BROWSE, FAILURES];
 

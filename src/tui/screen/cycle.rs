@@ -1,61 +1,116 @@
-//! The cycle that runs, or ran last: totals, workers, latest failures.
+//! The cycle that runs, or ran last: destinations, workers, speed, what failed, and its report.
 
-use std::time::Duration;
+mod charts;
+mod report;
+mod totals;
+mod workers;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::engine::{CycleSnapshot, DestinationProgress, Ending, Phase, Report, SecretState, WorkerRow};
+use super::Screen;
+use crate::engine::{CycleSnapshot, DestinationName, DestinationProgress};
+use crate::tui::effect::cycle::Request;
 use crate::tui::effect::{Control, Effect};
 use crate::tui::format;
-use crate::tui::keymap::Action;
-use crate::tui::model::{Ask, Dialog, Model, in_words};
-use crate::tui::outcome;
-use crate::tui::update::{can_steer, movement};
+use crate::tui::keymap::{Action, Place};
+use crate::tui::model::{Ask, Dialog, Model};
+use crate::tui::update::{can_steer, movement, show};
+use crate::tui::watch;
 use crate::tui::widget::scroll::Scroll;
-use crate::tui::widget::{cell, chart, panel};
+use crate::tui::widget::{cell, panel};
 
-/// A worker that holds one task for longer than this is worth a look.
-const SLOW: Duration = Duration::from_secs(5);
+/// From this height on rate and latency have charts of their own, and not a line.
+const CHARTED: u16 = 32;
 
 const NAME: usize = 14;
 
-/// The workers as they are being looked at.
+/// Where the cursor is: first all destinations together, then each.
 #[derive(Debug, Default)]
 pub(in crate::tui) struct State {
     scroll: Scroll,
-}
-
-/// What comes back from outside.
-#[derive(Debug)]
-pub(in crate::tui) enum News {}
-
-/// Takes in what came back.
-pub(in crate::tui) fn take(_model: &mut Model, news: News) -> Vec<Effect> {
-    match news {}
+    /// The first line of workers, or of the report, that shows.
+    top: usize,
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     if let Some(to) = movement(action) {
-        let (len, height) = (workers(model), rows_that_fit(model));
+        let (len, height) = (rows(model), totals::rows_that_fit(model));
+        let before = model.cycle_list.scroll.row();
         model.cycle_list.scroll.go(to, len, height);
-        return Vec::new();
-    }
-    let steering = matches!(action, Action::Pause | Action::Cancel | Action::MoreWorkers | Action::FewerWorkers);
-    if !steering || !can_steer(model) {
+        if model.cycle_list.scroll.row() != before && model.cycle.report.is_none() {
+            model.cycle_list.top = 0;
+        }
         return Vec::new();
     }
     match action {
-        Action::Pause if model.cycle.is_paused() => vec![Effect::Control(Control::Resume)],
-        Action::Pause => vec![Effect::Control(Control::Pause)],
-        Action::Cancel => {
-            model.dialog = Some(Dialog::new(Ask::Cancel));
-            Vec::new()
+        Action::DetailsDown => model.cycle_list.top = (model.cycle_list.top + 1).min(overflow(model)),
+        Action::DetailsUp => model.cycle_list.top = model.cycle_list.top.saturating_sub(1),
+        Action::Watch => watch::toggle(model),
+        Action::Open => open(model),
+        Action::Pause if can_steer(model) => {
+            let control = if model.cycle.is_paused() { Control::Resume } else { Control::Pause };
+            return vec![Effect::Control(control)];
         }
-        Action::MoreWorkers => set_workers(model, workers_each(model) + 1),
-        _ => set_workers(model, workers_each(model).saturating_sub(1).max(1)),
+        Action::Cancel if can_steer(model) => model.dialog = Some(Dialog::new(Ask::Cancel)),
+        Action::Skip if can_steer(model) => ask_to_skip(model),
+        Action::MoreWorkers if can_steer(model) => return set_workers(model, workers_each(model) + 1),
+        Action::FewerWorkers if can_steer(model) => {
+            return set_workers(model, workers_each(model).saturating_sub(1).max(1));
+        }
+        _ => {}
     }
+    Vec::new()
+}
+
+/// Goes where one sees more of what the cursor is on.
+fn open(model: &mut Model) {
+    let chosen = chosen(model).map(|part| part.destination.clone());
+    let failed = match &chosen {
+        Some(name) => model.failures.iter().any(|(destination, _)| destination == name),
+        None => !model.failures.is_empty(),
+    };
+    if failed && !model.cycle.running {
+        show(model, Screen::Failures);
+        return;
+    }
+    let at = chosen.and_then(|name| model.destinations.iter().position(|one| *one == name));
+    super::plan::choose(model, at);
+    show(model, Screen::Plan);
+}
+
+fn ask_to_skip(model: &mut Model) {
+    let over = chosen(model).map(|part| (part.destination.clone(), part.skipped, part.pending == 0));
+    match over {
+        None => model.say("The cursor is on all destinations: move it to the one to skip."),
+        Some((name, true, _)) => model.say(format!("{name} is skipped already.")),
+        Some((name, _, true)) => model.say(format!("Nothing is left to begin at {name}.")),
+        Some((name, ..)) => model.dialog = Some(Dialog::new(Ask::Skip(name))),
+    }
+}
+
+/// What is said before a destination is skipped.
+pub(in crate::tui) fn skipping(model: &Model, name: &DestinationName) -> String {
+    let parts = model.cycle.snapshot.iter().flat_map(|snapshot| &snapshot.destinations);
+    let left = parts.filter(|part| part.destination == *name).map(|part| part.pending).sum::<u64>();
+    let mut text = format!(
+        "Nothing more is begun at {name}: its workers finish what they write, and it is recorded. {} stay pending; the next cycle finds them again. The other destinations go on. This cannot be taken back.",
+        format::plural(left, "task"),
+    );
+    if model.cycle.watched && model.watch.on {
+        text += " The watch leaves it alone from then on, until it is started anew.";
+    }
+    text
+}
+
+/// Carries out what was agreed to.
+pub(in crate::tui) fn skip(model: &mut Model, destination: DestinationName) -> Vec<Effect> {
+    if !can_steer(model) {
+        return Vec::new();
+    }
+    model.say(format!("{destination} is skipped: its workers finish what they write."));
+    vec![Effect::Cycle(Request::Skip { destination, watched: model.cycle.watched })]
 }
 
 /// The number that was asked for last, else the most workers that a destination has.
@@ -73,285 +128,137 @@ fn set_workers(model: &mut Model, count: usize) -> Vec<Effect> {
     vec![Effect::Control(Control::Workers(count))]
 }
 
-fn workers(model: &Model) -> usize {
-    model.cycle.snapshot.as_ref().map_or(0, |snapshot| snapshot.workers.len())
+/// All of them together, and each.
+fn rows(model: &Model) -> usize {
+    model.cycle.snapshot.as_ref().map_or(0, |snapshot| snapshot.destinations.len() + 1)
+}
+
+/// The destination the cursor is on; `None`: all.
+fn chosen(model: &Model) -> Option<&DestinationProgress> {
+    let at = model.cycle_list.scroll.row().checked_sub(1)?;
+    model.cycle.snapshot.as_ref()?.destinations.get(at)
 }
 
 pub(super) fn settle(model: &mut Model) {
-    let (len, height) = (workers(model), rows_that_fit(model));
+    let (len, height) = (rows(model), totals::rows_that_fit(model));
     model.cycle_list.scroll.settle(len, height);
+    model.cycle_list.top = model.cycle_list.top.min(overflow(model));
 }
 
-/// Puts the cursor on a worker.
-pub(super) fn click(model: &mut Model, at: Position, _twice: bool) -> Vec<Effect> {
-    let rows = panel::rows(areas(model, model.body())[1], 1);
-    if let Some(row) = model.cycle_list.scroll.row_at(rows, at, workers(model)) {
-        model.cycle_list.scroll.select(row);
+/// By how much the list of workers, or the report, is longer than what shows of it.
+fn overflow(model: &Model) -> usize {
+    let Some(snapshot) = &model.cycle.snapshot else { return 0 };
+    let area = areas(model, model.body()).middle;
+    match &model.cycle.report {
+        Some(ended) => report::lines(model, ended, panel::text_width(area)).len().saturating_sub(height(area, 2)),
+        None => workers::rows(model, snapshot).len().saturating_sub(height(area, 3)),
     }
-    Vec::new()
 }
 
-fn areas(model: &Model, body: Rect) -> [Rect; 3] {
-    let destinations = model.cycle.snapshot.as_ref().map_or(0, |snapshot| snapshot.destinations.len());
-    let spark = if body.height >= 40 { 4 } else { 1 };
-    let wanted = u16::try_from(destinations).unwrap_or(u16::MAX).saturating_add(3 + spark);
-    let top = wanted.min(body.height / 2).max(4);
+fn height(area: Rect, taken: u16) -> usize {
+    usize::from(area.height.saturating_sub(taken))
+}
+
+/// The parts of the screen.
+#[derive(Debug, Clone, Copy)]
+struct Areas {
+    totals: Rect,
+    /// Rate and latency beside each other; without height where they are a line among the totals.
+    charts: [Rect; 2],
+    /// The workers, or the report.
+    middle: Rect,
+    failures: Rect,
+}
+
+fn areas(model: &Model, body: Rect) -> Areas {
+    let charted = body.height >= CHARTED;
+    let line = u16::from(!charted);
+    let wanted = u16::try_from(rows(model)).unwrap_or(u16::MAX).saturating_add(3 + line);
+    let totals = wanted.min(body.height * 2 / 5).max(5 + line);
+    let charts = if charted { (body.height / 5).clamp(6, 10) } else { 0 };
     let none_failed = model.cycle.snapshot.as_ref().is_none_or(|snapshot| snapshot.recent_failures.is_empty());
     let failures = match body.height {
         // The report needs the room.
         _ if none_failed && model.cycle.report.is_some() => 3,
-        40.. => 10,
+        40.. => 12,
+        CHARTED.. => 7,
         _ => 5,
     };
-    body.layout(&Layout::vertical([Constraint::Length(top), Constraint::Min(0), Constraint::Length(failures)]))
-}
-
-fn rows_that_fit(model: &Model) -> usize {
-    usize::from(areas(model, model.body())[1].height.saturating_sub(3))
+    let [totals, charts, middle, failures] = body.layout(&Layout::vertical([
+        Constraint::Length(totals),
+        Constraint::Length(charts),
+        Constraint::Min(0),
+        Constraint::Length(failures),
+    ]));
+    let charts = charts.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]));
+    Areas { totals, charts, middle, failures }
 }
 
 pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
-    let theme = &model.theme;
     let Some(snapshot) = &model.cycle.snapshot else {
-        let inner = panel::panel(theme, "Cycle", Vec::new(), body, buffer);
-        let text = if model.cycle.running {
-            "Starting…"
-        } else if model.read_only {
-            "No cycle has run in this console. This one is read-only: d on the Plan screen tries without writing."
-        } else {
-            "No cycle has run in this console. Plan (3) starts one: x what is marked, X all, d a dry run."
-        };
-        let lines = cell::wrap(text, usize::from(inner.width.saturating_sub(2)));
-        panel::lines(lines.into_iter().map(|line| Line::styled(format!(" {line}"), theme.muted())), inner, buffer);
+        view_nothing(model, body, buffer);
         return;
     };
-    let [top, middle, bottom] = areas(model, body);
-    view_totals(model, snapshot, top, buffer);
+    let areas = areas(model, body);
+    totals::view(model, snapshot, areas.totals, buffer);
+    if areas.charts[0].height > 0 {
+        charts::rate(model, snapshot, areas.charts[0], buffer);
+        charts::latency(model, snapshot, areas.charts[1], buffer);
+    }
     match &model.cycle.report {
-        Some(report) => view_report(model, report, middle, buffer),
-        None => view_workers(model, snapshot, middle, buffer),
+        Some(ended) => report::view(model, ended, areas.middle, buffer),
+        None => workers::view(model, snapshot, areas.middle, buffer),
     }
-    view_failures(model, snapshot, bottom, buffer);
+    view_failures(model, snapshot, areas.failures, buffer);
 }
 
-fn view_totals(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &mut Buffer) {
+fn view_nothing(model: &Model, body: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
-    let title = if snapshot.dry_run { "Dry run" } else { "Cycle" };
-    let started = vec![Span::styled(format!(" started {} ", format::clock(snapshot.started)), theme.muted())];
-    let inner = panel::panel(theme, title, started, area, buffer);
-    let width = usize::from(inner.width);
-    let mut lines = vec![totals(model, snapshot)];
-    lines.extend(snapshot.destinations.iter().map(|part| progress(model, part, width)));
-    let left = usize::from(inner.height).saturating_sub(lines.len());
-    let style = if model.cycle.running { theme.accent() } else { theme.muted() };
-    let spark = chart::sparkline(&snapshot.rate_history, width.saturating_sub(2), left.min(4));
-    lines.extend(spark.into_iter().map(|row| Line::styled(format!(" {row}"), style)));
-    panel::lines(lines, inner, buffer);
-}
-
-fn totals(model: &Model, snapshot: &CycleSnapshot) -> Line<'static> {
-    let theme = &model.theme;
-    let (phase, style) = match snapshot.phase {
-        _ if model.cycle.report.is_some() => ("ended", theme.strong()),
-        Phase::Running if model.cycle.cancelling => ("cancelling", theme.warning()),
-        Phase::Running => ("running", theme.good()),
-        Phase::Paused => ("paused", theme.warning()),
-        Phase::Stopping => ("stopping", theme.warning()),
-        Phase::Ended => ("saving", theme.accent()),
-    };
-    let failed = snapshot.failed();
-    let mut spans = vec![
-        Span::styled(format!(" {} ", cell::left(phase, 11)), style),
-        match &model.cycle.report {
-            // The report says how long it took.
-            Some(_) => Span::raw(""),
-            None => Span::styled(format!("{}   ", format::duration(snapshot.elapsed)), theme.text()),
-        },
-        Span::styled(format::count(snapshot.ended()), theme.strong()),
-        Span::styled(format!(" of {}", format::count(snapshot.planned())), theme.muted()),
-        Span::styled(
-            format!("   {} failed", format::count(failed)),
-            if failed > 0 { theme.bad() } else { theme.muted() },
-        ),
-        match &model.cycle.report {
-            Some(report) => Span::styled(format!("   {} on average", format::rate(report.rate())), theme.text()),
-            None => Span::styled(format!("   {}", format::rate(snapshot.rate)), theme.text()),
-        },
-    ];
-    let goes_on = model.cycle.running && !model.cycle.cancelling && snapshot.phase == Phase::Running;
-    if let Some(eta) = snapshot.eta.filter(|_| goes_on) {
-        spans.push(Span::styled(format!("   {} left", format::duration(eta)), theme.text()));
+    let inner = panel::panel(theme, "Cycle", watch::sentence(model), body, buffer);
+    let key = |action| model.keymap.key(Place::Screen(Screen::Cycle), action);
+    let mut paragraphs = vec![if model.cycle.running {
+        "Starting…".to_owned()
+    } else if model.read_only {
+        "No cycle has run in this console. This one is read-only: d on the Plan screen tries without writing."
+            .to_owned()
+    } else {
+        "No cycle has run in this console. Plan (3) starts one: x what is marked, X all, d a dry run.".to_owned()
+    }];
+    if model.watch.on {
+        paragraphs.push(format!(
+            "Watch mode is on: what is new, changed or gone at the origin is carried out at every tick. {} stops it.",
+            key(Action::Watch)
+        ));
+        paragraphs.extend(model.watch.standings.iter().map(|(name, standing)| format!("{name}: {standing}.")));
+    } else if !model.read_only {
+        paragraphs.push(format!(
+            "{} starts watch mode: it looks every {} and carries out what is new without asking.",
+            key(Action::Watch),
+            watch::seconds(model.watch.tick)
+        ));
     }
-    Line::from(spans)
-}
-
-fn progress(model: &Model, part: &DestinationProgress, width: usize) -> Line<'static> {
-    let theme = &model.theme;
-    let (planned, done) = (part.planned.total(), part.done.total());
-    let room = width.saturating_sub(NAME + 49).clamp(8, 60);
-    let mut spans = vec![Span::styled(format!(" {} ", cell::left(part.destination.as_str(), NAME)), theme.strong())];
-    spans.extend(chart::bar(&[(done, theme.good()), (part.failed, theme.bad())], planned, room, theme.border()));
-    spans.push(Span::styled(cell::right(&format::percent(part.ended(), planned), 7), theme.text()));
-    spans.push(Span::styled(format!("{} done", cell::right(&format::count(done), 8)), theme.good()));
-    let style = if part.failed > 0 { theme.bad() } else { theme.muted() };
-    spans.push(Span::styled(format!("{} failed", cell::right(&format::count(part.failed), 6)), style));
-    spans.push(Span::styled(format!("{} left", cell::right(&format::count(part.pending), 8)), theme.muted()));
-    if model.cycle.blocked.contains_key(&part.destination) {
-        spans.push(Span::styled("  not begun", theme.bad()));
-    } else if part.unsaved.is_some() {
-        spans.push(Span::styled("  state not saved", theme.bad()));
-    }
-    Line::from(spans)
-}
-
-fn view_workers(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &mut Buffer) {
-    let theme = &model.theme;
-    let busy = snapshot.workers.iter().filter(|worker| worker.activity.is_some()).count();
-    let title = format!("Workers {busy} of {} busy", snapshot.workers.len());
-    let inner = panel::panel(theme, &title, Vec::new(), area, buffer);
-    let path = usize::from(inner.width).saturating_sub(NAME + 34);
-    let head = format!(
-        " {} {}    {} {} {} {}",
-        cell::left("destination", NAME),
-        cell::right("#", 3),
-        cell::left("step", 8),
-        cell::left("secret", path),
-        cell::right("elapsed", 8),
-        cell::right("tries", 5),
-    );
-    panel::lines([Line::styled(head, theme.muted())], inner, buffer);
-    let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
-    let order = busiest_first(snapshot);
-    let window = model.cycle_list.scroll.window(order.len(), usize::from(rows.height));
-    for (place, row) in rows.rows().zip(window) {
-        panel::lines([worker(model, order[row], path)], place, buffer);
-        if row == model.cycle_list.scroll.row() {
-            buffer.set_style(place, theme.selected());
-        }
-    }
-}
-
-/// The workers in their order, but those of destinations that are done at the end.
-fn busiest_first(snapshot: &CycleSnapshot) -> Vec<&WorkerRow> {
-    let is_done = |worker: &WorkerRow| {
-        snapshot
-            .destinations
-            .iter()
-            .find(|part| part.destination == worker.destination)
-            .is_some_and(|part| part.ended() == part.planned.total())
-    };
-    let (done, mut order): (Vec<_>, Vec<_>) = snapshot.workers.iter().partition(|worker| is_done(worker));
-    order.extend(done);
-    order
-}
-
-fn worker(model: &Model, worker: &WorkerRow, path: usize) -> Line<'static> {
-    let theme = &model.theme;
-    let mut spans = vec![
-        Span::styled(format!(" {}", cell::left(worker.destination.as_str(), NAME)), theme.text()),
-        Span::styled(format!(" {}  ", cell::right(&worker.number.to_string(), 3)), theme.muted()),
-    ];
-    let Some(activity) = &worker.activity else {
-        spans.push(Span::styled("  waiting", theme.muted()));
-        return Line::from(spans);
-    };
-    let state = activity.operation.state();
-    let slow = if activity.elapsed >= SLOW { theme.warning() } else { theme.text() };
-    let again = if activity.attempts > 1 { theme.warning() } else { theme.muted() };
-    spans.extend([
-        Span::styled(format!("{} ", state.symbol()), theme.state(state)),
-        Span::styled(cell::left(activity.step.as_str(), 8), theme.muted()),
-        Span::styled(format!(" {} ", cell::path(&activity.origin.to_string(), path)), theme.text()),
-        Span::styled(cell::right(&format::duration(activity.elapsed), 8), slow),
-        Span::styled(format!(" {}", cell::right(&activity.attempts.to_string(), 5)), again),
-    ]);
-    Line::from(spans)
-}
-
-fn view_report(model: &Model, report: &Report, area: Rect, buffer: &mut Buffer) {
-    let theme = &model.theme;
-    let inner = panel::panel(theme, "Report", Vec::new(), area, buffer);
-    let style = match report.ending {
-        _ if outcome::went_wrong(report) => theme.bad(),
-        Ending::Completed => theme.good(),
-        _ => theme.warning(),
-    };
-    let width = usize::from(inner.width.saturating_sub(4));
-    let wrapped = |text: &str, style| {
-        cell::wrap(text, width)
-            .into_iter()
-            .map(move |line| Line::styled(format!("   {line}"), style))
-            .collect::<Vec<_>>()
-    };
-    let did = if report.dry_run { "would be possible" } else { "done" };
-    let mut lines = vec![Line::from(vec![
-        Span::styled(format!(" {}", report.ending.as_str()), style),
-        Span::styled(
-            format!(
-                " in {}, by {} on {}",
-                format::duration(report.duration()),
-                crate::text::sanitize(&report.operator),
-                crate::text::sanitize(&report.host),
-            ),
-            theme.muted(),
-        ),
-    ])];
-    // First, for on a small screen the end is cut off.
-    lines.extend(outcome::troubles(report).flat_map(|text| wrapped(&text, theme.bad())));
-    lines.extend(outcome::incomplete(report).into_iter().flat_map(|text| wrapped(&text, theme.warning())));
-    let plain = lines.len() == 1;
-    if plain {
-        lines.push(Line::default());
-    }
-    for part in &report.destinations {
-        let failed = part.failures.len() as u64;
-        let mut spans = vec![
-            Span::styled(format!(" {} ", cell::left(part.destination.as_str(), NAME)), theme.strong()),
-            Span::styled(format!("{did}: {}", in_words(part.done)), theme.text()),
-        ];
-        if failed > 0 {
-            spans.push(Span::styled(format!("   {} failed", format::count(failed)), theme.bad()));
-        }
-        for (count, what) in [(part.adopted, "adopted"), (part.kept, "kept")] {
-            if count > 0 {
-                spans.push(Span::styled(format!("   {} {what}", format::count(count)), theme.muted()));
-            }
-        }
-        if part.drifted > 0 {
-            let text = format!("   {} drifted before", format::count(part.drifted));
-            spans.push(Span::styled(text, theme.state(SecretState::Drifted)));
-        }
-        if part.pending > 0 {
-            spans.push(Span::styled(format!("   {} pending", format::count(part.pending)), theme.warning()));
-        }
-        lines.push(Line::from(spans));
-    }
-    if plain {
-        lines.push(Line::default());
-    }
-    let hint = match (report.failed(), report.pending()) {
-        (0, 0) if report.dry_run => " Nothing stands in the way of these tasks.",
-        (0, 0) => " Every task was carried out.",
-        (0, _) => " What is pending stays in the plan (3); the next cycle finds it again.",
-        _ if report.unkept.is_some() => " Only the next plan (3) shows what failed: it is still to do there.",
-        _ if report.dry_run => " The failures below are what these tasks would meet.",
-        _ => " Failures (5) says why, and retries.",
-    };
-    lines.push(Line::styled(hint, theme.text()));
-    panel::lines(lines, inner, buffer);
+    let width = usize::from(inner.width.saturating_sub(2));
+    let lines = paragraphs.iter().flat_map(|text| cell::wrap(text, width).into_iter().chain([String::new()]));
+    panel::lines(lines.map(|line| Line::styled(format!(" {line}"), theme.muted())), inner, buffer);
 }
 
 fn view_failures(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
-    let inner = panel::panel(theme, "Latest failures", Vec::new(), area, buffer);
-    if snapshot.recent_failures.is_empty() {
+    let chosen = chosen(model).map(|part| &part.destination);
+    let shown = || snapshot.recent_failures.iter().filter(|(name, _)| chosen.is_none_or(|chosen| chosen == name));
+    let right = match shown().count() {
+        0 => Vec::new(),
+        _ => vec![Span::styled(format!(" {} in all ", format::count(snapshot.failed())), theme.bad())],
+    };
+    let inner = panel::panel(theme, "Latest failures", right, area, buffer);
+    if shown().next().is_none() {
         panel::lines([Line::styled(" none", theme.muted())], inner, buffer);
         return;
     }
     let width = usize::from(inner.width);
     let path = (width / 2).saturating_sub(NAME + 6);
     let message = width.saturating_sub(NAME + path + 12 + 7);
-    let lines = snapshot.recent_failures.iter().take(usize::from(inner.height)).map(|(name, failure)| {
+    let lines = shown().take(usize::from(inner.height)).map(|(name, failure)| {
         Line::from(vec![
             Span::styled(" ! ", theme.bad()),
             Span::styled(cell::left(name.as_str(), NAME), theme.text()),
@@ -361,4 +268,16 @@ fn view_failures(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &m
         ])
     });
     panel::lines(lines, inner, buffer);
+}
+
+/// Puts the cursor on the destination that is clicked; twice opens it.
+pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
+    let area = areas(model, model.body()).totals;
+    if let Some(row) = totals::row_at(model, area, at) {
+        model.cycle_list.scroll.select(row);
+        if twice {
+            open(model);
+        }
+    }
+    Vec::new()
 }

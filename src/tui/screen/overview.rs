@@ -331,6 +331,10 @@ fn concerns(model: &Model) -> Vec<(char, ratatui::style::Style, String)> {
             found.extend(side_concerns(side, status).into_iter().map(|text| ('!', theme.bad(), text)));
         }
     }
+    for (name, standing) in &model.watch.standings {
+        let (symbol, style) = if standing.is_bad() { ('!', theme.bad()) } else { ('*', theme.warning()) };
+        found.push((symbol, style, format!("{name}: {standing}.")));
+    }
     if let Some(plan) = &model.plan {
         for (destination, obstacle) in obstacles(plan) {
             found.push(('!', theme.bad(), format!("{destination}: {obstacle}")));

@@ -35,34 +35,11 @@ fn running(width: u16, height: u16) -> Model {
 }
 
 #[test]
-fn overview() {
-    snapshot("overview", sample::full);
-    snapshot("overview_loading", |width, height| {
-        let mut model = sample::opened(width, height);
-        begin(&mut model);
-        model
-    });
-}
-
-#[test]
 fn plan() {
     snapshot("plan", |width, height| with_keys(width, height, "3 space space"));
     snapshot("plan_loading", |width, height| {
         let mut model = sample::opened(width, height);
         press(&mut model, "3");
-        model
-    });
-}
-
-#[test]
-fn cycle() {
-    snapshot("cycle", running);
-    snapshot("cycle_none", |width, height| with_keys(width, height, "4"));
-    snapshot("cycle_ended", |width, height| {
-        let mut model = running(width, height);
-        update(&mut model, Message::Snapshot(sample::snapshot(Phase::Ended)));
-        let report = sample::report("0192f0c1-2345-7abc-8def-0123456789ab", true);
-        update(&mut model, Message::Ended(Arc::new(report)));
         model
     });
 }

@@ -9,7 +9,8 @@ use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Asked, Purpose, Selected};
 use crate::tui::model::{Ask, Cycle, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::{Screen, browse, failures};
+use crate::tui::screen::{Screen, browse, cycle, failures};
+use crate::tui::watch;
 
 /// More than a count has.
 const DIGITS: usize = 12;
@@ -67,6 +68,9 @@ fn agree(model: &mut Model, ask: Ask) -> Vec<Effect> {
         Ask::Start(selected) => start(model, *selected),
         Ask::Browse(question) => browse::agree(model, question),
         Ask::Cancel => cancel(model),
+        Ask::Skip(destination) => cycle::skip(model, destination),
+        Ask::Watch => watch::start(model),
+        Ask::Unwatch => watch::stop(model),
         Ask::Quit => {
             model.quitting = true;
             let effects = cancel(model);

@@ -10,6 +10,7 @@ use crate::engine::Phase;
 use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::screen::{Screen, failures};
+use crate::tui::watch;
 use crate::tui::widget::{badge, cell, chart};
 
 /// Draws the header.
@@ -88,12 +89,16 @@ fn connection(model: &Model, room: usize) -> (Vec<Span<'static>>, usize) {
     (spans, left)
 }
 
-/// The running cycle, wherever one is.
+/// From this width on there is room for how long the running cycle will take.
+const ROOM_FOR_ETA: u16 = 100;
+
+/// The running cycle, or watch mode, wherever one is.
 fn status(model: &Model) -> Vec<Span<'static>> {
     let theme = &model.theme;
     let Some(snapshot) = model.cycle.snapshot.as_ref().filter(|_| model.cycle.running) else {
         return match &model.held {
             _ if model.cycle.running => vec![Span::styled(" cycle starting ", theme.accent())],
+            None if model.watch.on => watch::status(model),
             Some(held) => {
                 let tasks = format::plural(held.plan.counts().total(), "task");
                 let key = failures::retry_key(model, &held.asked);
@@ -106,6 +111,7 @@ fn status(model: &Model) -> Vec<Span<'static>> {
     let word = match snapshot.phase {
         Phase::Running if model.cycle.cancelling => "cancelling",
         Phase::Running if snapshot.dry_run => "dry run",
+        Phase::Running if model.cycle.watched => "watch",
         Phase::Running => "cycle",
         Phase::Paused => "paused",
         Phase::Stopping => "stopping",
@@ -115,6 +121,10 @@ fn status(model: &Model) -> Vec<Span<'static>> {
     spans.extend(chart::bar(&[(ended, theme.accent())], planned, 8, theme.border()));
     spans.push(Span::styled(format!(" {} ", format::percent(ended, planned)), theme.strong()));
     spans.push(Span::styled(format!("{} ", format::rate(snapshot.rate)), theme.muted()));
+    let goes_on = snapshot.phase == Phase::Running && !model.cycle.cancelling;
+    if let Some(eta) = snapshot.eta.filter(|_| goes_on && model.size.width >= ROOM_FOR_ETA) {
+        spans.push(Span::styled(format!("{} left ", format::duration(eta)), theme.text()));
+    }
     if failed > 0 {
         spans.push(Span::styled(format!("! {} ", format::count(failed)), theme.bad()));
     }

@@ -8,8 +8,9 @@ use crate::engine::{Decision, DestinationName, DestinationPlan, Operation, Opera
 use crate::tui::format;
 use crate::tui::message::{Purpose, Selected};
 use crate::tui::model::{Ask, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::browse;
+use crate::tui::screen::{browse, cycle};
 use crate::tui::theme::Theme;
+use crate::tui::watch;
 use crate::tui::widget::confirm::Question;
 use crate::tui::widget::{badge, cell};
 
@@ -49,16 +50,39 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
             );
             ("Cancel the running cycle?", lines, Some("Yes, cancel it"), "No, go on")
         }
-        Ask::Quit => {
+        Ask::Skip(name) => ("Skip a destination?", text(&cycle::skipping(model, name)), Some("Yes, skip it"), "No"),
+        Ask::Watch => {
+            let mut lines = Vec::new();
+            for paragraph in watch::promise(model) {
+                if !lines.is_empty() {
+                    lines.push(Line::default());
+                }
+                lines.extend(text(&paragraph));
+            }
+            ("Start watch mode?", lines, Some("Yes, watch"), "No")
+        }
+        Ask::Unwatch => {
             let lines = text(
-                "A cycle is running. It is cancelled first: workers finish what they hold, and it is recorded; then the console ends.",
+                "From then on nothing is written without being asked for. A cycle that it has begun goes on to its end.",
             );
-            ("Quit?", lines, Some("Yes, cancel and quit"), "No, stay")
+            ("Stop watch mode?", lines, Some("Yes, stop it"), "No, go on")
+        }
+        Ask::Quit => {
+            let mut said = String::new();
+            if model.watch.on {
+                said += "Watch mode is on and ends with the console: nothing is copied by itself any more. ";
+            }
+            if model.cycle.running {
+                said += "A cycle is running. It is cancelled first: workers finish what they hold, and it is recorded; then the console ends.";
+            }
+            let yes = if model.cycle.running { "Yes, cancel and quit" } else { "Yes, quit" };
+            ("Quit?", text(said.trim_end()), Some(yes), "No, stay")
         }
     };
     let danger = match &dialog.ask {
         Ask::Start(selected) => touched(model, &selected.plan).next().is_some(),
-        Ask::Cancel | Ask::Quit | Ask::Browse(_) => false,
+        Ask::Watch => model.destinations.iter().any(|name| model.production.contains(name)),
+        Ask::Cancel | Ask::Skip(_) | Ask::Unwatch | Ask::Quit | Ask::Browse(_) => false,
     };
     let typed = dialog.must_type().is_some();
     let yes = yes.filter(|_| !typed);

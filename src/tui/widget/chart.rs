@@ -39,6 +39,43 @@ pub(in crate::tui) fn sparkline(values: &[u64], width: usize, rows: usize) -> Ve
         .collect()
 }
 
+/// The last of the values, as many as there is room for.
+pub(in crate::tui) fn last<T>(values: &[T], width: usize) -> &[T] {
+    &values[values.len().saturating_sub(width)..]
+}
+
+/// Two series of columns, the lower one in front of the higher one, top row first. The styles are theirs, in that order.
+pub(in crate::tui) fn layered(
+    low: &[u64],
+    high: &[u64],
+    rows: usize,
+    styles: (Style, Style),
+) -> Vec<Vec<Span<'static>>> {
+    let most = high.iter().copied().max().unwrap_or(0).max(1);
+    let columns = sparkline(high, high.len(), rows);
+    let is_low = |at: usize, row: usize| {
+        // whole rows from the bottom up, so that the two never share a cell
+        let height = u128::from(low.get(at).copied().unwrap_or(0)) * rows as u128 / u128::from(most);
+        ((rows - 1 - row) as u128) < height
+    };
+    let draw = |(row, text): (usize, &String)| {
+        let mut spans: Vec<Span<'static>> = Vec::new();
+        let mut run = (String::new(), false);
+        for (at, column) in text.chars().enumerate() {
+            let low = is_low(at, row);
+            if low != run.1 && !run.0.is_empty() {
+                let style = if run.1 { styles.0 } else { styles.1 };
+                spans.push(Span::styled(std::mem::take(&mut run.0), style));
+            }
+            run.1 = low;
+            run.0.push(column);
+        }
+        spans.push(Span::styled(run.0, if run.1 { styles.0 } else { styles.1 }));
+        spans
+    };
+    columns.iter().enumerate().map(draw).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +92,18 @@ mod tests {
         assert_eq!(text(&[999], 1000), "━━━━━━━━━─", "not full before it is done");
         assert_eq!(text(&[1], 1000), "━─────────");
         assert_eq!(text(&[0], 0), "──────────");
+    }
+
+    #[test]
+    fn the_lower_series_stands_in_front() {
+        use ratatui::style::Color;
+        let (front, back) = (Style::new().fg(Color::Green), Style::new().fg(Color::Yellow));
+        let rows = layered(&[4, 1, 0], &[8, 8, 4], 2, (front, back));
+        let text = |row: &[Span]| row.iter().map(|span| span.content.to_string()).collect::<String>();
+        assert_eq!(rows.iter().map(|row| text(row)).collect::<Vec<_>>(), ["██ ", "███"]);
+        let styles: Vec<_> = rows[1].iter().map(|span| (span.content.len() / 3, span.style)).collect();
+        assert_eq!(styles, [(1, front), (2, back)]);
+        assert!(layered(&[], &[], 2, (front, back)).iter().all(|row| text(row).is_empty()));
     }
 
     #[test]

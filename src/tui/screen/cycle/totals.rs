@@ -1,0 +1,171 @@
+//! All destinations together, and each with what is done, how fast, and what is left.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+
+use super::{NAME, areas, charts, rows};
+use crate::engine::{CycleSnapshot, DestinationProgress, Phase};
+use crate::tui::format;
+use crate::tui::model::Model;
+use crate::tui::watch;
+use crate::tui::widget::{cell, chart, panel};
+
+/// From this width on there is a column for how long tasks take.
+const WIDE: usize = 110;
+
+/// The line of column titles is not among the rows.
+const TITLES: u16 = 1;
+
+/// A line below the rows says how it goes where the charts have no room of their own.
+fn charts_line(model: &Model) -> u16 {
+    u16::from(areas(model, model.body()).charts[0].height == 0)
+}
+
+pub(super) fn rows_that_fit(model: &Model) -> usize {
+    let area = areas(model, model.body()).totals;
+    usize::from(area.height.saturating_sub(2 + TITLES + charts_line(model)))
+}
+
+/// The row at a place on the screen.
+pub(super) fn row_at(model: &Model, area: Rect, at: Position) -> Option<usize> {
+    let line = usize::from(at.y.checked_sub(area.y + 1)?);
+    let window = model.cycle_list.scroll.window(rows(model), rows_that_fit(model));
+    let row = match line {
+        0 => 0,
+        line => window.start + line.checked_sub(usize::from(TITLES))?,
+    };
+    (window.contains(&row) && at.y < area.bottom().saturating_sub(1)).then_some(row)
+}
+
+pub(super) fn view(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &mut Buffer) {
+    let theme = &model.theme;
+    let title = match (snapshot.dry_run, model.cycle.watched) {
+        (true, _) => "Dry run",
+        (false, true) => "Cycle of the watch",
+        (false, false) => "Cycle",
+    };
+    let mut right = watch::sentence(model);
+    right.push(Span::styled(format!(" started {} ", format::clock(snapshot.started)), theme.muted()));
+    let inner = panel::panel(theme, title, right, area, buffer);
+    let width = usize::from(inner.width);
+    panel::lines([Line::styled(titles(width), theme.muted())], inner, buffer);
+    let height = inner.height.saturating_sub(TITLES + charts_line(model));
+    let list = Rect { y: inner.y + TITLES, height, ..inner };
+    let scroll = &model.cycle_list.scroll;
+    for (place, row) in list.rows().zip(scroll.window(rows(model), usize::from(height))) {
+        let line = match row.checked_sub(1).and_then(|at| snapshot.destinations.get(at)) {
+            Some(part) => destination(model, part, width),
+            None => all(model, snapshot),
+        };
+        panel::lines([line], place, buffer);
+        if row == scroll.row() {
+            buffer.set_style(place, theme.selected());
+        }
+    }
+    if charts_line(model) > 0 {
+        let place = Rect { y: list.bottom(), height: 1.min(inner.bottom().saturating_sub(list.bottom())), ..inner };
+        panel::lines([charts::line(model, snapshot, width)], place, buffer);
+    }
+}
+
+fn all(model: &Model, snapshot: &CycleSnapshot) -> Line<'static> {
+    let theme = &model.theme;
+    let (phase, style) = match snapshot.phase {
+        _ if model.cycle.report.is_some() => ("ended", theme.strong()),
+        Phase::Running if model.cycle.cancelling => ("cancelling", theme.warning()),
+        Phase::Running => ("running", theme.good()),
+        Phase::Paused => ("paused", theme.warning()),
+        Phase::Stopping => ("stopping", theme.warning()),
+        Phase::Ended => ("saving", theme.accent()),
+    };
+    let failed = snapshot.failed();
+    let mut spans = vec![
+        Span::styled(format!(" {} ", cell::left(phase, 11)), style),
+        match &model.cycle.report {
+            // The report says how long it took.
+            Some(_) => Span::raw(""),
+            None => Span::styled(format!("{}   ", format::duration(snapshot.elapsed)), theme.text()),
+        },
+        Span::styled(format::count(snapshot.ended()), theme.strong()),
+        Span::styled(format!(" of {}", format::count(snapshot.planned())), theme.muted()),
+        Span::styled(
+            format!("   {} failed", format::count(failed)),
+            if failed > 0 { theme.bad() } else { theme.muted() },
+        ),
+        match &model.cycle.report {
+            Some(report) => Span::styled(format!("   {} on average", format::rate(report.rate())), theme.text()),
+            None => Span::styled(format!("   {}", format::rate(snapshot.rate)), theme.text()),
+        },
+    ];
+    let goes_on = model.cycle.running && !model.cycle.cancelling && snapshot.phase == Phase::Running;
+    if let Some(eta) = snapshot.eta.filter(|_| goes_on) {
+        spans.push(Span::styled(format!("   {} left", format::duration(eta)), theme.text()));
+    }
+    Line::from(spans)
+}
+
+fn bar_width(width: usize) -> usize {
+    let columns = NAME + 2 + 7 + 8 + 8 + 8 + 9 + 10 + if width >= WIDE { 18 } else { 0 };
+    width.saturating_sub(columns).clamp(6, 60)
+}
+
+fn titles(width: usize) -> String {
+    let mut text = format!(
+        " {} {}{}{}{}{}{}",
+        cell::left("destination", NAME),
+        cell::left("", bar_width(width)),
+        cell::right("", 7),
+        cell::right("done", 8),
+        cell::right("failed", 8),
+        cell::right("left", 8),
+        cell::right("rate", 9),
+    );
+    if width >= WIDE {
+        text += &cell::right("p50", 9);
+        text += &cell::right("p95", 9);
+    }
+    text + &cell::right("to go", 9)
+}
+
+fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<'static> {
+    let theme = &model.theme;
+    let (planned, done) = (part.planned.total(), part.done.total());
+    let name = cell::left(part.destination.as_str(), NAME);
+    let mut spans = vec![Span::styled(format!(" {name} "), theme.strong())];
+    let parts = [(done, theme.good()), (part.failed, theme.bad())];
+    spans.extend(chart::bar(&parts, planned, bar_width(width), theme.border()));
+    spans.push(Span::styled(cell::right(&format::percent(part.ended(), planned), 7), theme.text()));
+    spans.push(Span::styled(cell::right(&format::count(done), 8), theme.good()));
+    let style = if part.failed > 0 { theme.bad() } else { theme.muted() };
+    spans.push(Span::styled(cell::right(&format::count(part.failed), 8), style));
+    spans.push(Span::styled(cell::right(&format::count(part.pending), 8), theme.muted()));
+    let word = if model.cycle.blocked.contains_key(&part.destination) {
+        Some((" not begun", theme.bad()))
+    } else if part.unsaved.is_some() {
+        Some((" state not saved", theme.bad()))
+    } else if part.skipped && part.pending > 0 {
+        Some((" skipped", theme.warning()))
+    } else if part.ended() == planned {
+        Some((" done", theme.good()))
+    } else {
+        None
+    };
+    if let Some((word, style)) = word {
+        spans.push(Span::styled(format!("  {word}"), style));
+        return Line::from(spans);
+    }
+    let goes_on = model.cycle.running && !model.cycle.is_paused();
+    let rate = if goes_on { format::rate(part.rate) } else { "–".to_owned() };
+    spans.push(Span::styled(cell::right(&rate, 9), theme.text()));
+    if width >= WIDE {
+        for (figure, style) in [(part.latency.p50, theme.text()), (part.latency.p95, theme.muted())] {
+            let text = if figure.is_zero() { "–".to_owned() } else { format::duration(figure) };
+            spans.push(Span::styled(cell::right(&text, 9), style));
+        }
+    }
+    let eta = part.eta.filter(|_| goes_on && !model.cycle.cancelling);
+    let eta = eta.map_or_else(|| "–".to_owned(), format::duration);
+    spans.push(Span::styled(cell::right(&eta, 9), theme.text()));
+    Line::from(spans)
+}
