@@ -40,6 +40,7 @@ use crate::connect;
 use crate::daemon::Role;
 use crate::engine::{DestinationName, Engine};
 use crate::exit::Exit;
+use crate::logging::LogTail;
 
 /// Copies KV v2 secrets from one HashiCorp Vault or OpenBao to many others, in parallel and in plain sight.
 ///
@@ -256,16 +257,20 @@ struct Context {
 
 impl Context {
     fn new(common: &Common) -> Result<Self, CliError> {
-        let context = Self::with_log(common, common.log_level.as_deref())?;
+        let context = Self::with_log(common, common.load()?, common.log_level.as_deref(), None)?;
         for note in &context.loaded.notes {
             progress::say(&format!("warning: {}", crate::text::sanitize(note)));
         }
         Ok(context)
     }
 
-    fn with_log(common: &Common, on_stderr: Option<&str>) -> Result<Self, CliError> {
-        let loaded = common.load()?;
-        start_log(common, &loaded, on_stderr);
+    fn with_log(
+        common: &Common,
+        loaded: Loaded,
+        on_stderr: Option<&str>,
+        tail: Option<&LogTail>,
+    ) -> Result<Self, CliError> {
+        start_log(common, &loaded, on_stderr, tail);
         let only = common.destinations(&loaded.config)?;
         let engine = connect::engine(&loaded.config)?;
         Ok(Self { common: common.clone(), loaded, engine, only })
@@ -281,17 +286,24 @@ impl Context {
 }
 
 /// Starts the log as configured; a log that cannot be written does not stop the command.
-fn start_log(common: &Common, loaded: &Loaded, on_stderr: Option<&str>) {
-    let mut log = loaded.config.log.clone();
-    if let Some(level) = &common.log_level {
-        log.level.clone_from(level);
-    }
-    if let Err(error) = crate::logging::start(&log, on_stderr) {
+fn start_log(common: &Common, loaded: &Loaded, on_stderr: Option<&str>, tail: Option<&LogTail>) {
+    let log = configured_log(common, loaded);
+    if let Err(error) = crate::logging::start(&log, on_stderr, tail) {
         progress::say(&format!("warning: {error}"));
+        tracing::warn!("{error}");
     }
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
+}
+
+/// The log as configured, and as the flags say.
+fn configured_log(common: &Common, loaded: &Loaded) -> crate::config::Log {
+    let mut log = loaded.config.log.clone();
+    if let Some(level) = &common.log_level {
+        log.level.clone_from(level);
+    }
+    log
 }
 
 /// What the console works on.
@@ -311,6 +323,8 @@ pub struct Console {
     pub file: Option<PathBuf>,
     /// What is to be said about the configuration.
     pub notice: Option<String>,
+    /// The log of this run.
+    pub log: LogTail,
 }
 
 /// Reads the configuration for the console and starts the log, which stays away from the terminal.
@@ -318,7 +332,10 @@ pub struct Console {
 /// # Errors
 /// [`CliError`] when there is no usable configuration.
 pub fn console(common: &Common) -> Result<Console, CliError> {
-    let context = Context::with_log(common, None)?;
+    let loaded = common.load()?;
+    let configured = configured_log(common, &loaded);
+    let log = LogTail::new(crate::logging::level(&configured.level), Some(configured.file));
+    let context = Context::with_log(common, loaded, None, Some(&log))?;
     let production = context.loaded.config.destinations.iter().filter(|destination| destination.production);
     let destinations = &context.loaded.config.destinations;
     let chosen = destinations.iter().filter(|one| context.chosen().any(|chosen| chosen.name.as_str() == one.name));
@@ -331,6 +348,7 @@ pub fn console(common: &Common) -> Result<Console, CliError> {
         file: context.loaded.file,
         only: context.only,
         engine: context.engine,
+        log,
     })
 }
 

@@ -265,7 +265,17 @@ impl Engine {
         // without the stored index the number of buckets is a guess, and comparing takes longer; that is all
         let stored = self.origin_state().load_index().await.ok().flatten();
         let buckets = bucket_count(self.origin().num_buckets, stored.as_ref());
-        inventory::survey(&inventory::Search::of(self.origin()), buckets, updates.as_ref()).await
+        let inventory = inventory::survey(&inventory::Search::of(self.origin()), buckets, updates.as_ref()).await;
+        for subtree in &inventory.unknown {
+            tracing::warn!(prefix = subtree.prefix, "a part of the origin is unknown: {}", subtree.reason);
+        }
+        tracing::info!(
+            secrets = inventory.secrets.len(),
+            excluded = inventory.excluded.len(),
+            unknown_parts = inventory.unknown.len(),
+            "the origin was listed"
+        );
+        inventory
     }
 
     /// Begins to execute a plan.

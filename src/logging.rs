@@ -1,6 +1,9 @@
 //! The log: a file that starts anew each day; never the terminal, unless somebody asks for a level there.
 //!
-//! It names secrets, so nobody else may read it.
+//! It names secrets, so nobody else may read it. Who shows the log while it is written reads its newest records from a
+//! [`LogTail`].
+
+mod tail;
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
@@ -14,6 +17,8 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
+
+pub use tail::{KEPT_RECORDS, LogRecord, LogTail};
 
 use crate::config::{Log, LogFormat};
 
@@ -39,14 +44,15 @@ pub enum LoggingError {
 /// Starts the log.
 ///
 /// `on_stderr` is a level to show on stderr too; headless commands pass what `--log-level` says, whoever owns the
-/// terminal passes `None`.
+/// terminal passes `None`, and a `tail` to show the log from.
 ///
 /// # Errors
-/// [`LoggingError`]; the program can go on without a log.
-pub fn start(log: &Log, on_stderr: Option<&str>) -> Result<(), LoggingError> {
+/// [`LoggingError`]; the program can go on without a log. Whatever else was asked for is logged to all the same.
+pub fn start(log: &Log, on_stderr: Option<&str>, tail: Option<&LogTail>) -> Result<(), LoggingError> {
     let file = PrivateFile::open(&log.file).map_err(|source| LoggingError::File { file: log.file.clone(), source });
     // without a file, what was asked for on stderr still appears there
     let mut layers: Vec<_> = on_stderr.map(|level| layer(log.format, level, io::stderr)).into_iter().collect();
+    layers.extend(tail.map(LogTail::layer));
     let started = match file {
         Ok(file) => {
             layers.push(layer(log.format, &log.level, file));
@@ -56,6 +62,20 @@ pub fn start(log: &Log, on_stderr: Option<&str>) -> Result<(), LoggingError> {
     };
     tracing_subscriber::registry().with(layers).try_init()?;
     started
+}
+
+/// Logs to `tail` alone.
+///
+/// # Errors
+/// [`LoggingError::Taken`].
+pub fn start_in_memory(tail: &LogTail) -> Result<(), LoggingError> {
+    Ok(tracing_subscriber::registry().with(tail.layer()).try_init()?)
+}
+
+/// What a level's name asks for; `info`, should it be none.
+#[must_use]
+pub fn level(name: &str) -> LevelFilter {
+    name.parse().unwrap_or(LevelFilter::INFO)
 }
 
 /// The file of each day, made for its owner alone.
@@ -114,11 +134,11 @@ fn make_private(folder: &Path, stem: &str, extension: Option<&str>, time: Timest
     }
 }
 
-fn layer<W>(format: LogFormat, level: &str, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+fn layer<W>(format: LogFormat, name: &str, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
 where
     W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
-    let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
+    let level = level(name);
     let layer = fmt::layer().with_ansi(false).with_writer(writer);
     match format {
         LogFormat::Console => layer.with_filter(level).boxed(),

@@ -7,6 +7,8 @@ use vsync::cli::{self, Cli, CliError, Command, Common, ConsoleFlags};
 #[cfg(feature = "demo")]
 use vsync::demo::{self, DemoError};
 use vsync::exit::Exit;
+#[cfg(feature = "demo")]
+use vsync::logging::{self, LogTail};
 use vsync::tui::{self, ColorChoice, ConsoleOptions, TuiError};
 
 /// Why the program could not do what it was asked for.
@@ -84,6 +86,7 @@ async fn show_console(common: &Common, flags: &ConsoleFlags) -> Result<Exit, Fai
         unverified: console.unverified,
         file: console.file,
         notice: console.notice,
+        log: Some(console.log),
         ..options(common, flags)
     };
     tui::run(console.engine, options).await?;
@@ -92,10 +95,14 @@ async fn show_console(common: &Common, flags: &ConsoleFlags) -> Result<Exit, Fai
 
 #[cfg(feature = "demo")]
 async fn show_demo(common: &Common, flags: &ConsoleFlags) -> Result<Exit, Failure> {
+    let log = LogTail::new(logging::level(common.log_level.as_deref().unwrap_or("info")), None);
+    // nothing else has begun to log; if it had, there would be a log all the same
+    let log = logging::start_in_memory(&log).is_ok().then_some(log);
     let demo = demo::start().await?;
     let options = ConsoleOptions {
         title: Some("demo".to_owned()),
         notice: Some(demo.notice().to_owned()),
+        log,
         ..options(common, flags)
     };
     tui::run(demo.engine(), options).await?;

@@ -37,6 +37,7 @@ mod widget;
 use std::fmt::Display;
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -49,10 +50,12 @@ use tokio::time::Instant;
 pub use theme::ColorChoice;
 
 use crate::engine::{CycleOptions, DestinationName, Engine};
+use crate::logging::LogTail;
 use effect::{Effect, Perform, Worker};
 use input::{InputSource, TerminalInput};
 use message::Message;
 use model::{Model, Setup};
+use screen::logs;
 use theme::{Depth, Themes};
 
 /// The shortest time between two frames.
@@ -81,6 +84,8 @@ pub struct ConsoleOptions {
     pub file: Option<std::path::PathBuf>,
     /// Whether the mouse is taken; `None`: as the operator's settings say.
     pub mouse: Option<bool>,
+    /// This run's log; `None`: there is none to show.
+    pub log: Option<LogTail>,
     /// Whether to use colours.
     pub color: ColorChoice,
     /// The theme; `None`: the one of the operator's settings, or `dark`.
@@ -103,6 +108,7 @@ impl Default for ConsoleOptions {
             unverified: Vec::new(),
             file: None,
             mouse: None,
+            log: None,
             color: ColorChoice::Auto,
             theme: None,
             tick: crate::daemon::TICK,
@@ -175,6 +181,10 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
         production: options.production.into_iter().collect(),
         unverified: options.unverified,
         file: options.file,
+        log: options
+            .log
+            .as_ref()
+            .map(|log| logs::Source { level: log.configured(), file: log.file().map(Path::to_owned) }),
         title: options.title,
         tick: options.tick,
         mounts: engine.origin().mounts.clone(),
@@ -203,6 +213,10 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     terminal::enter(model.mouse).map_err(failed)?;
     let mut screen = terminal::screen().map_err(failed).inspect_err(|_| terminal::restore())?;
     let mut worker = Worker::new(engine, options.only, options.cycle, sender);
+
+    if let Some(log) = options.log {
+        worker.follow_log(log);
+    }
 
     let mut host = RealTerminal;
     let driven = drive(&mut screen, &mut model, &mut messages, &mut input, &mut worker, &mut host);

@@ -57,7 +57,7 @@ struct Side<'a> {
 
 pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     let loaded = common.load()?;
-    start_log(common, &loaded, common.log_level.as_deref());
+    start_log(common, &loaded, common.log_level.as_deref(), None);
     let config = &loaded.config;
     let only = common.destinations(config)?;
     let mut stores = Stores::new(config);

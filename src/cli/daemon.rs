@@ -39,7 +39,7 @@ pub(super) async fn watch(
     }
     let sources = common.sources().purpose(role.purpose());
     let loaded = config::load(&sources)?;
-    start_log(common, &loaded, common.log_level.as_deref());
+    start_log(common, &loaded, common.log_level.as_deref(), None);
     common.destinations(&loaded.config)?;
     for note in &loaded.notes {
         say(&format!("warning: {}", sanitize(note)));

@@ -13,7 +13,9 @@ use known::Known;
 
 use super::binding::{Binding, PATIENCE, Place};
 use super::inventory::Inventory;
-use super::plan::{self, DestinationName, DestinationPlan, Objection, Operation, Plan, Remembered, Task};
+use super::plan::{
+    self, DestinationName, DestinationPlan, Objection, Operation, OperationCounts, Plan, Remembered, Task,
+};
 use super::{Destination, Engine, OnDrift, guard};
 use crate::kv::{Mount, SecretPath};
 use crate::state::{State, StateError, bucket_count};
@@ -43,6 +45,7 @@ impl Engine {
         });
         let mut parts = join_all(parts).await;
         share_no_paths(&mut parts);
+        parts.iter().for_each(note);
         Plan { created: Timestamp::now(), inventory, destinations: parts }
     }
 
@@ -157,6 +160,21 @@ impl Engine {
         }
         selected
     }
+}
+
+/// Tells the log how a destination stands.
+fn note(part: &DestinationPlan) {
+    let destination = part.destination.as_str();
+    if let Some(reason) = &part.unavailable {
+        tracing::warn!(destination, "no plan: {reason}");
+        return;
+    }
+    for objection in &part.objections {
+        tracing::warn!(destination, "a guard stands against the plan: {objection}");
+    }
+    let OperationCounts { add, update, delete } = part.counts();
+    let (in_sync, drifted, unknown) = (part.in_sync, part.drifted.len(), part.unknown.len());
+    tracing::info!(destination, add, update, delete, in_sync, drifted, unknown, "planned");
 }
 
 pub(super) async fn load_binding(state: &State) -> Result<Option<Binding>, StateError> {

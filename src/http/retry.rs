@@ -109,10 +109,10 @@ pub(super) fn note_pause(server: &str, request: &Request, failure: &Failure, pau
         Failure::Answer(answer) => {
             let status = answer.status.as_u16();
             let asked = if answer.headers.contains_key(RETRY_AFTER) { ", as the server asks" } else { "" };
-            tracing::info!(server, status, seconds, %method, %path, "waiting {seconds:.0} s before trying again{asked}");
+            tracing::warn!(server, status, seconds, %method, %path, "waiting {seconds:.0} s before trying again{asked}");
         }
         Failure::Error(error) => {
-            tracing::info!(server, seconds, %method, %path, "waiting {seconds:.0} s before trying again: {error}");
+            tracing::warn!(server, seconds, %method, %path, "waiting {seconds:.0} s before trying again: {error}");
         }
     }
 }

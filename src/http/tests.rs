@@ -112,7 +112,7 @@ async fn retry_after_is_honoured() {
     assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
     drop(logging);
     let line = log.text();
-    for part in ["INFO", "trying again, as the server asks", &server.address, "status=429", "seconds=1."] {
+    for part in ["WARN", "trying again, as the server asks", &server.address, "status=429", "seconds=1."] {
         assert!(line.contains(part), "{part} in {line}");
     }
 }

@@ -29,6 +29,7 @@ use crate::engine::{
     Failure, InventoryUpdate, Plan, PlanOptions, Report, Side,
 };
 use crate::kv::{Mount, SecretPath, SecretText};
+use crate::logging::LogTail;
 
 /// Marked tasks: destination and origin path.
 pub(super) type Marked = BTreeSet<(DestinationName, SecretPath)>;
@@ -150,6 +151,7 @@ pub(super) struct Worker {
     watch: Option<cycle::Watch>,
     /// Watches that are letting go of their locks.
     former_watches: Vec<JoinHandle<()>>,
+    log: Option<LogTail>,
 }
 
 impl Worker {
@@ -172,6 +174,7 @@ impl Worker {
             running: None,
             watch: None,
             former_watches: Vec::new(),
+            log: None,
         }
     }
 

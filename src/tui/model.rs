@@ -247,6 +247,8 @@ pub(super) struct Setup {
     pub(super) tick: Duration,
     pub(super) mounts: Vec<Mount>,
     pub(super) origin: String,
+    /// The log of this run, if there is one.
+    pub(super) log: Option<logs::Source>,
     /// Names and addresses.
     pub(super) destinations: Vec<(DestinationName, String)>,
 }
@@ -312,7 +314,7 @@ impl Model {
             failure_list: failures::State::default(),
             history_list: history::State::default(),
             transform_list: transforms::State::default(),
-            log_list: logs::State::default(),
+            log_list: logs::State::new(setup.log),
             destinations: names,
         }
     }

@@ -14,6 +14,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::message::{Message, Refreshed, SideStatus};
 use super::model::{Model, Setup};
+use super::screen::logs;
 use super::theme::{Depth, Theme, Themes};
 use super::update::update;
 use super::view::view;
@@ -309,6 +310,7 @@ pub(super) fn opened(width: u16, height: u16) -> Model {
         production: std::collections::BTreeSet::new(),
         unverified: Vec::new(),
         file: None,
+        log: Some(logs::Source { level: tracing::level_filters::LevelFilter::INFO, file: None }),
         title: None,
         tick: Duration::from_secs(10),
         mounts: vec![mount()],

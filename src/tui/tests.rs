@@ -3,6 +3,7 @@
 mod behaviour;
 mod browse;
 mod cycle;
+mod logs;
 mod mouse;
 mod running;
 mod screens;
@@ -15,8 +16,18 @@ use super::effect::{Effect, Keep};
 use super::input::Input;
 use super::message::{Asked, Message, Purpose, Selected};
 use super::model::Model;
+use super::sample::dump;
 use super::update::update;
 use crate::engine::Plan;
+
+const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
+
+/// A screen's text and styles, at the smallest usual size and at a big one.
+fn snapshot(name: &str, make: impl Fn(u16, u16) -> Model) {
+    for (width, height) in SIZES {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), dump(&make(width, height)));
+    }
+}
 
 /// A key as it is written in help: `x`, `ctrl-c`, `enter`.
 fn key(text: &str) -> Input {

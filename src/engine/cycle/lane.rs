@@ -109,7 +109,9 @@ impl Lane {
         if self.queue.len() == 0 && !self.record.has_news() {
             return Ok(());
         }
-        self.record.begin(holder, &self.stop).await
+        self.record.begin(holder, &self.stop).await?;
+        tracing::info!(destination = self.destination.name.as_str(), "the lock is taken");
+        Ok(())
     }
 
     /// The cycle was stopped before the lane began.

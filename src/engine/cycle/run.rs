@@ -17,7 +17,7 @@ use super::record::Save;
 use super::{CycleControl, CycleHandle, CycleOptions};
 use crate::engine::event::{CycleSnapshot, Event, Phase};
 use crate::engine::inventory::Inventory;
-use crate::engine::plan::{DestinationName, Plan};
+use crate::engine::plan::{DestinationName, OperationCounts, Plan};
 use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
 use crate::engine::worker::{Gate, Manner, Reach, Slot, Worker};
 use crate::engine::{Destination, Engine};
@@ -127,6 +127,7 @@ impl Run {
         snapshots: watch::Sender<Arc<CycleSnapshot>>,
         mut outcomes: mpsc::UnboundedReceiver<(usize, Outcome)>,
     ) -> Arc<Report> {
+        self.note_start();
         let deadline = self.options.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         self.prepare(deadline).await;
         let origin_saved = self.save_origin();
@@ -205,6 +206,7 @@ impl Run {
         let _ = tokio::time::timeout(EARLY_PATIENCE, amended).await;
         let mut report = self.report(origin_unsaved);
         report.unkept = self.keep(&report).await;
+        note_end(&report);
         let report = Arc::new(report);
         self.phase = Phase::Ended;
         self.publish(&snapshots);
@@ -454,6 +456,18 @@ impl Run {
         })
     }
 
+    fn note_start(&self) {
+        let planned: OperationCounts = self.lanes.iter().fold(OperationCounts::default(), |mut sum, lane| {
+            sum += lane.report.planned;
+            sum
+        });
+        tracing::info!(
+            cycle = %self.id, purpose = self.options.purpose, dry_run = self.options.dry_run,
+            destinations = self.lanes.len(), add = planned.add, update = planned.update, delete = planned.delete,
+            "the cycle starts"
+        );
+    }
+
     fn report(&self, origin_unsaved: Option<String>) -> Report {
         let operator = self.engine.operator();
         Report {
@@ -521,6 +535,25 @@ impl Run {
             recent_failures: self.recent.iter().cloned().collect(),
         }
     }
+}
+
+/// Tells the log what has come of a cycle.
+fn note_end(report: &Report) {
+    for part in &report.destinations {
+        let destination = part.destination.as_str();
+        let OperationCounts { add, update, delete } = part.done;
+        let (failed, pending) = (part.failures.len(), part.pending);
+        if failed == 0 && pending == 0 {
+            tracing::info!(destination, add, update, delete, "done");
+        } else {
+            tracing::warn!(destination, add, update, delete, failed, pending, "not all was done");
+        }
+    }
+    let seconds = report.duration().as_secs_f64();
+    tracing::info!(
+        cycle = %report.cycle, seconds, dry_run = report.dry_run, done = report.done().total(), failed = report.failed(),
+        pending = report.pending(), "the cycle has ended: {}", report.ending.as_str()
+    );
 }
 
 async fn until(deadline: Option<tokio::time::Instant>) {

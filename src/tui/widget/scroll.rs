@@ -33,6 +33,12 @@ impl Scroll {
         self.row = row;
     }
 
+    /// So many rows at the top of the list are gone: cursor and window stay on theirs.
+    pub(in crate::tui) fn lose(&mut self, rows: usize) {
+        self.row = self.row.saturating_sub(rows);
+        self.top = self.top.saturating_sub(rows);
+    }
+
     /// Moves in a list of `len` rows of which `height` show.
     pub(in crate::tui) fn go(&mut self, to: Move, len: usize, height: usize) {
         let page = height.saturating_sub(1).max(1);
@@ -85,6 +91,8 @@ mod tests {
         assert_eq!((scroll.row(), scroll.window(100, 10)), (89, 89..99));
         scroll.settle(5, 10);
         assert_eq!((scroll.row(), scroll.window(5, 10)), (4, 0..5), "the list became shorter");
+        scroll.lose(3);
+        assert_eq!(scroll.row(), 1);
         scroll.settle(0, 10);
         assert_eq!((scroll.row(), scroll.window(0, 10)), (0, 0..0));
         scroll.go(Move::Down, 3, 0);
