@@ -25,7 +25,9 @@ const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
 /// A screen's text and styles, at the smallest usual size and at a big one.
 fn snapshot(name: &str, make: impl Fn(u16, u16) -> Model) {
     for (width, height) in SIZES {
-        insta::assert_snapshot!(format!("{name}_{width}x{height}"), dump(&make(width, height)));
+        insta::with_settings!({ snapshot_path => "tests/snapshots" }, {
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), dump(&make(width, height)));
+        });
     }
 }
 

@@ -149,11 +149,13 @@ fn lines_of(theme: &Theme, state: &State, record: &LogRecord, width: usize) -> V
         Level::INFO => theme.text(),
         _ => theme.muted(),
     };
+    let room = target_width(width);
+    let target = cell::left(short(record.target, room), room);
     let head = || {
         vec![
             Span::styled(format!(" {} ", format::clock(record.at)), theme.muted()),
             Span::styled(format!("{:5} ", record.level.as_str()), style),
-            Span::styled(format!("{} ", cell::path(short(record.target), target_width(width))), theme.border()),
+            Span::styled(format!("{target} "), theme.muted()),
         ]
     };
     let room = text_width(width);
@@ -176,9 +178,15 @@ fn wrapped(record: &LogRecord, width: usize) -> Vec<String> {
     cell::wrap(&record.text(), text_width(width))
 }
 
-/// The module without what they all have in common.
-fn short(target: &str) -> &str {
-    target.strip_prefix("vsync::").unwrap_or(target)
+/// The module: as many of its last segments as there is room for.
+fn short(target: &str, width: usize) -> &str {
+    let mut rest = target.strip_prefix("vsync::").unwrap_or(target);
+    while rest.len() > width
+        && let Some((_, inner)) = rest.split_once("::")
+    {
+        rest = inner;
+    }
+    rest
 }
 
 fn target_width(width: usize) -> usize {
