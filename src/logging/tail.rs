@@ -154,9 +154,9 @@ impl LogTail {
     }
 
     /// What puts records in here.
-    pub(super) fn layer<S: Subscriber>(&self) -> Box<dyn Layer<S> + Send + Sync>
+    pub(super) fn layer<S>(&self) -> Box<dyn Layer<S> + Send + Sync>
     where
-        S: for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+        S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
     {
         Keep(self.clone()).with_filter(Wanted(self.clone())).boxed()
     }

@@ -13,7 +13,7 @@ use crate::tui::screen::logs::News;
 const PACE: Duration = Duration::from_millis(100);
 
 /// Work for Logs.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::tui) enum Request {
     /// From now on, keep what has this level or is worse.
     Keep(LevelFilter),

@@ -106,7 +106,10 @@ fn logged(width: u16, height: u16, keys: &str) -> Model {
 fn lines(model: &Model) -> Vec<String> {
     let dump = dump(model);
     let body = dump.split("--- styles").next().unwrap_or_default();
-    body.lines().filter(|line| line.contains("21:4")).map(|line| line.trim_matches(['│', ' ']).to_owned()).collect()
+    body.lines()
+        .filter(|line| line.starts_with('│') && line.contains("21:4"))
+        .map(|line| line.trim_matches(['│', ' ']).to_owned())
+        .collect()
 }
 
 #[test]
