@@ -26,8 +26,10 @@ pub struct Ignored {
     pub host: String,
     /// When.
     pub at: Timestamp,
-    cause: String,
-    insight: Option<Insight>,
+    /// The word for the cause that is not minded.
+    pub cause: String,
+    /// The origin's insight that is not minded; `None` for a delete.
+    pub insight: Option<Insight>,
 }
 
 impl Ignored {

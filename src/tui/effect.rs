@@ -22,6 +22,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Exit;
+use failures::Judged;
+
 use super::message::{Asked, Message, Purpose, Refreshed, Selected, SideStatus, Work};
 use super::widget::tree::{Growth, Tree};
 use crate::engine::{
@@ -360,6 +362,7 @@ async fn look_again(
 /// A new plan with all that hangs on it.
 async fn refreshed(engine: &Engine, plan: Arc<Plan>) -> Refreshed {
     let failures = engine.standing_failures().await.map_err(|error| error.to_string());
+    let ignored = engine.ignored().await.map_err(|error| error.to_string());
     let failures = failures.map(|mut standing| {
         let of_part = |part: &DestinationPlan| {
             with_drift(standing.remove(&part.destination).unwrap_or_default(), part, plan.created)
@@ -369,7 +372,8 @@ async fn refreshed(engine: &Engine, plan: Arc<Plan>) -> Refreshed {
         parts.flat_map(|(name, failures)| failures.into_iter().map(move |one| (name.clone(), one))).collect::<Vec<_>>()
     });
     let mounts: Vec<Mount> = engine.origin().mounts.clone();
-    let known = failures.clone().unwrap_or_default();
+    let failures = failures.and_then(|failures| Ok(Judged::new(failures, ignored?)));
+    let known = failures.as_ref().map(|judged| judged.minded.clone()).unwrap_or_default();
     let planned = plan.clone();
     // A million secrets take a moment, in which keys must not wait.
     let built = tokio::task::spawn_blocking(move || Tree::of_plan(&planned, &known, &mounts)).await;

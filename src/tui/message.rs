@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::effect::Keep;
+use super::effect::failures::Judged;
 use super::input::Input;
 use super::screen::{Screen, browse, failures, history, logs, overview, plan, transforms};
 use super::settings::Files;
 use super::watch;
 use super::widget::tree::Tree;
-use crate::engine::{CycleSnapshot, Decision, DestinationName, Failure, InventoryUpdate, Plan, Report, Side};
+use crate::engine::{CycleSnapshot, Decision, DestinationName, InventoryUpdate, Plan, Report, Side};
 use crate::vault::{Health, TokenInfo};
 
 /// One thing that happened.
@@ -81,7 +82,7 @@ pub(super) struct Refreshed {
     pub(super) plan: Arc<Plan>,
     pub(super) tree: Tree,
     /// What still stands, by destination in the order of the plan; or why it could not be read.
-    pub(super) failures: Result<Vec<(DestinationName, Failure)>, String>,
+    pub(super) failures: Result<Judged, String>,
 }
 
 /// What is about to be started.

@@ -17,6 +17,8 @@ pub(super) struct Prompt {
 pub(super) enum Line {
     /// `:`, any action by its name.
     Command,
+    /// Why failures are not to be minded.
+    IgnoreReason,
 }
 
 impl Line {
@@ -24,6 +26,7 @@ impl Line {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Command => ":",
+            Self::IgnoreReason => "why ignore: ",
         }
     }
 }

@@ -12,6 +12,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
 use ratatui::style::{Modifier, Style};
 
+use super::effect::failures::Judged;
 use super::message::{Message, Refreshed, SideStatus};
 use super::model::{Model, Setup};
 use super::screen::logs;
@@ -21,8 +22,9 @@ use super::view::view;
 use super::widget::tree::{Growth, Tree};
 use crate::engine::{
     Access, Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress,
-    DestinationReport, Drift, Ending, Expected, Failure, Inventory, InventoryUpdate, Latency, Mapping, Objection,
-    Operation, OperationCounts, Phase, Plan, Report, SecretDetail, Side, Source, Step, Task, UnknownSubtree, WorkerRow,
+    DestinationReport, Drift, Ending, Expected, Failure, Ignored, Inventory, InventoryUpdate, Latency, Mapping,
+    Objection, Operation, OperationCounts, Phase, Plan, Report, SecretDetail, Side, Source, Step, Task, UnknownSubtree,
+    WorkerRow,
 };
 use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{EngineKind, Insight, SyncInfo};
@@ -143,6 +145,19 @@ pub(super) fn failures() -> Vec<(DestinationName, Failure)> {
         (place.clone(), failure("payments/prod/database", Cause::Permission, denied)),
         (place, failure("search/prod/api", Cause::RateLimit, limit)),
     ]
+}
+
+/// That a failure is not to be minded, as the state store would tell.
+pub(super) fn ignored(failure: &Failure, reason: &str) -> Ignored {
+    Ignored {
+        origin: failure.origin.clone(),
+        reason: reason.to_owned(),
+        operator: "ops".to_owned(),
+        host: "bastion".to_owned(),
+        at: time(),
+        cause: failure.cause.as_str().to_owned(),
+        insight: failure.insight,
+    }
 }
 
 pub(super) fn report(id: &str, failed: bool) -> Report {
@@ -333,7 +348,8 @@ pub(super) fn refreshed() -> Message {
     let drifted = near.drifted.iter().filter(|drift| !drift.kept);
     failures.extend(drifted.map(|drift| (near.destination.clone(), drift.to_failure(time()))));
     let tree = Tree::of_plan(&plan, &failures, &[mount()]);
-    Message::Refreshed(Box::new(Refreshed { plan, tree, failures: Ok(failures) }))
+    let judged = Judged { minded: failures, ignored: Vec::new() };
+    Message::Refreshed(Box::new(Refreshed { plan, tree, failures: Ok(judged) }))
 }
 
 /// A console that knows all there is.

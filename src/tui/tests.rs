@@ -4,6 +4,7 @@ mod behaviour;
 mod browse;
 mod cycle;
 mod logs;
+mod failures;
 mod mouse;
 mod running;
 mod screens;

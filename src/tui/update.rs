@@ -35,6 +35,11 @@ pub(super) fn begin(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Probe, Effect::Refresh, Effect::Reports]
 }
 
+/// Looks at everything again, unless that is being done.
+pub(super) fn refresh(model: &mut Model) -> Vec<Effect> {
+    if model.listing.is_some() { Vec::new() } else { begin(model) }
+}
+
 /// Takes in one message.
 pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let mut effects = match message {
@@ -311,8 +316,8 @@ fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
     model.unknown.clone_from(&refreshed.plan.inventory.unknown);
     model.plan = Some(refreshed.plan);
     match refreshed.failures {
-        Ok(failures) => {
-            model.failures = failures;
+        Ok(judged) => {
+            failures::judged(model, judged);
             model.failures_error = None;
         }
         Err(reason) => model.failures_error = Some(reason),

@@ -1,125 +1,199 @@
-//! What failed and still stands, by cause, with what to do about it.
+//! What failed and still stands, by cause, with what to do about it; and what nobody is to mind.
+
+mod advice;
+mod detail;
+mod list;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Direction, Position, Rect};
-use ratatui::text::{Line, Span};
+use ratatui::layout::Position;
 
-use crate::engine::{Cause, DestinationName, Failure};
+use crate::engine::{Cause, Decision, DestinationName, Failure, Ignored, Plan};
 use crate::kv::SecretPath;
+use crate::tui::effect::failures::{Judged, Known, Request};
 use crate::tui::effect::{Effect, Keep, Marked};
 use crate::tui::filter::Filter;
 use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Asked, Purpose};
 use crate::tui::model::Model;
-use crate::tui::screen::Screen;
+use crate::tui::prompt::{Line, Prompt};
+use crate::tui::screen::browse;
 use crate::tui::update::{ask_held, movement};
+use crate::tui::widget::panel;
 use crate::tui::widget::scroll::{Move, Scroll};
-use crate::tui::widget::split::Split;
-use crate::tui::widget::{cell, panel};
+use crate::tui::widget::tree::Tree;
 
-const NAME: usize = 12;
-
-/// Room for a usual reason.
-const REASON: usize = 24;
+use advice::key;
+pub(in crate::tui) use list::{split, view};
 
 /// The failures as they are being looked at.
 #[derive(Debug, Default)]
 pub(in crate::tui) struct State {
-    /// The one cause that shows; `None`: all.
-    cause: Option<Cause>,
+    /// Failures that nobody is to mind.
+    ignored: Vec<(DestinationName, Failure, Ignored)>,
+    /// The one part that shows; `None`: all.
+    part: Option<Part>,
     pub(in crate::tui) filter: Filter,
     rows: Vec<Row>,
     scroll: Scroll,
     marks: Marked,
+    /// What is to be ignored once there is a reason.
+    to_ignore: Vec<(DestinationName, Failure)>,
     detail_hidden: bool,
     /// The first line of the details that shows.
     detail_top: usize,
 }
 
+/// A part of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Cause(Cause),
+    Ignored,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Row {
-    Group(Cause, usize),
+    Group(Part, usize),
     /// Its place among the model's failures.
     Failure(usize),
+    /// Its place among those that are ignored.
+    Ignored(usize),
+}
+
+/// Takes in what stands, and what of it nobody is to mind.
+pub(in crate::tui) fn judged(model: &mut Model, judged: Judged) {
+    model.failures = judged.minded;
+    model.failure_list.ignored = judged.ignored;
 }
 
 /// Brings the rows in line with failures and filters; the cursor stays on its failure.
 pub(in crate::tui) fn rebuild(model: &mut Model) {
     let needle = model.failure_list.filter.needle();
-    let shows = |(name, failure): &(DestinationName, Failure)| {
+    let shows = |name: &DestinationName, failure: &Failure, reason: &str| {
         needle.is_empty()
-            || needle.found_in(&format!("{name} {} {} {}", failure.origin, failure.destination, failure.message))
+            || needle
+                .found_in(&format!("{name} {} {} {} {reason}", failure.origin, failure.destination, failure.message))
     };
-    let known: BTreeSet<_> =
-        model.failures.iter().map(|(name, failure)| (name.clone(), failure.origin.clone())).collect();
+    let known: BTreeSet<_> = standing(model).map(|(name, failure)| (name.clone(), failure.origin.clone())).collect();
     let state = &mut model.failure_list;
     state.marks.retain(|mark| known.contains(mark));
     let mut rows = Vec::new();
-    for cause in Cause::ALL {
-        if state.cause.is_some_and(|only| only != cause) {
-            continue;
+    let mut add = |part: Part, of_part: Vec<Row>| {
+        if !of_part.is_empty() && state.part.is_none_or(|only| only == part) {
+            rows.push(Row::Group(part, of_part.len()));
+            rows.extend(of_part);
         }
-        let of_cause: Vec<_> = model
+    };
+    for cause in Cause::ALL {
+        let of_cause = model
             .failures
             .iter()
             .enumerate()
-            .filter(|(_, failure)| failure.1.cause == cause && shows(failure))
-            .map(|(at, _)| Row::Failure(at))
-            .collect();
-        if !of_cause.is_empty() {
-            rows.push(Row::Group(cause, of_cause.len()));
-            rows.extend(of_cause);
-        }
+            .filter(|(_, (name, failure))| failure.cause == cause && shows(name, failure, ""))
+            .map(|(at, _)| Row::Failure(at));
+        add(Part::Cause(cause), of_cause.collect());
     }
+    let ignored = state.ignored.iter().enumerate();
+    let ignored = ignored.filter(|(_, (name, failure, ignored))| shows(name, failure, &ignored.reason));
+    add(Part::Ignored, ignored.map(|(at, _)| Row::Ignored(at)).collect());
     state.rows = rows;
+}
+
+/// All that stands, minded or not.
+fn standing(model: &Model) -> impl Iterator<Item = (&DestinationName, &Failure)> {
+    let ignored = model.failure_list.ignored.iter().map(|(name, failure, _)| (name, failure));
+    model.failures.iter().map(|(name, failure)| (name, failure)).chain(ignored)
 }
 
 /// Where the cursor is, as it outlives new failures.
 pub(in crate::tui) fn cursor(model: &Model) -> Option<(DestinationName, SecretPath)> {
-    current(model).map(|(name, failure)| (name.clone(), failure.origin.clone()))
+    key_of(model, current(model)?)
 }
 
 /// Puts the cursor back.
 pub(in crate::tui) fn restore(model: &mut Model, cursor: Option<(DestinationName, SecretPath)>) {
-    let Some((name, path)) = cursor else { return };
-    let row = model.failure_list.rows.iter().position(|row| match row {
-        Row::Failure(at) => model.failures[*at].0 == name && model.failures[*at].1.origin == path,
-        Row::Group(..) => false,
-    });
+    let Some(cursor) = cursor else { return };
+    let row = model.failure_list.rows.iter().position(|row| key_of(model, *row).as_ref() == Some(&cursor));
     if let Some(row) = row {
         model.failure_list.scroll.select(row);
     }
 }
 
-fn current(model: &Model) -> Option<&(DestinationName, Failure)> {
-    match model.failure_list.rows.get(model.failure_list.scroll.row())? {
-        Row::Failure(at) => model.failures.get(*at),
+fn current(model: &Model) -> Option<Row> {
+    model.failure_list.rows.get(model.failure_list.scroll.row()).copied()
+}
+
+/// What a row shows, and why it is ignored, if it is.
+fn shown(model: &Model, row: Row) -> Option<(&DestinationName, &Failure, Option<&Ignored>)> {
+    match row {
         Row::Group(..) => None,
+        Row::Failure(at) => model.failures.get(at).map(|(name, failure)| (name, failure, None)),
+        Row::Ignored(at) => {
+            model.failure_list.ignored.get(at).map(|(name, failure, ignored)| (name, failure, Some(ignored)))
+        }
+    }
+}
+
+fn key_of(model: &Model, row: Row) -> Option<(DestinationName, SecretPath)> {
+    shown(model, row).map(|(name, failure, _)| (name.clone(), failure.origin.clone()))
+}
+
+/// The rows of a group that begins there, or the row alone.
+fn rows_at(model: &Model, at: usize) -> &[Row] {
+    let rows = &model.failure_list.rows;
+    match rows.get(at) {
+        Some(Row::Group(_, count)) => rows.get(at + 1..=at + count).unwrap_or_default(),
+        Some(_) => &rows[at..=at],
+        None => &[],
     }
 }
 
 pub(super) fn settle(model: &mut Model) {
-    let height = rows_that_fit(model);
+    let height = list::rows_that_fit(model);
     let len = model.failure_list.rows.len();
     model.failure_list.scroll.settle(len, height);
 }
 
 /// What comes back from outside.
 #[derive(Debug)]
-pub(in crate::tui) enum News {}
+pub(in crate::tui) enum News {
+    /// What is ignored has changed, and with it what is to be minded. Without a tree it could not be made.
+    Judged { plan: Arc<Plan>, judged: Judged, tree: Option<Tree>, said: String },
+    /// What is ignored could not be saved.
+    Refused(String),
+}
 
 /// Takes in what came back.
-pub(in crate::tui) fn take(_model: &mut Model, news: News) -> Vec<Effect> {
-    match news {}
+pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
+    match news {
+        News::Judged { plan, judged: now, tree, said } => {
+            model.say(said);
+            let same_plan = model.plan.as_ref().is_some_and(|known| Arc::ptr_eq(known, &plan));
+            let Some(tree) = tree.filter(|_| same_plan) else {
+                // another plan has arrived since, with what was ignored before
+                return crate::tui::update::refresh(model);
+            };
+            let cursor = cursor(model);
+            judged(model, now);
+            for (at, marks) in model.marks.iter_mut().enumerate() {
+                *marks = tree.take_over(at, marks);
+            }
+            model.failure_list.marks.clear();
+            browse::adopt(model, tree);
+            rebuild(model);
+            restore(model, cursor);
+        }
+        News::Refused(reason) => model.warn(format!("Not saved: {reason}")),
+    }
+    Vec::new()
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::DetailsDown => {
-            model.failure_list.detail_top = (model.failure_list.detail_top + 1).min(hidden_details(model));
+            model.failure_list.detail_top = (model.failure_list.detail_top + 1).min(list::hidden_details(model));
             return Vec::new();
         }
         Action::DetailsUp => {
@@ -128,7 +202,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         _ => model.failure_list.detail_top = 0,
     }
-    let height = rows_that_fit(model);
+    let height = list::rows_that_fit(model);
     let len = model.failure_list.rows.len();
     if let Some(to) = movement(action) {
         model.failure_list.scroll.go(to, len, height);
@@ -136,85 +210,223 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     }
     match action {
         Action::Open => model.failure_list.detail_hidden = !model.failure_list.detail_hidden,
-        Action::Left | Action::Right => {
-            let present: Vec<_> = Cause::ALL
-                .into_iter()
-                .filter(|cause| model.failures.iter().any(|(_, failure)| failure.cause == *cause))
-                .collect();
-            let now = model.failure_list.cause.and_then(|cause| present.iter().position(|one| *one == cause));
-            let now = now.map_or(0, |at| at + 1);
-            let next = if action == Action::Right { now + 1 } else { now + present.len() } % (present.len() + 1);
-            model.failure_list.cause = next.checked_sub(1).and_then(|at| present.get(at).copied());
-            rebuild(model);
-        }
+        Action::Left | Action::Right => next_part(model, action == Action::Right),
         Action::Mark => mark(model, height),
         Action::MarkAll => {
-            let shown: Vec<_> = model.failure_list.rows.iter().filter_map(|row| key(model, *row)).collect();
+            let shown: Vec<_> = model.failure_list.rows.iter().filter_map(|row| key_of(model, *row)).collect();
             model.failure_list.marks.extend(shown);
         }
         Action::ClearMarks => model.failure_list.marks.clear(),
         Action::RetryMarked => {
-            let marked = model.failure_list.marks.clone();
-            if marked.is_empty() {
+            if model.failure_list.marks.is_empty() {
                 model.say("Nothing is marked: space marks what the cursor is on.");
             } else {
-                return retry(model, marked);
+                let marks = &model.failure_list.marks;
+                let marked = minded(model, |name, failure| marks.contains(&(name.clone(), failure.origin.clone())));
+                return retry(model, &marked);
             }
         }
         Action::RetryAll => {
-            let all: Marked =
-                model.failures.iter().map(|(name, failure)| (name.clone(), failure.origin.clone())).collect();
+            let all = minded(model, |_, _| true);
             if all.is_empty() {
                 model.say("Nothing has failed.");
             } else {
-                return retry(model, all);
+                return retry(model, &all);
             }
         }
+        Action::Overwrite => return decide(model, Decision::Overwrite),
+        Action::Keep => return decide(model, Decision::Keep),
+        Action::Ignore => ask_reason(model),
+        Action::MindAgain => return mind(model),
+        Action::CopyRemedy => return copy(model),
         _ => {}
     }
     Vec::new()
 }
 
-/// The origin may have changed since, so a retry begins with a new plan.
-fn retry(model: &mut Model, marked: Marked) -> Vec<Effect> {
+/// The next part that there is, or the one before; all parts, around the end.
+fn next_part(model: &mut Model, forward: bool) {
+    let causes = Cause::ALL.into_iter().filter(|cause| model.failures.iter().any(|(_, one)| one.cause == *cause));
+    let ignored = (!model.failure_list.ignored.is_empty()).then_some(Part::Ignored);
+    let present: Vec<_> = causes.map(Part::Cause).chain(ignored).collect();
+    let now = model.failure_list.part.and_then(|part| present.iter().position(|one| *one == part));
+    let now = now.map_or(0, |at| at + 1);
+    let next = if forward { now + 1 } else { now + present.len() } % (present.len() + 1);
+    model.failure_list.part = next.checked_sub(1).and_then(|at| present.get(at).copied());
+    rebuild(model);
+}
+
+/// The failures to be minded for which `is` says so.
+fn minded(model: &Model, is: impl Fn(&DestinationName, &Failure) -> bool) -> Vec<(DestinationName, Failure)> {
+    model.failures.iter().filter(|(name, failure)| is(name, failure)).cloned().collect()
+}
+
+/// What is marked, or what the cursor is on: a group as a whole. `ignored`: of what nobody minds, or of the rest.
+fn chosen(model: &Model, ignored: bool) -> Vec<(DestinationName, Failure)> {
+    let state = &model.failure_list;
+    let rows: Vec<Row> = if state.marks.is_empty() {
+        rows_at(model, state.scroll.row()).to_vec()
+    } else {
+        let all = (0..model.failures.len()).map(Row::Failure).chain((0..state.ignored.len()).map(Row::Ignored));
+        all.filter(|row| key_of(model, *row).is_some_and(|key| state.marks.contains(&key))).collect()
+    };
+    let rows = rows.into_iter().filter(|row| matches!(row, Row::Ignored(_)) == ignored);
+    rows.filter_map(|row| shown(model, row)).map(|(name, failure, _)| (name.clone(), failure.clone())).collect()
+}
+
+fn keys(failures: &[(DestinationName, Failure)]) -> Marked {
+    failures.iter().map(|(name, failure)| (name.clone(), failure.origin.clone())).collect()
+}
+
+/// Those that are not waiting for somebody to decide.
+fn retryable(failures: &[(DestinationName, Failure)]) -> Marked {
+    let can = failures.iter().filter(|(_, failure)| !failure.cause.is_foreign());
+    can.map(|(name, failure)| (name.clone(), failure.origin.clone())).collect()
+}
+
+fn retry(model: &mut Model, failures: &[(DestinationName, Failure)]) -> Vec<Effect> {
+    let marked = retryable(failures);
+    let undecided = failures.len() - marked.len();
+    let [overwrite, keep, again] =
+        [Action::Overwrite, Action::Keep, Action::MindAgain].map(|action| key(model, action));
+    if failures.is_empty() {
+        model.say(format!("All of these are ignored: {again} minds them again."));
+        return Vec::new();
+    }
+    if marked.is_empty() {
+        model.say(format!(
+            "Trying again changes nothing about what somebody else wrote: {overwrite} writes the origin's over it, {keep} leaves it."
+        ));
+        return Vec::new();
+    }
+    let effects = plan_anew(model, Purpose::Retry, marked);
+    if undecided > 0
+        && let Some(notice) = &mut model.notice
+        && !notice.bad
+    {
+        let count = format::count(undecided as u64);
+        notice.text += &format!(" {count} that somebody else wrote are left out: {overwrite} or {keep} decides.");
+    }
+    effects
+}
+
+/// Does what the operator has decided about what somebody else wrote.
+fn decide(model: &mut Model, decision: Decision) -> Vec<Effect> {
+    let foreign: Vec<_> = chosen(model, false).into_iter().filter(|(_, failure)| failure.cause.is_foreign()).collect();
+    if foreign.is_empty() {
+        model.say("There is nothing to decide here: only what somebody else wrote waits for a decision.");
+        return Vec::new();
+    }
+    plan_anew(model, Purpose::Decide(decision), keys(&foreign))
+}
+
+/// The origin may have changed since, so it begins with a new plan.
+fn plan_anew(model: &mut Model, purpose: Purpose, marked: Marked) -> Vec<Effect> {
     if model.cycle.running {
         model.warn("A cycle is running: wait for its end, or cancel it first.");
         return Vec::new();
     }
-    let count = marked.len() as u64;
-    let asked = Asked { purpose: Purpose::Retry, keep: Keep::Marked(marked), screen: model.screen };
+    let count = format::plural(marked.len() as u64, "secret");
+    let asked = Asked { purpose, keep: Keep::Marked(marked), screen: model.screen };
     if let Some(effects) = ask_held(model, &asked) {
         return effects;
     }
     model.held = None;
-    model.say(format!("Planning the retry of {}…", format::plural(count, "secret")));
+    model.say(match purpose {
+        Purpose::Decide(Decision::Overwrite) => format!("Planning to overwrite {count}…"),
+        Purpose::Decide(Decision::Keep) => format!("Planning to keep {count}…"),
+        _ => format!("Planning the retry of {count}…"),
+    });
     model.listing = Some(0);
     vec![Effect::Retry(asked)]
 }
 
-/// The key that asks for this retry again.
-pub(in crate::tui) fn retry_key(model: &Model, asked: &Asked) -> &'static str {
+/// The key that asks for what was planned again.
+pub(in crate::tui) fn retry_key(model: &Model, asked: &Asked) -> String {
     let marks = &model.failure_list.marks;
-    if matches!(&asked.keep, Keep::Marked(marked) if marked == marks) { "R" } else { "X" }
+    let marked = minded(model, |name, failure| marks.contains(&(name.clone(), failure.origin.clone())));
+    let action = match asked.purpose {
+        Purpose::Decide(Decision::Overwrite) => Action::Overwrite,
+        Purpose::Decide(Decision::Keep) => Action::Keep,
+        _ if matches!(&asked.keep, Keep::Marked(keep) if *keep == retryable(&marked)) => Action::RetryMarked,
+        _ => Action::RetryAll,
+    };
+    key(model, action)
 }
 
-fn key(model: &Model, row: Row) -> Option<(DestinationName, SecretPath)> {
-    match row {
-        Row::Failure(at) => model.failures.get(at).map(|(name, failure)| (name.clone(), failure.origin.clone())),
-        Row::Group(..) => None,
+/// Asks why failures are not to be minded.
+fn ask_reason(model: &mut Model) {
+    let failures = chosen(model, false);
+    if failures.is_empty() {
+        model.say("Nothing to ignore: put the cursor on a failure, or mark some.");
+        return;
     }
+    model.failure_list.to_ignore = failures;
+    model.prompt = Some(Prompt::new(Line::IgnoreReason, ""));
+}
+
+/// How many failures the reason is for.
+pub(in crate::tui) fn to_ignore(model: &Model) -> usize {
+    model.failure_list.to_ignore.len()
+}
+
+/// Ignores them for this reason.
+pub(in crate::tui) fn ignore(model: &mut Model, reason: &str) -> Result<Vec<Effect>, String> {
+    if reason.is_empty() {
+        return Err("say why: whoever comes next has to know".to_owned());
+    }
+    let known = known(model).ok_or("there is no plan yet")?;
+    let failures = std::mem::take(&mut model.failure_list.to_ignore);
+    Ok(vec![Effect::Failures(Request::Ignore { failures, reason: reason.to_owned(), known })])
+}
+
+fn mind(model: &mut Model) -> Vec<Effect> {
+    let ignored = chosen(model, true);
+    let Some(known) = known(model).filter(|_| !ignored.is_empty()) else {
+        model.say("Nothing here is ignored.");
+        return Vec::new();
+    };
+    vec![Effect::Failures(Request::Mind { secrets: keys(&ignored), known })]
+}
+
+fn known(model: &Model) -> Option<Known> {
+    let failures = standing(model).map(|(name, failure)| (name.clone(), failure.clone())).collect();
+    Some(Known { plan: model.plan.clone()?, failures })
+}
+
+/// Copies what helps: the rules that a policy lacks, else the failure in words.
+fn copy(model: &mut Model) -> Vec<Effect> {
+    let mut failures = chosen(model, false);
+    if failures.is_empty() {
+        failures = chosen(model, true);
+    }
+    let Some((name, failure)) = failures.first() else {
+        model.say("There is nothing to copy.");
+        return Vec::new();
+    };
+    let text = match advice::policies(failures.iter()) {
+        Some(policies) => {
+            model.say("The missing rules are in the clipboard: add them to the policy of vsync's token.");
+            policies
+        }
+        None => {
+            model.say("The failure is in the clipboard.");
+            format!(
+                "{name}: {} {}: {}: {}",
+                failure.operation.as_str(),
+                failure.origin,
+                failure.cause.as_str(),
+                failure.message
+            )
+        }
+    };
+    vec![Effect::Copy(text)]
 }
 
 /// Marks a failure, or a group as a whole.
 fn mark(model: &mut Model, height: usize) {
     let at = model.failure_list.scroll.row();
-    let Some(row) = model.failure_list.rows.get(at).copied() else { return };
-    let keys: Vec<_> = match row {
-        Row::Failure(_) => key(model, row).into_iter().collect(),
-        Row::Group(_, count) => {
-            model.failure_list.rows[at + 1..=at + count].iter().filter_map(|row| key(model, *row)).collect()
-        }
-    };
+    let keys: Vec<_> = rows_at(model, at).iter().filter_map(|row| key_of(model, *row)).collect();
     let state = &mut model.failure_list;
     let all = keys.iter().all(|key| state.marks.contains(key));
     for key in keys {
@@ -224,7 +436,7 @@ fn mark(model: &mut Model, height: usize) {
             state.marks.insert(key);
         }
     }
-    if matches!(row, Row::Failure(_)) {
+    if !matches!(state.rows.get(at), Some(Row::Group(..)) | None) {
         let len = state.rows.len();
         state.scroll.go(Move::Down, len, height);
     }
@@ -232,147 +444,10 @@ fn mark(model: &mut Model, height: usize) {
 
 /// Puts the cursor on a row, and opens it.
 pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
-    let rows = panel::rows(areas(model, model.body()).0, 0);
+    let rows = panel::rows(list::areas(model, model.body()).0, 0);
     let Some(row) = model.failure_list.scroll.row_at(rows, at, model.failure_list.rows.len()) else {
         return Vec::new();
     };
     model.failure_list.scroll.select(row);
     if twice { act(model, Action::Open) } else { Vec::new() }
-}
-
-/// List and details, if both show.
-pub(super) fn split(model: &Model, body: Rect) -> Option<Split> {
-    if model.failure_list.detail_hidden || model.failures.is_empty() {
-        None
-    } else if body.width >= 140 {
-        let usual = body.width * 2 / 5;
-        Some(model.divide(Screen::Failures, Direction::Horizontal, body, usual, [60, 40]))
-    } else {
-        Some(model.divide(Screen::Failures, Direction::Vertical, body, 9, [5, 4]))
-    }
-}
-
-fn areas(model: &Model, body: Rect) -> (Rect, Option<Rect>) {
-    match split(model, body) {
-        Some(split) => {
-            let [list, detail] = split.parts();
-            (list, Some(detail))
-        }
-        None => (body, None),
-    }
-}
-
-/// By how many lines the details are longer than what shows of them.
-fn hidden_details(model: &Model) -> usize {
-    let (_, area) = areas(model, model.body());
-    area.map_or(0, |area| panel::overflow(details(model, panel::text_width(area)).len(), area))
-}
-
-fn rows_that_fit(model: &Model) -> usize {
-    usize::from(areas(model, model.body()).0.height.saturating_sub(2))
-}
-
-pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
-    let (list, detail) = areas(model, body);
-    view_list(model, list, buffer);
-    if let Some(area) = detail {
-        let text = details(model, panel::text_width(area));
-        panel::text(&model.theme, "Details", text, model.failure_list.detail_top, area, buffer);
-    }
-}
-
-fn view_list(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let theme = &model.theme;
-    let state = &model.failure_list;
-    let mut right = Vec::new();
-    if !state.marks.is_empty() {
-        let marked = format::plural(state.marks.len() as u64, "failure");
-        right.push(Span::styled(format!(" ● {marked} marked "), theme.accent()));
-    }
-    right.extend(super::filter_title(model, &state.filter));
-    let title = match state.cause {
-        None => format!("Failures {}", format::count(model.failures.len() as u64)),
-        Some(cause) => format!("Failures: {}", cause.as_str()),
-    };
-    let inner = panel::panel(theme, &title, right, area, buffer);
-    if state.rows.is_empty() {
-        let (text, style) = match &model.failures_error {
-            Some(reason) => (format!("Past cycles could not be read: {reason}"), theme.bad()),
-            None if model.plan.is_none() => ("Reading the reports of past cycles…".to_owned(), theme.muted()),
-            None if model.failures.is_empty() => ("Nothing has failed.".to_owned(), theme.good()),
-            None => ("No failure is shown with these filters.".to_owned(), theme.muted()),
-        };
-        let lines = cell::wrap(&text, usize::from(inner.width.saturating_sub(2)));
-        panel::lines(lines.into_iter().map(|line| Line::styled(format!(" {line}"), style)), inner, buffer);
-    }
-    let window = state.scroll.window(state.rows.len(), usize::from(inner.height));
-    for (place, row) in inner.rows().zip(window) {
-        let line = match state.rows[row] {
-            Row::Group(cause, count) => group(model, cause, count, usize::from(inner.width)),
-            Row::Failure(at) => failure_line(model, &model.failures[at], usize::from(inner.width)),
-        };
-        panel::lines([line], place, buffer);
-        if row == state.scroll.row() {
-            buffer.set_style(place, theme.selected());
-        }
-    }
-}
-
-fn group(model: &Model, cause: Cause, count: usize, width: usize) -> Line<'static> {
-    let theme = &model.theme;
-    let title = format!(" {} {}", cause.as_str(), format::count(count as u64));
-    let room = width.saturating_sub(title.len() + 3);
-    Line::from(vec![
-        Span::styled(title, theme.bad()),
-        Span::styled(format!("  {}", cell::left(cause.remedy(), room)), theme.muted()),
-    ])
-}
-
-fn failure_line(model: &Model, (name, failure): &(DestinationName, Failure), width: usize) -> Line<'static> {
-    let theme = &model.theme;
-    let marked = model.failure_list.marks.contains(&(name.clone(), failure.origin.clone()));
-    let state = failure.operation.state();
-    let room = width.saturating_sub(3 + 2 + NAME + 2 + 2 + 10 + 1);
-    let path = (room * 3 / 5).min(room.saturating_sub(REASON)).min(70);
-    Line::from(vec![
-        Span::styled(if marked { " ● " } else { "   " }, theme.accent()),
-        Span::styled(format!("{} ", state.symbol()), theme.state(state)),
-        Span::styled(cell::left(name.as_str(), NAME), theme.text()),
-        Span::styled(format!("  {}", cell::path(&failure.origin.to_string(), path)), theme.text()),
-        Span::styled(format!("  {}", cell::left(&failure.message, room - path)), theme.muted()),
-        Span::styled(cell::right(&format::clock(failure.at), 10), theme.muted()),
-    ])
-}
-
-/// What the cursor is on, in lines of at most this width.
-fn details(model: &Model, width: usize) -> Vec<Line<'static>> {
-    let theme = &model.theme;
-    let text = |text: &str, style| {
-        cell::wrap(text, width).into_iter().map(move |line| Line::styled(line, style)).collect::<Vec<_>>()
-    };
-    let Some((name, failure)) = current(model) else {
-        let row = model.failure_list.rows.get(model.failure_list.scroll.row());
-        let Some(Row::Group(cause, count)) = row else { return Vec::new() };
-        let title = format!("{}: {}", cause.as_str(), format::plural(*count as u64, "secret"));
-        let mut lines = text(&title, theme.bad());
-        lines.extend(text(cause.remedy(), theme.text()));
-        return lines;
-    };
-    let mut lines = text(&failure.origin.to_string(), theme.strong());
-    let target = if failure.origin == failure.destination {
-        format!("{} at {name}, the same path", failure.operation.as_str())
-    } else {
-        format!("{} at {name}, {}", failure.operation.as_str(), failure.destination)
-    };
-    lines.extend(text(&target, theme.muted()));
-    lines.extend(text(&format!("{}: {}", failure.cause.as_str(), failure.message), theme.bad()));
-    lines.extend(text(failure.cause.remedy(), theme.text()));
-    let tried = match failure.attempts {
-        0 => "known from an earlier cycle".to_owned(),
-        attempts => {
-            format!("{}, given up {}", format::plural(u64::from(attempts), "request"), format::time(failure.at))
-        }
-    };
-    lines.extend(text(&tried, theme.muted()));
-    lines
 }

@@ -1,24 +1,22 @@
 //! Every screen in its main states, text and styles, at the smallest usual size and at a big one.
 
-use std::sync::Arc;
-
 use super::{agree, press, select};
 use crate::engine::Phase;
 use crate::tui::message::{Message, Purpose};
 use crate::tui::model::Model;
 use crate::tui::sample::{self, dump};
 use crate::tui::theme::{Depth, Theme};
-use crate::tui::update::{begin, update};
+use crate::tui::update::update;
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
 
-fn snapshot(name: &str, make: impl Fn(u16, u16) -> Model) {
+pub(super) fn snapshot(name: &str, make: impl Fn(u16, u16) -> Model) {
     for (width, height) in SIZES {
         insta::assert_snapshot!(format!("{name}_{width}x{height}"), dump(&make(width, height)));
     }
 }
 
-fn with_keys(width: u16, height: u16, keys: &str) -> Model {
+pub(super) fn with_keys(width: u16, height: u16, keys: &str) -> Model {
     let mut model = sample::full(width, height);
     press(&mut model, keys);
     model
@@ -40,17 +38,6 @@ fn plan() {
     snapshot("plan_loading", |width, height| {
         let mut model = sample::opened(width, height);
         press(&mut model, "3");
-        model
-    });
-}
-
-#[test]
-fn failures() {
-    snapshot("failures", |width, height| with_keys(width, height, "5 down down space"));
-    snapshot("failures_none", |width, height| {
-        let mut model = with_keys(width, height, "5");
-        model.failures.clear();
-        crate::tui::screen::failures::rebuild(&mut model);
         model
     });
 }

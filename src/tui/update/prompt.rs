@@ -8,6 +8,7 @@ use crate::tui::effect::Effect;
 use crate::tui::keymap::Action;
 use crate::tui::model::Model;
 use crate::tui::prompt::Line;
+use crate::tui::screen::failures;
 
 pub(super) fn on_prompt(model: &mut Model, action: Action) -> Vec<Effect> {
     let Some(mut prompt) = model.prompt.take() else { return Vec::new() };
@@ -26,9 +27,10 @@ pub(super) fn on_prompt(model: &mut Model, action: Action) -> Vec<Effect> {
 }
 
 /// Gives the line to who asked for it; the reason, if it is not taken.
-fn submit(_model: &mut Model, ask: &Line, text: &str) -> Result<Vec<Effect>, String> {
+fn submit(model: &mut Model, ask: &Line, text: &str) -> Result<Vec<Effect>, String> {
     match ask {
         Line::Command => Err(format!("there is no command \"{text}\"")),
+        Line::IgnoreReason => failures::ignore(model, text),
     }
 }
 
