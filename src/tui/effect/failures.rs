@@ -87,5 +87,5 @@ async fn carry_out(engine: &Engine, request: Request) -> Result<News, EngineErro
     let (minded, planned, mounts) = (judged.minded.clone(), Arc::clone(&plan), engine.origin().mounts.clone());
     // a million secrets take a moment
     let built = tokio::task::spawn_blocking(move || Tree::of_plan(&planned, &minded, &mounts)).await;
-    Ok(News::Judged { plan, judged, tree: built.ok(), said })
+    Ok(News::Judged { plan, judged, tree: built.ok().map(Box::new), said })
 }

@@ -160,7 +160,7 @@ pub(super) fn settle(model: &mut Model) {
 #[derive(Debug)]
 pub(in crate::tui) enum News {
     /// What is ignored has changed, and with it what is to be minded. Without a tree it could not be made.
-    Judged { plan: Arc<Plan>, judged: Judged, tree: Option<Tree>, said: String },
+    Judged { plan: Arc<Plan>, judged: Judged, tree: Option<Box<Tree>>, said: String },
     /// What is ignored could not be saved.
     Refused(String),
 }
@@ -181,7 +181,7 @@ pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
                 *marks = tree.take_over(at, marks);
             }
             model.failure_list.marks.clear();
-            browse::adopt(model, tree);
+            browse::adopt(model, *tree);
             rebuild(model);
             restore(model, cursor);
         }
@@ -305,7 +305,8 @@ fn retry(model: &mut Model, failures: &[(DestinationName, Failure)]) -> Vec<Effe
         && !notice.bad
     {
         let count = format::count(undecided as u64);
-        notice.text += &format!(" {count} that somebody else wrote are left out: {overwrite} or {keep} decides.");
+        let left_out = format!(" {count} that somebody else wrote are left out: {overwrite} or {keep} decides.");
+        notice.text.push_str(&left_out);
     }
     effects
 }
@@ -365,11 +366,6 @@ fn ask_reason(model: &mut Model) {
     model.prompt = Some(Prompt::new(Line::IgnoreReason, ""));
 }
 
-/// How many failures the reason is for.
-pub(in crate::tui) fn to_ignore(model: &Model) -> usize {
-    model.failure_list.to_ignore.len()
-}
-
 /// Ignores them for this reason.
 pub(in crate::tui) fn ignore(model: &mut Model, reason: &str) -> Result<Vec<Effect>, String> {
     if reason.is_empty() {
@@ -404,22 +400,20 @@ fn copy(model: &mut Model) -> Vec<Effect> {
         model.say("There is nothing to copy.");
         return Vec::new();
     };
-    let text = match advice::policies(failures.iter()) {
-        Some(policies) => {
-            model.say("The missing rules are in the clipboard: add them to the policy of vsync's token.");
-            policies
-        }
-        None => {
-            model.say("The failure is in the clipboard.");
-            format!(
-                "{name}: {} {}: {}: {}",
-                failure.operation.as_str(),
-                failure.origin,
-                failure.cause.as_str(),
-                failure.message
-            )
-        }
-    };
+    let words = format!(
+        "{name}: {} {}: {}: {}",
+        failure.operation.as_str(),
+        failure.origin,
+        failure.cause.as_str(),
+        failure.message
+    );
+    let rules = advice::policies(failures.iter());
+    model.say(if rules.is_some() {
+        "The missing rules are in the clipboard: add them to the policy of vsync's token."
+    } else {
+        "The failure is in the clipboard."
+    });
+    let text = rules.unwrap_or(words);
     vec![Effect::Copy(text)]
 }
 

@@ -21,7 +21,7 @@ fn ignored(model: &Model, at: usize, reason: &str) -> News {
     let mut minded = model.failures.clone();
     let (name, failure) = minded.remove(at);
     let said = sample::ignored(&failure, reason);
-    let tree = Tree::of_plan(&plan, &minded, &[sample::mount()]);
+    let tree = Box::new(Tree::of_plan(&plan, &minded, &[sample::mount()]));
     let judged = Judged { minded, ignored: vec![(name, failure, said)] };
     News::Judged { plan, judged, tree: Some(tree), said: format!("1 failure ignored: {reason}") }
 }
