@@ -3,8 +3,8 @@
 mod behaviour;
 mod browse;
 mod cycle;
-mod logs;
 mod failures;
+mod logs;
 mod mouse;
 mod running;
 mod screens;
