@@ -25,6 +25,7 @@ use super::Exit;
 use failures::Judged;
 
 use super::message::{Asked, Message, Purpose, Refreshed, Selected, SideStatus, Work};
+use super::screen::overview::News;
 use super::widget::tree::{Growth, Tree};
 use crate::engine::{
     CycleControl, CycleHandle, CycleOptions, Decision, DestinationName, DestinationPlan, Engine, EngineError, Event,
@@ -48,7 +49,6 @@ pub(super) enum Effect {
     Refresh,
     /// Read the last reports.
     Reports,
-    Overview(overview::Request),
     Browse(browse::Request),
     Plan(plan::Request),
     Cycle(cycle::Request),
@@ -199,7 +199,9 @@ impl Worker {
     fn probe(&self) {
         let sides = self.engine.destinations().iter().map(|destination| destination.name.clone());
         let sides = sides.filter(|name| self.only.is_empty() || self.only.contains(name)).map(Side::Destination);
+        let _ = self.messages.send(Message::Overview(News::Asking(Timestamp::now())));
         for side in std::iter::once(Side::Origin).chain(sides) {
+            self.look_for_holders(side.clone());
             let (engine, messages) = (self.engine.clone(), self.messages.clone());
             tokio::spawn(async move {
                 if let Ok(probe) = engine.probe(&side).await {
@@ -309,7 +311,6 @@ impl Perform for Worker {
             Effect::Refresh => self.refresh(None),
             Effect::Retry(asked) => self.refresh(Some(asked)),
             Effect::Reports => self.reports(),
-            Effect::Overview(request) => self.overview(request),
             Effect::Browse(request) => self.browse(request),
             Effect::Plan(request) => self.plan(request),
             Effect::Cycle(request) => self.cycle(request),

@@ -77,6 +77,7 @@ pub(super) enum Action {
     DryRun,
     Pause,
     Cancel,
+    ConfiguredOrder,
     Skip,
     Watch,
     MoreWorkers,

@@ -6,6 +6,7 @@ mod cycle;
 mod failures;
 mod logs;
 mod mouse;
+mod overview;
 mod running;
 mod screens;
 mod settings;

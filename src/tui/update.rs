@@ -91,8 +91,9 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             if model.quitting { vec![Effect::Quit(Exit::Quit)] } else { Vec::new() }
         }
         Message::Snapshot(snapshot) => {
+            let effects = overview::follow(model, &snapshot);
             model.cycle.snapshot = Some(snapshot);
-            Vec::new()
+            effects
         }
         Message::Unsaved(destination, reason) => {
             model.warn(format!("{destination}: state could not be saved, it is tried again: {reason}"));

@@ -12,6 +12,7 @@ use super::effect::Effect;
 use super::effect::cycle::{Go, Request};
 use super::format;
 use super::model::{Ask, Cycle, Dialog, Model};
+use super::screen::overview;
 use crate::engine::DestinationName;
 
 /// Watch mode.
@@ -104,7 +105,10 @@ pub(super) enum News {
 /// Takes in what came back.
 pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
     match news {
-        News::Now(now) => model.watch.now = now,
+        News::Now(now) => {
+            model.watch.now = now;
+            return overview::beat(model);
+        }
         News::Looked(at) => model.watch.looked = Some(at),
         News::Standings(standings) => {
             let begun = standings.iter().find(|(name, standing)| {
@@ -115,12 +119,15 @@ pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
                 if standing.is_bad() { model.warn(text) } else { model.say(text) }
             }
             model.watch.standings = standings;
+            // others may have its locks by now, or this one
+            return vec![Effect::Probe];
         }
         News::Ready(go) => return begin(model, go),
         News::Over => {
             if !model.watch.on {
                 model.watch.standings.clear();
             }
+            return vec![Effect::Probe];
         }
     }
     Vec::new()

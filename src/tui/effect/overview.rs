@@ -1,13 +1,39 @@
-//! Work for Overview.
+//! Work for Overview: who is at work.
 
 use super::Worker;
-
-/// Work for Overview.
-#[derive(Debug)]
-pub(in crate::tui) enum Request {}
+use crate::engine::{Engine, Side};
+use crate::state::LockTaken;
+use crate::text::sanitize;
+use crate::tui::message::Message;
+use crate::tui::screen::overview::{Held, News, Seen};
 
 impl Worker {
-    pub(super) fn overview(&mut self, request: Request) {
-        match request {}
+    /// Asks a side's store who has its locks.
+    pub(super) fn look_for_holders(&self, side: Side) {
+        let (engine, messages) = (self.engine.clone(), self.messages.clone());
+        tokio::spawn(async move {
+            let held = engine.holders(&side).await.map_err(|error| error.to_string());
+            let seen = |taken: Option<LockTaken>| taken.map(|taken| seen(&engine, &taken));
+            let held = held.map(|held| Held { cycle: seen(held.cycle), daemon: seen(held.daemon) });
+            let _ = messages.send(Message::Overview(News::Held(side, held)));
+        });
+    }
+}
+
+fn seen(engine: &Engine, taken: &LockTaken) -> Seen {
+    match taken.holder() {
+        Some(holder) => {
+            let (operator, host, purpose) =
+                (sanitize(&holder.operator), sanitize(&holder.host), sanitize(&holder.purpose));
+            Seen {
+                who: format!("{operator}@{host}"),
+                what: format!("{purpose}, process {}", holder.pid),
+                since: Some(holder.since),
+                own: engine.is_own(holder),
+            }
+        }
+        None => {
+            Seen { who: "somebody".to_owned(), what: "whose name cannot be read".to_owned(), since: None, own: false }
+        }
     }
 }

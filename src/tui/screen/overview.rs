@@ -1,98 +1,299 @@
 //! Every vault at a glance, and what needs attention.
 
+mod activity;
+mod concerns;
+mod facts;
+mod rows;
+mod tiles;
+
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
-use ratatui::text::{Line, Span};
 
 use super::Screen;
-use crate::engine::{Cause, DestinationName, Report, SecretState};
+use crate::engine::{CycleSnapshot, DestinationName, SecretState, Side};
 use crate::tui::effect::Effect;
-use crate::tui::format;
 use crate::tui::keymap::Action;
-use crate::tui::message::SideStatus;
-use crate::tui::model::{Model, SideView, obstacles};
-use crate::tui::outcome;
+use crate::tui::model::{Model, obstacles};
 use crate::tui::update::{movement, show};
-use crate::tui::widget::scroll::Scroll;
-use crate::tui::widget::tree::Standing;
-use crate::tui::widget::{cell, chart, panel};
+use crate::tui::watch;
+use crate::tui::widget::scroll::{Move, Scroll};
 
-/// From this width on a vault needs one line, else two.
+/// From this width on a vault needs one line, else two or three.
 const WIDE: u16 = 176;
 
 /// A token with less than this is worth a warning.
 const SHORT_LIFE: Duration = Duration::from_hours(1);
 
+/// While something goes on the vaults are asked again after so long, if this screen shows.
+const ASK_EVERY: Duration = Duration::from_secs(30);
+
 const NAME: usize = 14;
 const STATE: usize = 19;
 
-/// Where the cursor is: 0 is the origin.
+/// Where the cursor is, and what is known of the vaults beside what all screens know.
 #[derive(Debug, Default)]
 pub(in crate::tui) struct State {
-    pub(in crate::tui) scroll: Scroll,
+    /// The vault the cursor is on, among all sides; 0 is the origin.
+    pub(in crate::tui) side: usize,
+    /// The matter the cursor is on, if it is not on a vault.
+    concern: Option<usize>,
+    scroll: Scroll,
+    /// The vaults come as they are configured, not the worst first.
+    configured: bool,
+    /// Who is at work, by side.
+    held: HashMap<usize, Result<Held, String>>,
+    /// When the vaults were last asked.
+    asked: Option<Timestamp>,
+    /// Of the running cycle: how long it had run then.
+    asked_at: Duration,
+    /// The ticks of the watch's clock since then.
+    beats: u64,
+    /// How fast the last cycle went, by destination.
+    courses: BTreeMap<DestinationName, Vec<u64>>,
+}
+
+#[cfg(test)]
+impl State {
+    /// Whether the cursor is on what needs attention.
+    pub(in crate::tui) fn is_on_a_matter(&self) -> bool {
+        self.concern.is_some()
+    }
+}
+
+/// Who has the locks of a side.
+#[derive(Debug, Clone, Default)]
+pub(in crate::tui) struct Held {
+    pub(in crate::tui) cycle: Option<Seen>,
+    pub(in crate::tui) daemon: Option<Seen>,
+}
+
+/// Who has a lock.
+#[derive(Debug, Clone)]
+pub(in crate::tui) struct Seen {
+    /// User and machine.
+    pub(in crate::tui) who: String,
+    /// What for, and which process.
+    pub(in crate::tui) what: String,
+    pub(in crate::tui) since: Option<Timestamp>,
+    /// It is this process.
+    pub(in crate::tui) own: bool,
 }
 
 /// What comes back from outside.
 #[derive(Debug)]
-pub(in crate::tui) enum News {}
-
-/// Takes in what came back.
-pub(in crate::tui) fn take(_model: &mut Model, news: News) -> Vec<Effect> {
-    match news {}
+pub(in crate::tui) enum News {
+    /// The vaults are being asked, at this time.
+    Asking(Timestamp),
+    /// Who is at work at a side, or why that could not be read.
+    Held(Side, Result<Held, String>),
 }
 
-pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
-    let height = rows_that_fit(model);
-    if let Some(to) = movement(action) {
-        model.overview.scroll.go(to, model.sides.len(), height);
-    } else if action == Action::Open {
-        match model.overview.scroll.row().checked_sub(1) {
-            None => show(model, Screen::Browse),
-            Some(destination) => {
-                super::plan::choose(model, Some(destination));
-                show(model, Screen::Plan);
+/// Takes in what came back.
+pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
+    match news {
+        News::Asking(at) => model.overview.asked = Some(at),
+        News::Held(side, held) => {
+            if let Some(at) = model.sides.iter().position(|known| known.side == side) {
+                model.overview.held.insert(at, held);
             }
         }
     }
     Vec::new()
 }
 
-pub(super) fn settle(model: &mut Model) {
-    let height = rows_that_fit(model);
-    model.overview.scroll.settle(model.sides.len(), height);
+/// Takes in how the running cycle goes; asks the vaults again from time to time, if somebody looks.
+pub(in crate::tui) fn follow(model: &mut Model, snapshot: &CycleSnapshot) -> Vec<Effect> {
+    for part in &snapshot.destinations {
+        if !part.rate_history.is_empty() {
+            model.overview.courses.insert(part.destination.clone(), part.rate_history.clone());
+        }
+    }
+    let begun = model.cycle.snapshot.as_ref().is_none_or(|before| before.cycle != snapshot.cycle);
+    if begun {
+        // soon, for the locks have other holders now
+        model.overview.asked_at = Duration::ZERO;
+        return Vec::new();
+    }
+    let first = model.overview.asked_at.is_zero() && snapshot.elapsed >= Duration::from_secs(1);
+    let again = snapshot.elapsed.saturating_sub(model.overview.asked_at) >= ASK_EVERY;
+    if model.cycle.running && model.screen == Screen::Overview && (first || again) {
+        model.overview.asked_at = snapshot.elapsed;
+        return vec![Effect::Probe];
+    }
+    Vec::new()
 }
 
-/// Puts the cursor on a vault, and opens it.
+/// A second of the watch has passed.
+pub(in crate::tui) fn beat(model: &mut Model) -> Vec<Effect> {
+    model.overview.beats += 1;
+    if model.screen == Screen::Overview && model.overview.beats >= ASK_EVERY.as_secs() {
+        model.overview.beats = 0;
+        return vec![Effect::Probe];
+    }
+    Vec::new()
+}
+
+/// How bad it stands with a destination; the worst comes first.
+fn badness(model: &Model, at: usize) -> u8 {
+    let (Some(name), Some(side)) = (model.destinations.get(at), model.sides.get(at + 1)) else { return u8::MAX };
+    let count = |state| facts::count(model, at, state);
+    let part = model.plan.as_ref().and_then(|plan| plan.destination(name));
+    let short = |ttl: Option<Duration>| ttl.is_some_and(|ttl| ttl < SHORT_LIFE);
+    let status = side.status.as_ref();
+    let well = status.is_none_or(|status| {
+        status.health.as_ref().is_ok_and(|health| health.initialized && !health.sealed) && status.token.is_ok()
+    });
+    let stopped = model.plan.iter().flat_map(|plan| obstacles(plan)).any(|(stopped, _)| stopped == name)
+        || model.watch.standings.get(name).is_some_and(watch::Standing::is_bad)
+        || model.cycle.unsaved.contains_key(name)
+        || (model.cycle.running && model.cycle.blocked.contains_key(name));
+    match () {
+        () if !well => 0,
+        () if stopped => 1,
+        () if count(SecretState::Failed) > 0 => 2,
+        () if count(SecretState::Drifted) > 0 || count(SecretState::Unknown) > 0 => 3,
+        () if status.and_then(|status| status.token.as_ref().ok()).is_some_and(|token| short(token.ttl)) => 4,
+        () if part.is_some_and(|part| !part.tasks.is_empty()) => 5,
+        () => 6,
+    }
+}
+
+/// The sides as they are shown: the origin, then the destinations, the worst first.
+fn order(model: &Model) -> Vec<usize> {
+    let mut order: Vec<usize> = (1..model.sides.len()).collect();
+    if !model.overview.configured {
+        order.sort_by_cached_key(|side| badness(model, side - 1));
+    }
+    order.insert(0, 0);
+    order
+}
+
+/// Where the cursor is among the vaults that show.
+fn place(model: &Model) -> usize {
+    order(model).iter().position(|side| *side == model.overview.side).unwrap_or(0)
+}
+
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    if let Some(to) = movement(action) {
+        go(model, to);
+        return Vec::new();
+    }
+    match action {
+        Action::Left | Action::Right => {
+            let order = order(model);
+            let at = if action == Action::Left { place(model).saturating_sub(1) } else { place(model) + 1 };
+            model.overview.concern = None;
+            model.overview.side = order.get(at).or(order.last()).copied().unwrap_or(0);
+        }
+        Action::ConfiguredOrder => {
+            model.overview.configured = !model.overview.configured;
+            model.say(if model.overview.configured {
+                "Destinations come as they are configured."
+            } else {
+                "Destinations come the worst first."
+            });
+        }
+        Action::Watch => watch::toggle(model),
+        Action::Open => return open(model),
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn open(model: &mut Model) -> Vec<Effect> {
+    if let Some(concern) = model.overview.concern {
+        return concerns::open(model, concern);
+    }
+    match model.overview.side.checked_sub(1) {
+        None => show(model, Screen::Browse),
+        Some(destination) => {
+            super::plan::choose(model, Some(destination));
+            show(model, Screen::Plan);
+        }
+    }
+    Vec::new()
+}
+
+/// From the vaults down into what needs attention, and back.
+fn go(model: &mut Model, to: Move) {
+    let (order, concerns) = (order(model), concerns::concerns(model).len());
+    let step = tiles::columns(model, model.body()).unwrap_or(1);
+    let page = rows_that_fit(model).max(2) - 1;
+    let at = place(model);
+    // both as one list, of which the vaults may stand several in a row
+    let (vault, concern) = match (to, model.overview.concern) {
+        (Move::First, _) => (0, None),
+        (Move::Last, _) => (order.len() - 1, concerns.checked_sub(1)),
+        (Move::Up | Move::PageUp, Some(0)) => (at, None),
+        (Move::Up | Move::PageUp, Some(concern)) => (at, Some(concern - 1)),
+        (Move::Down | Move::PageDown, Some(concern)) => (at, Some(concern + 1)),
+        (Move::Up, None) => (if at >= step { at - step } else { at }, None),
+        (Move::PageUp, None) => (at.saturating_sub(page), None),
+        (Move::Down | Move::PageDown, None) => {
+            let by = if to == Move::Down { step } else { page.max(step) };
+            let last = order.len() - 1;
+            let last_row = at / step == last / step;
+            if last_row && concerns > 0 {
+                (at, Some(0))
+            } else {
+                (if last_row { at } else { (at + by).min(last) }, None)
+            }
+        }
+    };
+    model.overview.side = order.get(vault).copied().unwrap_or(0);
+    model.overview.concern = concern.map(|concern| concern.min(concerns.saturating_sub(1)));
+}
+
+pub(super) fn settle(model: &mut Model) {
+    model.overview.side = model.overview.side.min(model.sides.len().saturating_sub(1));
+    if model.overview.concern.is_some() {
+        let last = concerns::concerns(model).len().checked_sub(1);
+        model.overview.concern = model.overview.concern.zip(last).map(|(concern, last)| concern.min(last));
+    }
+    let (place, height) = (place(model), rows_that_fit(model));
+    let step = tiles::columns(model, model.body()).unwrap_or(1);
+    model.overview.scroll.select(place / step);
+    model.overview.scroll.settle(model.sides.len().div_ceil(step), height);
+}
+
+/// Puts the cursor on a vault or a matter; twice opens it.
 pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
     let body = model.body();
-    let rows = panel::rows(areas(model, body)[0], 1);
-    // As if each were one line high.
-    let each = lines_per_row(body.width);
-    let at = Position { y: rows.y + at.y.saturating_sub(rows.y) / each, ..at };
-    let rows = Rect { height: rows.height / each, ..rows };
-    let Some(row) = model.overview.scroll.row_at(rows, at, model.sides.len()) else { return Vec::new() };
-    model.overview.scroll.select(row);
-    if twice { act(model, Action::Open) } else { Vec::new() }
+    let [vaults, attention, _] = areas(model, body);
+    let hit = match tiles::columns(model, body) {
+        Some(_) => tiles::at(model, vaults, at),
+        None => rows::at(model, vaults, at),
+    };
+    if let Some(side) = hit {
+        model.overview.side = side;
+        model.overview.concern = None;
+    } else if let Some(concern) = concerns::at(model, attention, at) {
+        model.overview.concern = Some(concern);
+    } else {
+        return Vec::new();
+    }
+    if twice { open(model) } else { Vec::new() }
 }
 
-fn lines_per_row(width: u16) -> u16 {
-    if width >= WIDE { 1 } else { 2 }
-}
-
+/// Vaults, what needs attention, and the last cycles.
 fn areas(model: &Model, body: Rect) -> [Rect; 3] {
-    let each = lines_per_row(body.width);
-    let wanted = u16::try_from(model.sides.len()).unwrap_or(u16::MAX).saturating_mul(each).saturating_add(3);
-    let vaults = wanted.min(body.height.saturating_sub(8)).max(3);
+    let vaults = match tiles::columns(model, body) {
+        Some(columns) => tiles::height(model, columns),
+        None => rows::height(model, body.width, body.height.saturating_sub(7)),
+    };
     let [top, rest] = body.layout(&Layout::vertical([Constraint::Length(vaults), Constraint::Min(0)]));
     let [attention, activity] = if body.width >= WIDE {
         rest.layout(&Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]))
     } else {
         // Problems before figures.
-        let problems = attention(model, usize::from(body.width.saturating_sub(2))).len();
+        let problems = concerns::height(model, usize::from(body.width.saturating_sub(2)));
         let problems = u16::try_from(problems).unwrap_or(u16::MAX).saturating_add(2);
-        let figures = rest.height.saturating_sub(problems).clamp(3, 8);
+        // History has the last cycles, too
+        let figures = if rest.height < 10 { 0 } else { rest.height.saturating_sub(problems).clamp(3, 8) };
         rest.layout(&Layout::vertical([Constraint::Min(3), Constraint::Length(figures)]))
     };
     [top, attention, activity]
@@ -100,343 +301,21 @@ fn areas(model: &Model, body: Rect) -> [Rect; 3] {
 
 fn rows_that_fit(model: &Model) -> usize {
     let body = model.body();
-    usize::from(areas(model, body)[0].height.saturating_sub(3) / lines_per_row(body.width))
+    match tiles::columns(model, body) {
+        // they are only shown if they all fit
+        Some(columns) => model.sides.len().div_ceil(columns),
+        None => rows::that_fit(model, areas(model, body)[0]),
+    }
 }
 
 pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
     let [vaults, attention, activity] = areas(model, body);
-    view_vaults(model, vaults, buffer);
-    let inner = panel::panel(&model.theme, "Attention", Vec::new(), attention, buffer);
-    view_attention(model, inner, buffer);
-    view_activity(model, activity, buffer);
-}
-
-fn view_vaults(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let theme = &model.theme;
-    let inner = panel::panel(theme, "Vaults", Vec::new(), area, buffer);
-    let wide = inner.width + 2 >= WIDE;
-    let mut head = format!(
-        " {} {} {} {}  ",
-        cell::left("vault", NAME),
-        cell::left("server", STATE),
-        cell::right("latency", 7),
-        cell::right("token", 9)
-    );
-    if wide {
-        head += &cell::left("in sync", 28);
-        for state in SHOWN {
-            head += &cell::right(&state.symbol().to_string(), 8);
-        }
-        head += "   ";
+    match tiles::columns(model, body) {
+        Some(columns) => tiles::view(model, columns, vaults, buffer),
+        None => rows::view(model, vaults, buffer),
     }
-    head += "last cycle";
-    panel::lines([Line::styled(head, theme.muted())], inner, buffer);
-    let each = lines_per_row(area.width);
-    let height = usize::from(inner.height.saturating_sub(1) / each);
-    let scroll = &model.overview.scroll;
-    let mut y = inner.y + 1;
-    for row in scroll.window(model.sides.len(), height) {
-        let place = Rect { y, height: each, ..inner };
-        panel::lines(side_lines(model, row, wide, usize::from(inner.width)), place, buffer);
-        if row == scroll.row() {
-            buffer.set_style(place, theme.selected());
-        }
-        y += each;
+    concerns::view(model, attention, buffer);
+    if activity.height > 0 {
+        activity::view(model, activity, buffer);
     }
-}
-
-fn side_lines(model: &Model, row: usize, wide: bool, width: usize) -> Vec<Line<'static>> {
-    let theme = &model.theme;
-    let Some(side) = model.sides.get(row) else { return Vec::new() };
-    let mut first = vec![Span::raw(" "), Span::styled(cell::left(side.name(), NAME), theme.strong()), Span::raw(" ")];
-    first.extend(health(model, side));
-    let counts = match row.checked_sub(1) {
-        None => origin_counts(model),
-        Some(at) => destination_counts(model, at, wide),
-    };
-    let last = row.checked_sub(1).and_then(|at| model.destinations.get(at));
-    let last = last.map(|name| last_cycle(model, name)).unwrap_or_default();
-    if wide {
-        first.extend(counts);
-        first.push(Span::raw("   "));
-        first.extend(last);
-        vec![Line::from(first)]
-    } else {
-        first.extend(last);
-        let mut second = vec![Span::raw(" ".repeat(NAME.min(width) + 2))];
-        second.extend(counts);
-        vec![Line::from(first), Line::from(second)]
-    }
-}
-
-fn health(model: &Model, side: &SideView) -> Vec<Span<'static>> {
-    let theme = &model.theme;
-    let Some(status) = &side.status else {
-        return vec![Span::styled(cell::left("asking…", STATE + 20), theme.muted())];
-    };
-    let (text, style) = match &status.health {
-        Err(_) => ("unreachable".to_owned(), theme.bad()),
-        Ok(health) if !health.initialized => ("not initialized".to_owned(), theme.bad()),
-        Ok(health) if health.sealed => ("sealed".to_owned(), theme.bad()),
-        Ok(health) => {
-            let role = if health.standby { "standby" } else { "active" };
-            (format!("{role} {}", health.version), theme.good())
-        }
-    };
-    let answers = status.health.as_ref().is_ok_and(|health| health.initialized && !health.sealed);
-    let token = match &status.token {
-        Err(_) if !answers => Span::styled(cell::right("–", 9), theme.muted()),
-        Err(_) => Span::styled(cell::right("refused", 9), theme.bad()),
-        Ok(token) => match token.ttl {
-            None => Span::styled(cell::right("no expiry", 9), theme.muted()),
-            Some(ttl) => {
-                let style = if ttl < SHORT_LIFE { theme.warning() } else { theme.text() };
-                Span::styled(cell::right(&format::duration(ttl), 9), style)
-            }
-        },
-    };
-    let latency = if status.health.is_ok() { format::duration(status.latency) } else { "–".to_owned() };
-    vec![
-        Span::styled(cell::left(&text, STATE), style),
-        Span::styled(format!(" {} ", cell::right(&latency, 7)), theme.text()),
-        token,
-        Span::raw("  "),
-    ]
-}
-
-/// The states that are counted, in the order of their columns.
-const SHOWN: [SecretState; 8] = [
-    SecretState::InSync,
-    SecretState::Add,
-    SecretState::Update,
-    SecretState::Delete,
-    SecretState::Failed,
-    SecretState::Drifted,
-    SecretState::Unknown,
-    SecretState::Excluded,
-];
-
-fn origin_counts(model: &Model) -> Vec<Span<'static>> {
-    let theme = &model.theme;
-    let found = match (&model.plan, model.listing) {
-        (Some(plan), _) => plan.inventory.secrets.len() as u64,
-        (None, found) => found.unwrap_or(0),
-    };
-    let mut spans = vec![Span::styled(format::plural(found, "live secret"), theme.text())];
-    if let Some(plan) = &model.plan {
-        let inventory = &plan.inventory;
-        if inventory.deleted > 0 {
-            spans.push(Span::styled(format!(", {} deleted", format::count(inventory.deleted)), theme.muted()));
-        }
-        if !inventory.excluded.is_empty() {
-            let count = format::count(inventory.excluded.len() as u64);
-            spans.push(Span::styled(format!(", {count} excluded"), theme.muted()));
-        }
-    }
-    if !model.unknown.is_empty() {
-        let count = format::plural(model.unknown.len() as u64, "part");
-        spans.push(Span::styled(format!(", {count} unreadable"), theme.state(SecretState::Unknown)));
-    }
-    spans
-}
-
-fn destination_counts(model: &Model, at: usize, wide: bool) -> Vec<Span<'static>> {
-    let theme = &model.theme;
-    if model.plan.is_none() {
-        return vec![Span::styled("not planned yet", theme.muted())];
-    }
-    let tree = &model.browse.tree;
-    let count = |state: SecretState| tree.count(at, Standing::from(state));
-    let in_sync = count(SecretState::InSync);
-    let total = SHOWN.iter().filter(|state| **state != SecretState::Excluded).map(|state| count(*state)).sum::<u64>();
-    let bar = if wide { 20 } else { 10 };
-    let mut spans = chart::bar(&[(in_sync, theme.good())], total, bar, theme.border());
-    spans.push(Span::styled(cell::right(&format::percent(in_sync, total), 7), theme.strong()));
-    spans.push(Span::raw(" "));
-    for state in SHOWN {
-        let number = count(state);
-        let style = if number == 0 { theme.muted() } else { theme.state(state) };
-        if wide {
-            spans.push(Span::styled(cell::right(&format::count(number), 8), style));
-        } else if number > 0 {
-            spans.push(Span::styled(format!(" {} {} ", state.symbol(), format::count(number)), style));
-        }
-    }
-    spans
-}
-
-fn last_cycle(model: &Model, name: &DestinationName) -> Vec<Span<'static>> {
-    let theme = &model.theme;
-    let Some(report) = model.last_report(name) else {
-        return vec![Span::styled("none yet", theme.muted())];
-    };
-    let part = report.destinations.iter().find(|part| part.destination == *name);
-    let failed = part.map_or(0, |part| part.failures.len() as u64);
-    let mut spans = vec![Span::styled(format::day_and_minute(report.ended), theme.text())];
-    if failed > 0 {
-        spans.push(Span::styled(format!(" ! {}", format::short(failed)), theme.bad()));
-    } else if part.is_some_and(|part| part.locked.is_some()) {
-        spans.push(Span::styled(" locked", theme.bad()));
-    } else if part.is_some_and(|part| part.blocked.is_some()) {
-        spans.push(Span::styled(" not begun", theme.bad()));
-    } else if part.is_some_and(|part| part.unsaved.is_some()) {
-        spans.push(Span::styled(" not saved", theme.bad()));
-    } else {
-        let done = part.map_or(0, |part| part.done.total());
-        spans.push(Span::styled(format!(" {} done", format::short(done)), theme.good()));
-    }
-    spans
-}
-
-fn view_attention(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let theme = &model.theme;
-    let mut lines = attention(model, usize::from(area.width));
-    if lines.is_empty() {
-        let text = if model.plan.is_some() { "Nothing needs attention." } else { "Looking at all vaults…" };
-        let style = if model.plan.is_some() { theme.good() } else { theme.muted() };
-        lines.push(Line::styled(format!(" {text}"), style));
-    }
-    let room = usize::from(area.height);
-    if lines.len() > room && room > 0 {
-        let hidden = lines.len() - room + 1;
-        lines.truncate(room - 1);
-        lines.push(Line::styled(format!("   … {hidden} more lines"), theme.muted()));
-    }
-    panel::lines(lines, area, buffer);
-}
-
-fn attention(model: &Model, width: usize) -> Vec<Line<'static>> {
-    let mut lines = Vec::new();
-    for (symbol, style, text) in concerns(model) {
-        for (at, line) in cell::wrap(&text, width.saturating_sub(4)).into_iter().enumerate() {
-            let mark = if at == 0 { symbol } else { ' ' };
-            lines.push(Line::from(vec![
-                Span::styled(format!(" {mark} "), style),
-                Span::styled(line, model.theme.text()),
-            ]));
-        }
-    }
-    lines
-}
-
-/// What somebody should look at, the worst first.
-fn concerns(model: &Model) -> Vec<(char, ratatui::style::Style, String)> {
-    let theme = &model.theme;
-    let mut found = Vec::new();
-    if let Some(words) = &model.bug {
-        found.push(('!', theme.bad(), format!("A part of vsync failed by a bug, please report it: {words}")));
-    }
-    for side in &model.sides {
-        if let Some(status) = &side.status {
-            found.extend(side_concerns(side, status).into_iter().map(|text| ('!', theme.bad(), text)));
-        }
-    }
-    for (name, standing) in &model.watch.standings {
-        let (symbol, style) = if standing.is_bad() { ('!', theme.bad()) } else { ('*', theme.warning()) };
-        found.push((symbol, style, format!("{name}: {standing}.")));
-    }
-    if let Some(plan) = &model.plan {
-        for (destination, obstacle) in obstacles(plan) {
-            found.push(('!', theme.bad(), format!("{destination}: {obstacle}")));
-        }
-    }
-    for unknown in &model.unknown {
-        let text = format!(
-            "{} could not be read: {}. What lies there is unknown, so nothing under it is deleted anywhere.",
-            unknown.prefix, unknown.reason
-        );
-        found.push(('?', theme.state(SecretState::Unknown), text));
-    }
-    let drift = |cause| matches!(cause, Cause::Drift | Cause::Existing);
-    let failed = model.failures.iter().filter(|(_, failure)| !drift(failure.cause)).count() as u64;
-    if failed > 0 {
-        let text = format!("{} failed; 5 shows why and what to do.", format::plural(failed, "secret"));
-        found.push(('!', theme.bad(), text));
-    }
-    for part in model.plan.iter().flat_map(|plan| &plan.destinations) {
-        let left_alone = part.drifted.iter().filter(|drift| !drift.kept).count() as u64;
-        if left_alone > 0 {
-            let text = format!(
-                "{}: {} left alone, because somebody else wrote them there; 5 names them and says what to do.",
-                part.destination,
-                format::plural(left_alone, "secret")
-            );
-            found.push(('~', theme.state(SecretState::Drifted), text));
-        }
-    }
-    for (destination, reason) in &model.cycle.unsaved {
-        found.push(('!', theme.bad(), format!("{destination}: state could not be saved: {reason}")));
-    }
-    let ended = model.cycle.report.as_deref();
-    let blocked = model.cycle.blocked.iter().filter(|_| ended.is_none());
-    found.extend(blocked.map(|(name, reason)| ('!', theme.bad(), outcome::blocked(name, reason))));
-    found.extend(ended.into_iter().flat_map(outcome::troubles).map(|text| ('!', theme.bad(), text)));
-    for reason in [&model.failures_error, &model.history_error].into_iter().flatten() {
-        found.push(('!', theme.bad(), format!("Past cycles could not be read: {reason}")));
-    }
-    for side in &model.sides {
-        let ttl = side.status.as_ref().and_then(|status| status.token.as_ref().ok()).and_then(|token| token.ttl);
-        if let Some(ttl) = ttl.filter(|ttl| *ttl < SHORT_LIFE) {
-            let text = format!("{}: the token expires in {}.", side.name(), format::duration(ttl));
-            found.push(('*', theme.warning(), text));
-        }
-    }
-    found
-}
-
-fn side_concerns(side: &SideView, status: &SideStatus) -> Vec<String> {
-    let name = side.name();
-    match (&status.health, &status.token) {
-        (Err(reason), _) => vec![format!("{name} is unreachable at {}: {reason}", side.address)],
-        (Ok(health), _) if !health.initialized => vec![format!("{name} is not initialized.")],
-        (Ok(health), _) if health.sealed => vec![format!("{name} is sealed: unseal it, then press r.")],
-        (Ok(_), Err(reason)) => vec![format!("{name} refuses the token: {reason}")],
-        (Ok(_), Ok(_)) => Vec::new(),
-    }
-}
-
-fn view_activity(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let theme = &model.theme;
-    let history = model.cycle.snapshot.as_ref().map(|snapshot| snapshot.rate_history.as_slice()).unwrap_or_default();
-    let most = history.iter().copied().max().unwrap_or(0);
-    let right = if most > 0 {
-        vec![Span::styled(format!(" at most {}/s ", format::count(most)), theme.muted())]
-    } else {
-        Vec::new()
-    };
-    let inner = panel::panel(theme, "Activity", right, area, buffer);
-    let width = usize::from(inner.width.saturating_sub(2));
-    let height = usize::from(inner.height);
-    let mut lines = Vec::new();
-    if most > 0 {
-        let rows = if height > 6 { 4 } else { 1 };
-        let style = if model.cycle.running { theme.accent() } else { theme.muted() };
-        lines.extend(
-            chart::sparkline(history, width, rows).into_iter().map(|row| Line::styled(format!(" {row}"), style)),
-        );
-    }
-    for report in model.history.iter().take(height.saturating_sub(lines.len())) {
-        lines.push(past(model, report));
-    }
-    if lines.is_empty() {
-        lines.push(Line::styled(" No cycle has run yet.", theme.muted()));
-    }
-    panel::lines(lines, inner, buffer);
-}
-
-fn past(model: &Model, report: &Report) -> Line<'static> {
-    let theme = &model.theme;
-    let failed = report.failed();
-    let mut spans = vec![
-        Span::styled(format!(" {}  ", format::time(report.started)), theme.muted()),
-        Span::styled(
-            cell::left(report.ending.as_str(), 10),
-            if outcome::went_wrong(report) { theme.bad() } else { theme.text() },
-        ),
-        Span::styled(format!("{} done", cell::right(&format::count(report.done().total()), 8)), theme.good()),
-    ];
-    let style = if failed > 0 { theme.bad() } else { theme.muted() };
-    spans.push(Span::styled(format!("{} failed", cell::right(&format::count(failed), 6)), style));
-    spans.push(Span::styled(format!("  in {}", format::duration(report.duration())), theme.muted()));
-    Line::from(spans)
 }

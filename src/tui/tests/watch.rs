@@ -176,9 +176,16 @@ fn a_guard_is_told_at_once_and_stays_in_sight() {
     tell(&mut model, News::Standings(held_back()));
     assert!(model.notice.is_none(), "it is no news");
     assert!(dump(&model).lines().next().is_some_and(|line| line.contains("! 1 held back")));
-    press(&mut model, "1");
+    press(&mut model, "1 g");
     let screen = dump(&model);
-    assert!(screen.contains("the watch holds it back"), "{screen}");
+    assert!(screen.contains("held back"), "{screen}");
+    press(&mut model, "G up up");
+    let mut seen = String::new();
+    for _ in 0..8 {
+        press(&mut model, "up");
+        seen += &dump(&model);
+    }
+    assert!(seen.contains("the watch holds it back"), "{seen}");
     let [first, ..] = sample::names();
     tell(&mut model, News::Standings(BTreeMap::from([(first, Standing::LeftOut)])));
     assert!(!dump(&model).lines().next().is_some_and(|line| line.contains("held back")));
