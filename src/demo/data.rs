@@ -89,12 +89,20 @@ fn names(random: &mut Rng) -> Vec<String> {
 }
 
 fn entry(random: &mut Rng, name: &str, now: Timestamp) -> Entry {
-    let mut entry = Entry::new(custom_metadata(random, name));
+    let careful = name.starts_with("identity/");
+    let mut entry = Entry::new(custom_metadata(random, name)).with_settings(careful, if careful { 10 } else { 0 });
     let versions = [1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6][random.usize(..12)];
     let mut age = DAY * random.i64(40..500);
     for _ in 0..versions {
         entry.push(content(random, name), now - SignedDuration::new(age, random.i32(..1_000_000_000)));
         age = random.i64(age / 4..age).max(600);
+    }
+    // What once leaked is gone for good, and the one before the last was taken back.
+    if versions > 3 {
+        entry.destroy(1);
+    }
+    if versions > 2 {
+        entry.delete_version(versions - 1, now - SignedDuration::from_secs(age));
     }
     if random.u8(..) < 3 {
         entry.delete(now - SignedDuration::from_secs(random.i64(60..age)));

@@ -15,6 +15,10 @@ pub(super) type Mount = BTreeMap<String, Entry>;
 pub(super) struct Entry {
     versions: Vec<Version>,
     custom_metadata: Option<BTreeMap<String, String>>,
+    /// Writes must name the version they replace.
+    cas_required: bool,
+    /// How many versions are kept; 0: as the mount says.
+    max_versions: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -22,6 +26,8 @@ struct Version {
     data: Arc<RawValue>,
     created: Timestamp,
     deleted: Option<Timestamp>,
+    /// Its data is gone for good.
+    destroyed: bool,
 }
 
 /// Why a write was refused.
@@ -30,12 +36,36 @@ pub(super) struct CasMismatch;
 
 impl Entry {
     pub(super) fn new(custom_metadata: Option<BTreeMap<String, String>>) -> Self {
-        Self { versions: Vec::new(), custom_metadata }
+        Self { versions: Vec::new(), custom_metadata, cas_required: false, max_versions: 0 }
+    }
+
+    /// The same with settings of its own.
+    pub(super) fn with_settings(self, cas_required: bool, max_versions: u64) -> Self {
+        Self { cas_required, max_versions, ..self }
+    }
+
+    /// Soft-deletes an older version.
+    pub(super) fn delete_version(&mut self, version: u64, at: Timestamp) {
+        if let Some(version) = self.get_mut(version) {
+            version.deleted = Some(at);
+        }
+    }
+
+    /// Destroys a version.
+    pub(super) fn destroy(&mut self, version: u64) {
+        if let Some(version) = self.get_mut(version) {
+            version.destroyed = true;
+        }
+    }
+
+    /// The newest version's data.
+    pub(super) fn data(&self) -> Option<&RawValue> {
+        self.versions.last().map(|version| &*version.data)
     }
 
     /// Adds a version.
     pub(super) fn push(&mut self, data: Arc<RawValue>, at: Timestamp) {
-        self.versions.push(Version { data, created: at, deleted: None });
+        self.versions.push(Version { data, created: at, deleted: None, destroyed: false });
     }
 
     /// Soft-deletes the newest version.
@@ -52,7 +82,7 @@ impl Entry {
 
     /// Whether the newest version can be read.
     pub(super) fn is_live(&self) -> bool {
-        self.versions.last().is_some_and(|version| version.deleted.is_none())
+        self.versions.last().is_some_and(Version::is_live)
     }
 
     /// When a version was written.
@@ -76,36 +106,47 @@ impl Entry {
             created_time: found.created,
             custom_metadata: self.custom_metadata.as_ref(),
             deletion_time: Deletion(found.deleted),
-            destroyed: false,
+            destroyed: found.destroyed,
             version: number,
         };
-        Some((found.deleted.is_none().then_some(&*found.data), metadata))
+        Some((found.is_live().then_some(&*found.data), metadata))
     }
 
     /// What `metadata/` answers.
     pub(super) fn metadata(&self) -> EntryMetadata<'_> {
         let time = |version: Option<&Version>| version.map_or(Timestamp::UNIX_EPOCH, |version| version.created);
         EntryMetadata {
-            cas_required: false,
+            cas_required: self.cas_required,
             created_time: time(self.versions.first()),
             current_version: self.version(),
             custom_metadata: self.custom_metadata.as_ref(),
             delete_version_after: "0s",
-            max_versions: 0,
+            max_versions: self.max_versions,
             oldest_version: 0,
             updated_time: time(self.versions.last()),
             versions: (1..)
                 .zip(&self.versions)
                 .map(|(number, version)| {
                     let deletion_time = Deletion(version.deleted);
-                    (number, KnownVersion { created_time: version.created, deletion_time, destroyed: false })
+                    let destroyed = version.destroyed;
+                    (number, KnownVersion { created_time: version.created, deletion_time, destroyed })
                 })
                 .collect(),
         }
     }
 
+    fn get_mut(&mut self, version: u64) -> Option<&mut Version> {
+        self.versions.get_mut(usize::try_from(version).ok()?.checked_sub(1)?)
+    }
+
     fn get(&self, version: u64) -> Option<&Version> {
         self.versions.get(usize::try_from(version).ok()?.checked_sub(1)?)
+    }
+}
+
+impl Version {
+    fn is_live(&self) -> bool {
+        self.deleted.is_none() && !self.destroyed
     }
 }
 

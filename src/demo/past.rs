@@ -11,7 +11,7 @@ use crate::engine::{
     Access, Cause, CycleId, Destination, DestinationReport, Ending, Failure, Operation, OperationCounts, Origin, Report,
 };
 use crate::kv::SecretPath;
-use crate::state::{CycleLog, State, StateSide, SyncInfoWriter};
+use crate::state::{CycleLog, Ledger, LedgerEntry, LedgerWriter, State, StateSide, SyncInfoWriter};
 use crate::sync_info::{DEFAULT_BUCKETS, EngineKind, Insight, SyncInfo};
 
 const HOUR: i64 = 3_600;
@@ -52,6 +52,7 @@ pub(super) async fn leave_state(
     now: Timestamp,
 ) -> Result<u64, DemoError> {
     let mut info = SyncInfo::new(DEFAULT_BUCKETS);
+    let mut ledger = Ledger::empty();
     let [mount] = origin.mounts.as_slice() else { return Ok(0) };
     for (number, (name, entry)) in secrets.iter().enumerate() {
         let Some(version) = copied(destination.name.as_str(), number, name, entry) else { continue };
@@ -59,16 +60,44 @@ pub(super) async fn leave_state(
         let path = SecretPath::new(mount, name);
         let goes_to = destination.transforms.apply(&path).data_path;
         if let Ok(place) = SecretPath::parse_data(&goes_to, &destination.mounts)
-            && let Some(copy) = entry.copy_of(version, now.min(written + SignedDuration::from_mins(20)))
+            && let at = now.min(written + SignedDuration::from_mins(20))
+            && let Some(mut copy) = entry.copy_of(version, at)
         {
+            let insight = insight(version, written);
+            let origin = path.clone();
+            let left = LedgerEntry { origin, insight, version: copy.version(), deleted: false, foreign: None, at };
+            if destination.name.as_str() == EU_WEST && entry.is_live() && version == entry.version() {
+                meddle(&mut copy, number, now);
+            }
             server.insert(place.mount(), place.name(), copy);
-            info.insert(path, insight(version, written));
+            ledger.insert(place, left);
+            info.insert(path, insight);
         }
     }
     let store = Arc::clone(&destination.store);
     let state = State::new(store, &destination.sync_path, StateSide::Destination, origin.mounts.clone());
+    LedgerWriter::new(state.clone(), &ledger).save(&mut ledger).await?;
     SyncInfoWriter::new(state, None).save(&mut info).await?;
     Ok(info.len() as u64)
+}
+
+/// What somebody did at the destination, behind vsync's back, to a few of those that are in sync: planning goes by what
+/// is recorded and leaves them alone, looking at one tells.
+fn meddle(copy: &mut Entry, number: usize, now: Timestamp) {
+    if number.is_multiple_of(157) {
+        copy.delete(now - SignedDuration::from_hours(30));
+    } else if number.is_multiple_of(71)
+        && let Some(serde_json::Value::Object(mut fields)) =
+            copy.data().and_then(|data| serde_json::from_str(data.get()).ok())
+    {
+        if let Some((_, value)) = fields.iter_mut().next_back() {
+            *value = "set by hand".into();
+        }
+        fields.insert("changed_by".to_owned(), "g.silva".into());
+        if let Ok(data) = serde_json::value::to_raw_value(&fields) {
+            copy.push(data.into(), now - SignedDuration::from_hours(50));
+        }
+    }
 }
 
 /// Reports of the two cycles that led here: the one that was broken off at `us-east`, and last night's, in which

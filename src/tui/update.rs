@@ -331,7 +331,8 @@ fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
     plan::restore(model, task);
     failures::rebuild(model);
     failures::restore(model, failure);
-    browse::describe(model)
+    browse::ask_again(model);
+    Vec::new()
 }
 
 fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {

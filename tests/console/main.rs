@@ -45,11 +45,11 @@ fn main_path(columns: u16, rows: u16) {
     if columns < 110 {
         console.keys(ENTER);
     }
-    let screen = console.wait_for_texts(&["secret/billing/dev/dunning/", "updated", "(values are never shown)"]);
+    let screen = console.wait_for_texts(&["secret/billing/dev/dunning/", "keys ", "v shows its value"]);
     assert_drawn(&screen);
     if columns < 110 {
         console.keys(ENTER);
-        console.wait_for_no("(values are never shown)");
+        console.wait_for_no("v shows its value");
     }
 
     // Folders are marked as a whole: the one of which ap-south refuses a part, and enough others that the cycle lasts

@@ -172,8 +172,10 @@ pub(in crate::tui) fn wants(model: &mut Model) -> Vec<Effect> {
     }
     let selected = selected(model);
     if selected.is_some() && model.browse.asked != selected {
+        if model.browse.detail.as_ref().is_none_or(|detail| Some(&detail.path) != selected.as_ref()) {
+            model.browse.key = 0;
+        }
         model.browse.asked = selected;
-        model.browse.key = 0;
         effects.extend(describe(model));
     }
     effects
@@ -228,6 +230,11 @@ pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
 /// Asks about the secret under the cursor.
 pub(in crate::tui) fn describe(model: &Model) -> Vec<Effect> {
     selected(model).map(|path| Effect::Browse(Request::Describe(path))).into_iter().collect()
+}
+
+/// Has the secret under the cursor asked about anew, as soon as its details show.
+pub(in crate::tui) fn ask_again(model: &mut Model) {
+    model.browse.asked = None;
 }
 
 /// What is asked: a title, paragraphs, and the label of yes.
@@ -521,10 +528,18 @@ fn copy_text(model: &mut Model, text: String) -> Vec<Effect> {
 
 /// Puts the cursor on a row, and opens it.
 pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
+    let mut effects = conceal(model);
+    if model.browse.comparing.is_some() {
+        difference::click(model, at);
+        return effects;
+    }
     let rows = panel::rows(areas(model, model.body()).0, 1);
-    let Some(row) = model.browse.scroll.row_at(rows, at, model.browse.rows.len()) else { return Vec::new() };
+    let Some(row) = model.browse.scroll.row_at(rows, at, model.browse.rows.len()) else { return effects };
     model.browse.scroll.select(row);
-    if twice { act(model, Action::Open) } else { Vec::new() }
+    if twice {
+        effects.extend(act(model, Action::Open));
+    }
+    effects
 }
 
 /// The folder the cursor is in.
@@ -542,7 +557,9 @@ pub(super) fn inside(model: &Model) -> Option<String> {
 
 /// Tree and details, if both show.
 pub(super) fn split(model: &Model, body: Rect) -> Option<Split> {
-    if body.width >= BESIDE {
+    if model.browse.comparing.is_some() {
+        None
+    } else if body.width >= BESIDE {
         let usual = (body.width * 2 / 5).clamp(46, 84);
         Some(model.divide(Screen::Browse, Direction::Horizontal, body, usual, [40, 30]))
     } else if model.browse.detail_below {

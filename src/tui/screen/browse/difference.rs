@@ -2,7 +2,7 @@
 //! unless one is revealed.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
@@ -179,8 +179,22 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The lines above the rows, and the frame.
-const AROUND: u16 = 9;
+/// Puts the cursor on a row.
+pub(super) fn click(model: &mut Model, at: Position) {
+    let body = model.body();
+    let area = Rect { y: body.y + HEAD + 1, height: body.height.saturating_sub(AROUND), ..body };
+    if let Some(comparing) = &mut model.browse.comparing
+        && let Some(row) = comparing.scroll.row_at(area, at, comparing.rows().len())
+    {
+        comparing.scroll.select(row);
+    }
+}
+
+/// The lines above the rows.
+const HEAD: u16 = 6;
+
+/// These, the hint below them, and the frame.
+const AROUND: u16 = HEAD + 3;
 
 fn height(model: &Model) -> usize {
     usize::from(model.body().height.saturating_sub(AROUND))
@@ -225,9 +239,8 @@ pub(super) fn view(model: &Model, comparing: &Comparing, body: Rect, buffer: &mu
     });
     let keys = names.map(|name| sanitize(name).width()).max().unwrap_or(0).clamp(8, (width / 2).max(8));
     lines.push(Line::styled(format!("  {}  {}", cell::left("key", keys), "value"), theme.muted()));
-    let head = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     panel::lines(lines, inner, buffer);
-    let area = Rect { y: inner.y + head, height: inner.height.saturating_sub(head + 1), ..inner };
+    let area = Rect { y: inner.y + HEAD, height: inner.height.saturating_sub(HEAD + 1), ..inner };
     let window = comparing.scroll.window(rows.len(), usize::from(area.height));
     for (place, at) in area.rows().zip(window) {
         let line = match &rows[at] {
