@@ -2,6 +2,7 @@
 #![cfg(feature = "demo")]
 #![allow(clippy::expect_used, reason = "a test without the program has failed")]
 
+mod browse;
 mod steps;
 mod terminal;
 
