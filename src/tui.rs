@@ -20,6 +20,7 @@ mod keymap;
 mod message;
 mod model;
 mod outcome;
+mod palette;
 mod prompt;
 #[cfg(test)]
 mod sample;

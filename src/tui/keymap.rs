@@ -100,6 +100,7 @@ pub(super) enum Action {
     OtherButton,
     Press,
     Apply,
+    Complete,
 }
 
 /// Where keys have a meaning of their own.
@@ -113,11 +114,13 @@ pub(super) enum Place {
     Help,
     /// While a line is typed: all other characters go into it.
     Prompt,
+    /// While a command is typed: all other characters go into it.
+    Palette,
 }
 
 impl Place {
     /// All of them, in the order of the documentation.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         OVERVIEW,
         BROWSE,
         PLAN,
@@ -128,6 +131,7 @@ impl Place {
         LOGS,
         Self::Filter,
         Self::Prompt,
+        Self::Palette,
         Self::Dialog,
         Self::Help,
     ];
@@ -140,6 +144,7 @@ impl Place {
             Self::Dialog => "Question",
             Self::Help => "Help",
             Self::Prompt => "Prompt",
+            Self::Palette => "Palette",
         }
     }
 
@@ -150,7 +155,7 @@ impl Place {
 
     /// Whether characters without a meaning are typed.
     fn takes_text(self) -> bool {
-        matches!(self, Self::Filter | Self::Prompt)
+        matches!(self, Self::Filter | Self::Prompt | Self::Palette)
     }
 }
 

@@ -9,7 +9,8 @@ use ratatui::layout::{Constraint, Direction, Layout, Rect, Size};
 
 use super::keymap::{Keymap, Place};
 use super::message::{Purpose, Selected, SideStatus};
-use super::prompt::Prompt;
+use super::palette;
+use super::prompt::{Line, Prompt};
 use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
 use super::settings::{self, Settings};
 use super::theme::{Theme, Themes};
@@ -58,6 +59,7 @@ pub(super) struct Model {
     pub(super) dialog: Option<Dialog>,
     /// A line that is being typed: a command, a file's name, a reason.
     pub(super) prompt: Option<Prompt>,
+    pub(super) palette: palette::State,
     /// A retry that was planned while the operator was busy elsewhere: asked about when its key is pressed again.
     pub(super) held: Option<Box<Selected>>,
     /// Shown in place of the footer until the next key.
@@ -291,6 +293,7 @@ impl Model {
             filtering: false,
             dialog: None,
             prompt: None,
+            palette: palette::State::default(),
             held: None,
             notice: None,
             bug: None,
@@ -323,8 +326,8 @@ impl Model {
     pub(super) fn place(&self) -> Place {
         if self.dialog.is_some() {
             Place::Dialog
-        } else if self.prompt.is_some() {
-            Place::Prompt
+        } else if let Some(prompt) = &self.prompt {
+            if prompt.ask == Line::Command { Place::Palette } else { Place::Prompt }
         } else if self.help.is_some() {
             Place::Help
         } else if self.filtering {

@@ -196,11 +196,9 @@ fn filter_title(model: &Model, filter: &Filter) -> Vec<Span<'static>> {
         spans.push(Span::styled(format!(" only {} ", filter.only.as_str()), model.theme.warning()));
     }
     if model.filtering {
-        spans.extend([
-            Span::styled(format!(" /{text}"), model.theme.strong()),
-            Span::styled(" ", model.theme.active()),
-            " ".into(),
-        ]);
+        spans.push(Span::styled(" /", model.theme.strong()));
+        spans.extend(super::widget::typed::line(&model.theme, &filter.input, 40));
+        spans.push(" ".into());
         if text.is_empty() {
             spans.push(Span::styled("!not  ~fuzzy ", model.theme.muted()));
         }

@@ -7,6 +7,7 @@ mod failures;
 mod logs;
 mod mouse;
 mod overview;
+mod palette;
 mod running;
 mod screens;
 mod settings;
@@ -49,6 +50,7 @@ fn key(text: &str) -> Input {
         "down" => KeyCode::Down,
         "left" => KeyCode::Left,
         "right" => KeyCode::Right,
+        "backspace" => KeyCode::Backspace,
         "pgdn" => KeyCode::PageDown,
         "end" => KeyCode::End,
         c => KeyCode::Char(c.chars().next().expect("a character")),
@@ -63,6 +65,13 @@ fn select(model: &mut Model, plan: Plan, purpose: Purpose) -> Vec<Effect> {
     let effects = update(model, Message::Selected(Box::new(Selected { plan, asked })));
     update(model, Message::Armed);
     effects
+}
+
+/// Types a text into a line.
+fn type_text(model: &mut Model, text: &str) {
+    for c in text.chars() {
+        update(model, Message::Input(Input::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE))));
+    }
 }
 
 /// Presses keys, written with spaces between them; returns what the last one asks for.

@@ -23,8 +23,7 @@ use super::keymap::{Action, Place};
 use super::message::{Asked, Message, Purpose, Refreshed, Work};
 use super::model::{Ask, Dialog, Model, Notice};
 use super::outcome;
-use super::prompt::{Line, Prompt};
-use super::screen::{Screen, browse, failures, history, logs, overview, plan, transforms};
+use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
 use super::watch;
 use super::widget::scroll::Move;
 use crate::engine::{Phase, Report};
@@ -182,8 +181,8 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             filter.input.handle_event(&Event::Key(key));
         });
         filtered(model);
-    } else if place == Place::Prompt {
-        prompt::on_text(model, &Event::Key(key));
+    } else if model.prompt.is_some() && place != Place::Dialog {
+        prompt::on_text(model, key);
     } else if model.keymap.writes(place, &key) {
         // Only a read-only console has no action for such a key.
         model.say("read-only: nothing is written, no value is shown");
@@ -197,12 +196,11 @@ fn on_action(model: &mut Model, place: Place, action: Action) -> Vec<Effect> {
         return interrupt(model);
     }
     match place {
-        _ if action == Action::Interrupt => interrupt(model),
         Place::Screen(screen) => on_screen(model, screen, action),
         Place::Filter => on_filter(model, action),
         Place::Dialog => on_dialog(model, action),
         Place::Help => on_help(model, action),
-        Place::Prompt => prompt::on_prompt(model, action),
+        Place::Prompt | Place::Palette => prompt::on_prompt(model, action),
     }
 }
 
@@ -260,7 +258,7 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
             }
         }
         Action::Filter => model.filtering = true,
-        Action::Command => model.prompt = Some(Prompt::new(Line::Command, "")),
+        Action::Command => prompt::command(model),
         Action::ClearMarks if screen != Screen::Failures => {
             for marks in &mut model.marks {
                 marks.clear();

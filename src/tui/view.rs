@@ -3,6 +3,7 @@
 mod ascii;
 mod footer;
 mod header;
+mod prompt;
 mod question;
 
 use ratatui::buffer::Buffer;

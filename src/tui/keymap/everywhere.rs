@@ -84,6 +84,7 @@ pub(super) const ROWS: &[Binding] = &[
             Place::Dialog,
             Place::Help,
             Place::Prompt,
+            Place::Palette,
         ],
         "",
         "quit; while a cycle runs: ask, again cancel it, again quit at once",

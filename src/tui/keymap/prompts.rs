@@ -2,7 +2,9 @@
 
 use crossterm::event::KeyCode;
 
-use super::{Action, Binding, Place, c, k, row};
+use super::{Action, Binding, Key, Place, c, k, row};
+
+const PALETTE: &[Place] = &[Place::Palette];
 
 pub(super) const ROWS: &[Binding] = &[
     row(
@@ -18,6 +20,20 @@ pub(super) const ROWS: &[Binding] = &[
     row(&[k(KeyCode::Up)], Action::Up, "filter-up", &[Place::Filter], "", "up in the list"),
     row(&[k(KeyCode::Enter)], Action::Apply, "submit", &[Place::Prompt], "go", "take the line as it stands"),
     row(&[k(KeyCode::Esc)], Action::Back, "leave-prompt", &[Place::Prompt], "leave", "leave the line"),
+    row(&[k(KeyCode::Enter)], Action::Apply, "run", PALETTE, "run", "do what is chosen"),
+    row(&[k(KeyCode::Tab)], Action::Complete, "complete", PALETTE, "complete", "put what is chosen into the line"),
+    row(&[k(KeyCode::Esc)], Action::Back, "leave-palette", PALETTE, "leave", "leave the line"),
+    row(&[k(KeyCode::Down), Key::ctrl('n')], Action::Down, "choose-next", PALETTE, "", "choose the next one"),
+    row(
+        &[k(KeyCode::Up), Key::ctrl('p')],
+        Action::Up,
+        "choose-previous",
+        PALETTE,
+        "",
+        "choose the one before; in an empty line, the command before",
+    ),
+    row(&[k(KeyCode::PageDown)], Action::PageDown, "choose-page-down", PALETTE, "", "a page down"),
+    row(&[k(KeyCode::PageUp)], Action::PageUp, "choose-page-up", PALETTE, "", "a page up"),
     row(&[c('y')], Action::Yes, "yes", &[Place::Dialog], "yes", "yes"),
     row(&[c('n'), k(KeyCode::Esc)], Action::No, "no", &[Place::Dialog], "no", "no"),
     row(

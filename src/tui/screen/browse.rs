@@ -329,6 +329,17 @@ fn next_only(only: Only) -> Only {
     all[(at + 1) % all.len()]
 }
 
+/// Puts the cursor on a secret or folder, even if a filter has to go for it.
+pub(in crate::tui) fn go(model: &mut Model, id: NodeId) {
+    let state = &mut model.browse;
+    state.tree.reveal(id);
+    state.tree.set_open(id, true);
+    if !state.filter.is_empty() && !state.rows.contains(&id) {
+        state.filter.clear();
+    }
+    state.rebuild(Some(id));
+}
+
 pub(super) fn settle(model: &mut Model) {
     let height = rows_that_fit(model);
     let len = model.browse.rows.len();

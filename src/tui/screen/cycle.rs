@@ -122,7 +122,8 @@ fn workers_each(model: &Model) -> usize {
     snapshot.and_then(|snapshot| snapshot.workers.iter().map(|worker| worker.number).max()).unwrap_or(0)
 }
 
-fn set_workers(model: &mut Model, count: usize) -> Vec<Effect> {
+/// Sets how many workers each destination has.
+pub(in crate::tui) fn set_workers(model: &mut Model, count: usize) -> Vec<Effect> {
     model.cycle.workers = Some(count);
     model.say(format!("{} per destination.", format::plural(count as u64, "worker")));
     vec![Effect::Control(Control::Workers(count))]

@@ -127,6 +127,11 @@ pub(in crate::tui) fn follow(model: &mut Model, snapshot: &CycleSnapshot) -> Vec
     Vec::new()
 }
 
+/// Puts the cursor on a destination.
+pub(in crate::tui) fn choose(model: &mut Model, destination: usize) {
+    model.overview.side = destination + 1;
+}
+
 /// A second of the watch has passed.
 pub(in crate::tui) fn beat(model: &mut Model) -> Vec<Effect> {
     model.overview.beats += 1;

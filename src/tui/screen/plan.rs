@@ -65,7 +65,7 @@ impl<'a> Row<'a> {
 }
 
 /// Shows one destination's tasks, or all.
-pub(super) fn choose(model: &mut Model, destination: Option<usize>) {
+pub(in crate::tui) fn choose(model: &mut Model, destination: Option<usize>) {
     model.plan_list.destination = destination;
     rebuild(model);
 }

@@ -101,6 +101,7 @@ pub(super) fn interrupt(model: &mut Model) -> Vec<Effect> {
     }
     model.help = None;
     model.filtering = false;
+    model.prompt = None;
     model.dialog = Some(Dialog::new(Ask::Cancel));
     Vec::new()
 }
@@ -143,8 +144,11 @@ pub(super) fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Eff
         return Vec::new();
     }
     // Who is doing something else by now presses keys that are meant for that.
-    let elsewhere =
-        model.screen != selected.asked.screen || model.filtering || model.help.is_some() || model.dialog.is_some();
+    let elsewhere = model.screen != selected.asked.screen
+        || model.filtering
+        || model.help.is_some()
+        || model.dialog.is_some()
+        || model.prompt.is_some();
     if !elsewhere {
         return ask(model, selected);
     }

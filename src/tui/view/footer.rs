@@ -7,14 +7,13 @@ use ratatui::widgets::{Clear, Widget};
 
 use crate::tui::keymap::{Action, Place};
 use crate::tui::model::{Model, Notice};
-use crate::tui::prompt::Prompt;
 use crate::tui::theme::Theme;
 use crate::tui::widget::{cell, panel};
 
 /// Draws the footer.
 pub(super) fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
     if let Some(prompt) = &model.prompt {
-        prompt_line(&model.theme, prompt, area, buffer);
+        super::prompt::prompt(model, prompt, area, buffer);
         return;
     }
     let spans = hints(model, usize::from(area.width)).into_iter().flat_map(|hint| hint.spans);
@@ -35,9 +34,9 @@ pub(in crate::tui) fn hint_at(model: &Model, at: Position) -> Option<Action> {
 }
 
 /// One key and what it does.
-struct Hint {
+pub(super) struct Hint {
     action: Action,
-    spans: [Span<'static>; 2],
+    pub(super) spans: [Span<'static>; 2],
 }
 
 impl Hint {
@@ -46,7 +45,8 @@ impl Hint {
     }
 }
 
-fn hints(model: &Model, mut room: usize) -> Vec<Hint> {
+/// The keys of this place, as many as fit.
+pub(super) fn hints(model: &Model, mut room: usize) -> Vec<Hint> {
     let theme = &model.theme;
     let closing = model.dialog.as_ref().is_some_and(|dialog| !dialog.can_agree());
     let typing = model.dialog.as_ref().is_some_and(|dialog| dialog.must_type().is_some());
@@ -64,7 +64,8 @@ fn hints(model: &Model, mut room: usize) -> Vec<Hint> {
         let spans = [Span::styled(key, theme.accent()), Span::styled(format!(" {} ", binding.hint), theme.muted())];
         let hint = Hint { action: binding.action, spans };
         // Help is always named: it is where all the others are.
-        let reserve = if binding.hint == "help" || model.place() == Place::Help { 0 } else { 7 };
+        let has_help = matches!(model.place(), Place::Screen(_)) && binding.hint != "help";
+        let reserve = if has_help { 7 } else { 0 };
         if hint.width() + reserve > room {
             continue;
         }
@@ -72,20 +73,6 @@ fn hints(model: &Model, mut room: usize) -> Vec<Hint> {
         hints.push(hint);
     }
     hints
-}
-
-/// What is being typed, with its cursor, and why it was not taken.
-fn prompt_line(theme: &Theme, prompt: &Prompt, area: Rect, buffer: &mut Buffer) {
-    let text = crate::text::sanitize(prompt.input.value()).into_owned();
-    let mut spans = vec![
-        Span::styled(format!(" {}", prompt.ask.label()), theme.title()),
-        Span::styled(text, theme.strong()),
-        Span::styled(" ", theme.active()),
-    ];
-    if let Some(error) = &prompt.error {
-        spans.push(Span::styled(format!("  {error}"), theme.bad()));
-    }
-    Line::from(spans).render(area, buffer);
 }
 
 /// Draws the notice into the lower border of what is above the footer, whose keys stay in sight. One that is too long

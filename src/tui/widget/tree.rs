@@ -15,6 +15,7 @@
 //! in one pass, and knows nothing of rows on a screen.
 
 mod build;
+mod complete;
 mod filter;
 mod growth;
 mod marks;

@@ -79,6 +79,14 @@ impl Tree {
         children
     }
 
+    /// What lies in a folder, by name.
+    pub(super) fn children(&self, at: usize) -> impl Iterator<Item = NodeId> + '_ {
+        pieces(&self.folders, at).flat_map(|piece| match piece {
+            Piece::Secrets(range) => to_u32(range.start)..to_u32(range.end),
+            Piece::Folder(below) => Node::Folder(below).id()..Node::Folder(below).id() + 1,
+        })
+    }
+
     /// Where a secret is.
     pub(in crate::tui) fn find(&self, path: &SecretPath) -> Option<NodeId> {
         Seek::new(&self.secrets).find(path).map(to_u32)
