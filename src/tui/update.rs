@@ -23,7 +23,7 @@ use super::keymap::{Action, Place};
 use super::message::{Asked, Message, Purpose, Refreshed, Work};
 use super::model::{Ask, Dialog, Model, Notice};
 use super::outcome;
-use super::screen::{Screen, browse, cycle, failures, history, logs, overview, plan, transforms};
+use super::screen::{Screen, browse, failures, history, logs, overview, plan, transforms};
 use super::watch;
 use super::widget::scroll::Move;
 use crate::engine::{Phase, Report};

@@ -8,7 +8,6 @@ use crate::tui::filter::Only;
 use crate::tui::keymap::Action;
 use crate::tui::model::Model;
 use crate::tui::screen::Screen;
-use crate::tui::theme::Theme;
 
 /// A command with an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +87,7 @@ pub(super) fn candidates(model: &Model, text: &str) -> Option<Vec<Candidate>> {
         Verb::Destination => fitting(typed, (0..model.destinations.len()).map(|at| destination(model, at, "dest "))),
         Verb::Theme => fitting(
             typed,
-            Theme::names().map(|name| {
+            model.themes.names().map(|name| {
                 let command = Command::Theme(name.to_owned());
                 (candidate(format!("theme {name}"), name, "a theme", Some(command)), name.to_owned())
             }),
@@ -145,7 +144,7 @@ pub(super) fn complaint(model: &Model, text: &str) -> Option<String> {
     let (verb, typed) = split(text).or_else(|| Some((Verb::of_name(text)?, "")))?;
     let (what, known): (_, Vec<&str>) = match verb {
         Verb::Destination => ("destination", model.destinations.iter().map(DestinationName::as_str).collect()),
-        Verb::Theme => ("theme", Theme::names().collect()),
+        Verb::Theme => ("theme", model.themes.names().collect()),
         Verb::Workers => return Some(format!("workers takes a number from 1 to {MOST_WORKERS}")),
         Verb::Filter => return None,
         Verb::State => ("state", states().map(|(_, name)| name).collect()),

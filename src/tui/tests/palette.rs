@@ -141,7 +141,7 @@ fn tab_goes_on_to_the_next_one_when_the_line_is_complete() {
 fn arguments_are_understood() {
     let mut model = sample::full(120, 40);
     run(&mut model, "theme light");
-    assert_eq!(model.theme.name, "light");
+    assert_eq!(&*model.theme.name, "light");
     run(&mut model, "filter search/stage");
     assert_eq!((model.screen, model.browse.filter.text()), (Screen::Browse, "search/stage"));
     press(&mut model, "3");

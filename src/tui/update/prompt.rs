@@ -147,7 +147,7 @@ fn obey(model: &mut Model, command: Command) -> Result<Vec<Effect>, String> {
             browse::go(model, id);
             show(model, Screen::Browse);
         }
-        Command::Theme(name) => match model.theme.named_so(&name) {
+        Command::Theme(name) => match model.themes.named(&name) {
             Some(theme) => model.theme = theme,
             None => return Err(palette::complaint(model, &format!("theme {name}"))),
         },
