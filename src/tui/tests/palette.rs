@@ -91,7 +91,7 @@ fn a_destination_is_shown_by_its_name() {
         assert_eq!(model.screen, Screen::Plan, "{line}");
         assert!(dump(&model).contains("Tasks for ap-south 24"), "{line}");
         press(&mut model, "esc");
-        assert_eq!((model.screen, model.overview.scroll.row()), (Screen::Overview, 2));
+        assert_eq!((model.screen, model.overview.side), (Screen::Overview, 2));
     }
 }
 
