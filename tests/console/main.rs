@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test without the program has failed")]
 
 mod browse;
+mod cycle;
 mod steps;
 mod terminal;
 
@@ -27,7 +28,7 @@ fn the_main_path_at_200_by_60() {
 /// Browse, plan, execute what is marked, watch, retry what failed, quit.
 fn main_path(columns: u16, rows: u16) {
     let mut console = demo((columns, rows), &[]);
-    let screen = console.wait_for_texts(&["Vaults", "Activity", "as of ", "Attention"]);
+    let screen = console.wait_for_texts(&["asked ", "as of ", "Attention"]);
     assert_drawn(&screen);
     for destination in ["eu-west", "us-east", "ap-south"] {
         assert_shows(&screen, destination);
@@ -122,7 +123,7 @@ fn main_path(columns: u16, rows: u16) {
     assert_drawn(&screen);
 
     console.keys("1");
-    assert_drawn(&console.wait_for_texts(&["33 secrets failed; 5 shows why", "completed"]));
+    assert_drawn(&console.wait_for_texts(&["33 secrets failed; 5 shows why", " ! 33"]));
     console.keys("q");
     let ended = console.wait_for_end();
     assert_eq!(ended.code, 0);

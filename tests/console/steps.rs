@@ -62,7 +62,7 @@ pub(crate) fn every_screen(console: &mut Console) -> Vec<Screen> {
         console.keys(keys);
         screens.push(console.wait_for_texts(texts));
     };
-    show("1", &["Vaults"]);
+    show("1", &["Attention", "asked "]);
     show("2", &["Origin", "billing/"]);
     show("3", &["verdict"]);
     show("4", &["No cycle has run"]);

@@ -1,6 +1,7 @@
 //! The cycle that runs, or ran last: destinations, workers, speed, what failed, and its report.
 
 mod charts;
+mod log;
 mod report;
 mod totals;
 mod workers;
@@ -23,6 +24,9 @@ use crate::tui::widget::{cell, panel};
 
 /// From this height on rate and latency have charts of their own, and not a line.
 const CHARTED: u16 = 32;
+
+/// From this width on what failed and what was logged stand beside each other.
+const BESIDE: u16 = 150;
 
 const NAME: usize = 14;
 
@@ -169,6 +173,8 @@ struct Areas {
     /// The workers, or the report.
     middle: Rect,
     failures: Rect,
+    /// Without room for both, what failed goes before what was logged.
+    log: Rect,
 }
 
 fn areas(model: &Model, body: Rect) -> Areas {
@@ -178,21 +184,31 @@ fn areas(model: &Model, body: Rect) -> Areas {
     let totals = wanted.min(body.height * 2 / 5).max(5 + line);
     let charts = if charted { (body.height / 5).clamp(6, 10) } else { 0 };
     let none_failed = model.cycle.snapshot.as_ref().is_none_or(|snapshot| snapshot.recent_failures.is_empty());
-    let failures = match body.height {
+    let foot = match body.height {
         // The report needs the room.
-        _ if none_failed && model.cycle.report.is_some() => 3,
+        0..CHARTED if none_failed && model.cycle.report.is_some() => 3,
         40.. => 12,
         CHARTED.. => 7,
         _ => 5,
     };
-    let [totals, charts, middle, failures] = body.layout(&Layout::vertical([
+    let [totals, charts, middle, foot] = body.layout(&Layout::vertical([
         Constraint::Length(totals),
         Constraint::Length(charts),
         Constraint::Min(0),
-        Constraint::Length(failures),
+        Constraint::Length(foot),
     ]));
     let charts = charts.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]));
-    Areas { totals, charts, middle, failures }
+    let halves = [Constraint::Fill(1), Constraint::Fill(1)];
+    let [failures, log] = if body.width >= BESIDE {
+        foot.layout(&Layout::horizontal(halves))
+    } else if foot.height >= 10 {
+        foot.layout(&Layout::vertical(halves))
+    } else if none_failed {
+        [Rect { height: 0, ..foot }, foot]
+    } else {
+        [foot, Rect { height: 0, ..foot }]
+    };
+    Areas { totals, charts, middle, failures, log }
 }
 
 pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
@@ -210,7 +226,12 @@ pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
         Some(ended) => report::view(model, ended, areas.middle, buffer),
         None => workers::view(model, snapshot, areas.middle, buffer),
     }
-    view_failures(model, snapshot, areas.failures, buffer);
+    if areas.failures.height > 0 {
+        view_failures(model, snapshot, areas.failures, buffer);
+    }
+    if areas.log.height > 0 {
+        log::view(model, snapshot, areas.log, buffer);
+    }
 }
 
 fn view_nothing(model: &Model, body: Rect, buffer: &mut Buffer) {

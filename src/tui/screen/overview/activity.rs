@@ -45,7 +45,7 @@ fn past(model: &Model, report: &Report) -> Line<'static> {
     let mut spans = vec![
         Span::styled(format!(" {}  ", format::time(report.started)), theme.muted()),
         Span::styled(
-            cell::left(report.ending.as_str(), 10),
+            cell::left(report.ending.as_str(), 15),
             if outcome::went_wrong(report) { theme.bad() } else { theme.text() },
         ),
         Span::styled(format!("{} done", cell::right(&format::count(report.done().total()), 8)), theme.good()),
