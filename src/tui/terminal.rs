@@ -16,6 +16,7 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
 use tokio::sync::mpsc::UnboundedSender;
+use zeroize::Zeroize as _;
 
 use super::message::Message;
 
@@ -172,7 +173,8 @@ impl Write for Frames {
         if !self.frame.is_empty() {
             queue!(self.frame, EndSynchronizedUpdate)?;
             self.out.write_all(&self.frame)?;
-            self.frame.clear();
+            // A value may have been shown, or put into the clipboard.
+            self.frame.zeroize();
         }
         self.out.flush()
     }

@@ -19,7 +19,7 @@ use crate::kv::{SecretPath, SecretText};
 use crate::tui::effect::browse::Request;
 use crate::tui::effect::{Effect, Keep};
 use crate::tui::filter::{Filter, Only};
-use crate::tui::keymap::Action;
+use crate::tui::keymap::{Action, Place};
 use crate::tui::message::Purpose;
 use crate::tui::model::Model;
 use crate::tui::screen::Screen;
@@ -232,6 +232,11 @@ pub(in crate::tui) fn describe(model: &Model) -> Vec<Effect> {
     selected(model).map(|path| Effect::Browse(Request::Describe(path))).into_iter().collect()
 }
 
+/// The key that does something here, as it is called on screen.
+fn key(model: &Model, action: Action) -> String {
+    model.keymap.key(Place::Screen(Screen::Browse), action)
+}
+
 /// Has the secret under the cursor asked about anew, as soon as its details show.
 pub(in crate::tui) fn ask_again(model: &mut Model) {
     model.browse.asked = None;
@@ -310,11 +315,6 @@ pub(in crate::tui) fn rebuild(model: &mut Model) {
     state.rebuild(cursor);
 }
 
-/// Shows only what stands so at a destination; everything, without a state.
-pub(in crate::tui) fn set_state_filter(model: &mut Model, state: Option<SecretState>) {
-    show_only(model, state.map_or(Only::All, Only::One));
-}
-
 /// Shows only some of the states.
 pub(in crate::tui) fn show_only(model: &mut Model, only: Only) {
     model.browse.filter.only = only;
@@ -380,7 +380,8 @@ fn act_on_tree(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::CopyKey => return copy_key(model),
         Action::Compare => return difference::open(model),
         Action::RevealCopy => {
-            model.say("D compares with a destination first; V shows the value there.");
+            let (compare, there) = (key(model, Action::Compare), key(model, Action::RevealCopy));
+            model.say(format!("{compare} compares with a destination first; then {there} shows the value there."));
             return Vec::new();
         }
         _ => model.browse.detail_top = 0,
@@ -518,7 +519,9 @@ fn chosen_key(model: &Model) -> Option<(SecretPath, String)> {
 fn reveal_chosen(model: &mut Model) -> Vec<Effect> {
     let wanted = chosen_key(model).map(|(path, key)| Wanted { side: Side::Origin, place: path.clone(), path, key });
     if wanted.is_none() && !model.read_only {
-        model.say("No key is known here: open a secret's details (enter), choose a key with [ and ].");
+        let [open, before, next] =
+            [Action::Open, Action::PreviousKey, Action::NextKey].map(|action| key(model, action));
+        model.say(format!("No key is known here: {open} opens a secret's details, {before} and {next} choose a key."));
     }
     reveal::ask(model, wanted)
 }

@@ -369,7 +369,7 @@ fn states_are_shown_one_after_the_other() {
     assert!(dump(&model).contains("only behind"));
     press(&mut model, "f");
     assert!(dump(&model).contains("only in sync"));
-    browse::set_state_filter(&mut model, Some(SecretState::Delete));
+    browse::show_only(&mut model, Only::One(SecretState::Delete));
     press(&mut model, "k");
     let screen = dump(&model);
     assert!(screen.contains("only to delete") && screen.contains("legacy/"), "{screen}");
@@ -412,7 +412,7 @@ fn a_range_and_what_shows_are_marked() {
     assert_eq!(model.marked(), shown);
     // Only what stands as the filter says.
     press(&mut model, "A esc");
-    browse::set_state_filter(&mut model, Some(SecretState::Failed));
+    browse::show_only(&mut model, Only::One(SecretState::Failed));
     press(&mut model, "a");
     assert_eq!(model.marked(), 3);
 }
@@ -427,4 +427,27 @@ fn a_difference_that_cannot_be_had_says_why() {
     assert!(dump(&model).contains(reason));
     press(&mut model, "esc g D");
     assert!(model.notice.as_ref().is_some_and(|notice| notice.text.contains("not a folder")));
+}
+
+#[test]
+fn no_size_panics() {
+    for (width, height) in [(1, 1), (20, 5), (60, 15), (61, 16), (79, 23), (110, 15), (300, 100)] {
+        for mut model in [on_secret(80, 24), revealed(80, 24), compared(80, 24), revealed(200, 60), compared(200, 60)] {
+            update(&mut model, Message::Input(Input::Resize(width, height)));
+            dump(&model);
+            press(&mut model, "J ] down p s v");
+            dump(&model);
+        }
+    }
+}
+
+#[test]
+fn a_long_value_is_shown_as_far_as_there_is_room() {
+    let mut model = on_secret(80, 24);
+    press(&mut model, "v y");
+    let value = format!("-----BEGIN\n{}\n-----END", "0123456789".repeat(200));
+    news(&mut model, News::Revealed(1, Ok(SecretText::new(Zeroizing::new(value)))));
+    let screen = dump(&model);
+    assert!(screen.contains("-----BEGIN") && screen.contains("more lines do not fit"), "{screen}");
+    assert!(screen.contains("y copies it"), "{screen}");
 }

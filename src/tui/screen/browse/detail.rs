@@ -9,6 +9,7 @@ use super::{Detail, versions};
 use crate::engine::{Cause, CopyDetail, DestinationName, FindingKind, SecretDetail};
 use crate::kv::SecretPath;
 use crate::tui::format;
+use crate::tui::keymap::Action;
 use crate::tui::model::Model;
 use crate::tui::widget::cell;
 use crate::tui::widget::tree::{NodeId, Standing};
@@ -115,7 +116,9 @@ fn keys(model: &Model, detail: &Detail, width: usize, lines: &mut Vec<Line<'stat
     let mut spans = vec![Span::styled(cell::left("keys", FIELD), theme.muted())];
     let found = detail.found.as_ref()?.as_ref().ok()?;
     let Some(keys) = &found.keys else {
-        spans.push(Span::styled("the server or the token does not tell", theme.muted()));
+        let live = found.metadata.key_info().live;
+        let why = if live { "the server or the token does not tell" } else { "none: the newest version is deleted" };
+        spans.push(Span::styled(why, theme.muted()));
         lines.push(Line::from(spans));
         return None;
     };
@@ -143,12 +146,14 @@ fn keys(model: &Model, detail: &Detail, width: usize, lines: &mut Vec<Line<'stat
         }
     }
     lines.push(Line::from(spans));
+    let [before, next, reveal, copy] =
+        [Action::PreviousKey, Action::NextKey, Action::Reveal, Action::CopyKey].map(|action| super::key(model, action));
     let hint = if model.read_only {
-        "[ ] choose one, C copies its name; read-only: no value is shown"
+        format!("{before} {next} choose one, {copy} copies its name; read-only: no value is shown")
     } else {
-        "[ ] choose one, v shows its value for ten seconds"
+        format!("{before} {next} choose one, {reveal} shows its value for ten seconds")
     };
-    for part in cell::wrap(hint, width.saturating_sub(FIELD + 1)) {
+    for part in cell::wrap(&hint, width.saturating_sub(FIELD + 1)) {
         lines.push(Line::styled(format!("{}{part}", " ".repeat(FIELD + 1)), theme.muted()));
     }
     chosen_line

@@ -254,10 +254,15 @@ pub(super) fn view(model: &Model, comparing: &Comparing, body: Rect, buffer: &mu
             buffer.set_style(place, theme.selected());
         }
     }
+    let [ours, theirs, left, right, close] =
+        [Action::Reveal, Action::RevealCopy, Action::Left, Action::Right, Action::Back]
+            .map(|action| super::key(model, action));
     let hint = if model.read_only {
-        "read-only: no value is shown; ← → other destinations; esc closes".to_owned()
+        format!("read-only: no value is shown; {left} {right} other destinations; {close} closes")
     } else {
-        format!("v the origin's value, V the one at {name}; ← → other destinations; esc closes")
+        format!(
+            "{ours} the origin's value, {theirs} the one at {name}; {left} {right} other destinations; {close} closes"
+        )
     };
     let last = Rect { y: inner.bottom().saturating_sub(1), height: 1.min(inner.height), ..inner };
     panel::lines([Line::styled(cell::left(&hint, width), theme.muted())], last, buffer);

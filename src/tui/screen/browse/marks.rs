@@ -3,6 +3,7 @@
 use super::State;
 use crate::engine::DestinationName;
 use crate::tui::format;
+use crate::tui::keymap::Action;
 use crate::tui::model::Model;
 use crate::tui::widget::tree::{NodeId, Standing};
 
@@ -78,7 +79,8 @@ pub(super) fn mark_range(model: &mut Model) {
     let to = state.scroll.row();
     let anchor = state.anchor.and_then(|id| state.rows.iter().position(|row| *row == id));
     let Some(from) = anchor.filter(|_| to < state.rows.len()) else {
-        model.say("A range begins at the row that was marked last: space marks one.");
+        let key = super::key(model, Action::Mark);
+        model.say(format!("A range begins at the row that was marked last: {key} marks one."));
         return;
     };
     let targets = state.targets_of(state.rows[from.min(to)..=from.max(to)].iter(), model.marks.len());

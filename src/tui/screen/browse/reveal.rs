@@ -13,7 +13,7 @@ use crate::kv::{SecretPath, SecretText};
 use crate::text::sanitize;
 use crate::tui::effect::Effect;
 use crate::tui::effect::browse::Request;
-use crate::tui::keymap::Place;
+use crate::tui::keymap::{Action, Place};
 use crate::tui::model::{Ask, Dialog, Model};
 use crate::tui::screen::Screen;
 use crate::tui::widget::{cell, chart, panel};
@@ -127,7 +127,8 @@ pub(super) fn is_stale(model: &Model) -> bool {
 /// Puts the value that shows into the clipboard.
 pub(super) fn copy(model: &mut Model) -> Vec<Effect> {
     let Some((reveal, value)) = model.browse.reveal.as_ref().and_then(|one| Some((one, one.value.as_ref()?))) else {
-        model.say("A value can be copied while it shows: v shows one.");
+        let key = super::key(model, Action::Reveal);
+        model.say(format!("A value can be copied while it shows: {key} shows one."));
         return Vec::new();
     };
     let effects =
@@ -172,7 +173,9 @@ pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
     let hidden = rows.saturating_sub(usize::from(room.height));
     let mut foot = chart::bar(&[(u64::from(reveal.left), theme.warning())], u64::from(SECONDS), 10, theme.border());
     let more = if hidden > 0 { format!("  {hidden} more lines do not fit;") } else { String::new() };
-    foot.push(Span::styled(format!("{more}  y copies it to your terminal's clipboard, esc hides it"), theme.muted()));
+    let [copy, hide] = [Action::CopyValue, Action::Back].map(|action| super::key(model, action));
+    let what = format!("{more}  {copy} copies it to your terminal's clipboard, {hide} hides it");
+    foot.push(Span::styled(what, theme.muted()));
     let last = Rect { y: inner.bottom().saturating_sub(1), height: 1.min(inner.height), ..inner };
     panel::lines([Line::from(foot)], last, buffer);
 }
