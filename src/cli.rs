@@ -32,6 +32,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use error::CliError;
+pub use generate::{ManArgs, ManualKeys, man};
 pub use legacy::LegacyFlags;
 pub use output::{Object, Output};
 
@@ -126,6 +127,8 @@ pub enum Command {
     /// Open the console on in-memory servers with sample data
     #[cfg(feature = "demo")]
     Demo(ConsoleFlags),
+    /// Print a manual page
+    Man(ManArgs),
 }
 
 /// Flags of the console alone.
@@ -189,8 +192,6 @@ pub enum OneShot {
     Config(config::Action),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
-    /// Print the manual page
-    Man,
 }
 
 impl Common {
@@ -372,7 +373,6 @@ pub async fn run(command: &OneShot, common: &Common) -> Result<Exit, CliError> {
         OneShot::Transform(args) => transform::run(args, common, &mut out),
         OneShot::Config(action) => config::run(*action, common, &mut out),
         OneShot::Completions(args) => generate::completions(*args),
-        OneShot::Man => generate::man(),
     };
     // what a failed command had to say before it failed is part of its result
     out.flush()?;

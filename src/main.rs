@@ -69,12 +69,20 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
             }
             #[cfg(feature = "demo")]
             Some(Command::Demo(flags)) => show_demo(&cli.common, &flags.or(&cli.console)).await,
+            Some(Command::Man(args)) => Ok(cli::man(args, &manual_keys())?),
             None => show_console(&cli.common, &cli.console).await,
         }
     });
     // a thread that still waits for an answer on stdin must not hold up the end
     runtime.shutdown_background();
     exit
+}
+
+/// The console's keys as the manual lists them.
+fn manual_keys() -> Vec<cli::ManualKeys> {
+    let row = |row: tui::KeyRow| (row.keys.join(", "), row.help.to_owned());
+    let section = |section: tui::KeySection| (section.title.to_owned(), section.keys.into_iter().map(row).collect());
+    tui::key_table().into_iter().map(section).collect()
 }
 
 async fn show_console(common: &Common, flags: &ConsoleFlags) -> Result<Exit, Failure> {

@@ -48,6 +48,7 @@ use ratatui::layout::Size;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::Instant;
 
+pub use keymap::{KeyRow, KeySection, key_table};
 pub use theme::ColorChoice;
 
 use crate::engine::{CycleOptions, DestinationName, Engine};

@@ -444,3 +444,20 @@ fn the_log_is_a_file_and_says_no_secret() {
     let text = fs::read_to_string(log.path()).expect("the log");
     assert!(!text.contains("canary") && !run.text().contains("canary"), "{text}\n{}", run.text());
 }
+
+#[test]
+fn the_manual_lists_every_key_and_every_command_has_a_page() {
+    let vsync = Vsync::new(CONFIG);
+    let page = vsync.run(&["man"]).expect(0);
+    let text = page.stdout.replace("\\-", "-").replace("\\*(Aq", "'").replace("\\(aq", "'");
+    for section in vsync::tui::key_table() {
+        assert!(text.contains(&format!(".SS {}", section.title)), "{}", section.title);
+        for row in section.keys {
+            assert!(text.contains(row.help), "the manual does not tell: {}\n{text}", row.help);
+        }
+    }
+    let page = vsync.run(&["man", "sync"]).expect(0);
+    assert!(page.stdout.contains("vsync\\-sync") && page.stdout.contains("dry\\-run"), "{}", page.stdout);
+    let wrong = vsync.run(&["man", "synk"]).expect(64);
+    assert!(wrong.stderr.contains("there is no command \"synk\""), "{}", wrong.stderr);
+}

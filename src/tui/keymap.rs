@@ -3,6 +3,7 @@
 
 mod browse;
 mod cycle;
+mod documented;
 mod everywhere;
 mod failures;
 mod history;
@@ -19,6 +20,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::screen::Screen;
 
+pub use documented::{KeyRow, KeySection, key_table};
 pub(super) use key::Key;
 pub(super) use user::{FILE, KeymapError};
 

@@ -3,6 +3,7 @@
 mod behaviour;
 mod browse;
 mod cycle;
+mod documents;
 mod failures;
 mod logs;
 mod mouse;

@@ -299,11 +299,16 @@ fn on_filter(model: &mut Model, action: Action) -> Vec<Effect> {
 }
 
 fn on_help(model: &mut Model, action: Action) -> Vec<Effect> {
-    model.help = match (action, model.help) {
-        (Action::Down, Some(top)) => Some((top + 1).min(super::view::help_overflow(model))),
-        (Action::Up, Some(top)) => Some(top.saturating_sub(1)),
-        _ => None,
-    };
+    let page = usize::from(model.body().height.saturating_sub(3));
+    let most = super::view::help_overflow(model);
+    model.help = model.help.zip(movement(action)).map(|(top, to)| match to {
+        Move::Up => top.saturating_sub(1),
+        Move::Down => (top + 1).min(most),
+        Move::PageUp => top.saturating_sub(page),
+        Move::PageDown => (top + page).min(most),
+        Move::First => 0,
+        Move::Last => most,
+    });
     Vec::new()
 }
 

@@ -56,11 +56,13 @@ fn too_small(model: &Model, area: Rect, buffer: &mut Buffer) {
 }
 
 fn help_lines(model: &Model) -> Vec<Line<'static>> {
-    let width = usize::from(model.size.width.saturating_sub(4));
+    let width = model.size.width;
+    let width = usize::from(width) / help::columns(width) - 4;
     help::lines(&model.theme, &model.keymap, model.screen, model.read_only, width)
 }
 
 /// By how many lines help is longer than what shows of it.
 pub(super) fn help_overflow(model: &Model) -> usize {
-    help_lines(model).len().saturating_sub(usize::from(model.body().height.saturating_sub(2)))
+    let rows = help::rows(help_lines(model).len(), model.size.width);
+    rows.saturating_sub(usize::from(model.body().height.saturating_sub(2)))
 }

@@ -55,4 +55,8 @@ pub(super) const ROWS: &[Binding] = &[
     ),
     row(&[k(KeyCode::Down), c('j')], Action::Down, "help-down", &[Place::Help], "down", "down"),
     row(&[k(KeyCode::Up), c('k')], Action::Up, "help-up", &[Place::Help], "up", "up"),
+    row(&[k(KeyCode::PageDown), c(' ')], Action::PageDown, "help-page-down", &[Place::Help], "", "a page down"),
+    row(&[k(KeyCode::PageUp)], Action::PageUp, "help-page-up", &[Place::Help], "", "a page up"),
+    row(&[c('g'), k(KeyCode::Home)], Action::First, "help-first", &[Place::Help], "", "the beginning"),
+    row(&[c('G'), k(KeyCode::End)], Action::Last, "help-last", &[Place::Help], "", "the end"),
 ];

@@ -73,7 +73,7 @@ fn help() {
 fn every_action_of_a_screen_is_in_its_help() {
     use crate::tui::keymap::{Keymap, Place};
     for (digit, screen) in (1..).zip(crate::tui::screen::Screen::ALL) {
-        let help = dump(&with_keys(200, 60, &format!("{digit} ?")));
+        let help = dump(&with_keys(150, 120, &format!("{digit} ?")));
         for bound in Keymap::default().bindings(Place::Screen(screen), false) {
             assert!(help.contains(bound.binding.help), "{screen:?} does not tell: {}", bound.binding.help);
         }

@@ -1,7 +1,7 @@
 //! The list of all keys, made of the table.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Rect};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
@@ -12,6 +12,9 @@ use crate::tui::screen::Screen;
 use crate::tui::theme::Theme;
 
 const KEYS: usize = 11;
+
+/// The least width of a column.
+const COLUMN: u16 = 78;
 
 /// The lines of help for a place, each at most `width` columns.
 pub(in crate::tui) fn lines(
@@ -53,17 +56,31 @@ fn entry(theme: &Theme, bound: &Bound, width: usize) -> Vec<Line<'static>> {
     text.into_iter().map(line).collect()
 }
 
-/// Draws help over what is there, from line `top` on.
+/// In how many columns help is set in an area so wide.
+pub(in crate::tui) fn columns(width: u16) -> usize {
+    usize::from(width / COLUMN).clamp(1, 3)
+}
+
+/// How many rows so many lines take.
+pub(in crate::tui) fn rows(lines: usize, width: u16) -> usize {
+    lines.div_ceil(columns(width))
+}
+
+/// Draws help over what is there, from row `top` on.
 pub(in crate::tui) fn help(theme: &Theme, lines: &[Line<'static>], top: usize, area: Rect, buffer: &mut Buffer) {
-    let width = lines.iter().map(Line::width).max().unwrap_or(0);
-    let width = u16::try_from(width + 6).unwrap_or(u16::MAX).min(area.width);
-    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(area.height);
+    let (columns, rows) = (columns(area.width), rows(lines.len(), area.width));
+    let widest = lines.iter().map(Line::width).max().unwrap_or(0) + 2;
+    let width = u16::try_from(widest * columns + 4).unwrap_or(u16::MAX).min(area.width);
+    let height = u16::try_from(rows + 2).unwrap_or(u16::MAX).min(area.height);
     let frame = area.centered(Constraint::Length(width), Constraint::Length(height));
     Clear.render(frame, buffer);
     buffer.set_style(frame, theme.base());
-    let more = lines.len().saturating_sub(usize::from(height.saturating_sub(2)));
+    let more = rows.saturating_sub(usize::from(height.saturating_sub(2)));
     let mark = if more > 0 { " ↑↓ for more ─ esc closes " } else { " esc closes " };
     let inner = panel::panel(theme, "Help", vec![Span::styled(mark, theme.muted())], frame, buffer);
     let body = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    panel::lines(lines.iter().skip(top.min(more)).cloned(), body, buffer);
+    let areas = body.layout_vec(&Layout::horizontal(vec![Constraint::Fill(1); columns]));
+    for (column, area) in lines.chunks(rows.max(1)).zip(areas) {
+        panel::lines(column.iter().skip(top.min(more)).cloned(), area, buffer);
+    }
 }
