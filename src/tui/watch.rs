@@ -94,6 +94,8 @@ impl Standing {
 pub(super) enum News {
     Now(Now),
     Looked(Timestamp),
+    /// What it found looks different from before: somebody may have run cycles meanwhile.
+    Changed,
     /// All that is to be known of its destinations.
     Standings(BTreeMap<DestinationName, Standing>),
     /// Something is to be done.
@@ -110,6 +112,7 @@ pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
             return overview::beat(model);
         }
         News::Looked(at) => model.watch.looked = Some(at),
+        News::Changed => return vec![Effect::Reports],
         News::Standings(standings) => {
             let begun = standings.iter().find(|(name, standing)| {
                 *standing != &Standing::LeftOut && model.watch.standings.get(*name) != Some(*standing)
@@ -117,6 +120,8 @@ pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
             if let Some((name, standing)) = begun.filter(|_| model.watch.on) {
                 let text = format!("{name}: {standing}");
                 if standing.is_bad() { model.warn(text) } else { model.say(text) }
+            } else if let Some(name) = model.watch.standings.keys().find(|name| !standings.contains_key(*name)) {
+                model.say(format!("{name}: the watch looks after it again."));
             }
             model.watch.standings = standings;
             // others may have its locks by now, or this one
@@ -244,6 +249,9 @@ pub(super) fn next_tick(model: &Model, name: &DestinationName) -> (String, Style
     (text, theme.accent())
 }
 
+/// From this width on there is room for when it last looked.
+const ROOM_FOR_LOOKED: u16 = 110;
+
 /// In a sentence, for the frame of the Cycle screen.
 pub(super) fn sentence(model: &Model) -> Vec<Span<'static>> {
     let (theme, watch) = (&model.theme, &model.watch);
@@ -251,9 +259,11 @@ pub(super) fn sentence(model: &Model) -> Vec<Span<'static>> {
         return Vec::new();
     }
     let every = seconds(watch.tick);
+    let looked = watch.looked.filter(|_| model.size.width >= ROOM_FOR_LOOKED);
+    let looked = looked.map(|at| format!("looked at {}, ", format::clock(at))).unwrap_or_default();
     let text = match watch.now {
-        Now::Waiting(left) => format!(" watch every {every}, next in {} ", seconds(left)),
-        _ => format!(" watch every {every}, {} ", brief(watch)),
+        Now::Waiting(left) => format!(" watch every {every}, {looked}next in {} ", seconds(left)),
+        _ => format!(" watch every {every}, {looked}{} ", brief(watch)),
     };
     vec![Span::styled(text, theme.accent())]
 }

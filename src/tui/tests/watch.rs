@@ -24,6 +24,7 @@ fn watching(width: u16, height: u16) -> Model {
         "{effects:?}"
     );
     model.notice = None;
+    tell(&mut model, News::Looked(sample::time()));
     tell(&mut model, News::Now(Now::Waiting(Duration::from_secs(7))));
     model
 }
@@ -188,6 +189,9 @@ fn a_guard_is_told_at_once_and_stays_in_sight() {
     assert!(seen.contains("the watch holds it back"), "{seen}");
     let [first, ..] = sample::names();
     tell(&mut model, News::Standings(BTreeMap::from([(first, Standing::LeftOut)])));
+    assert!(model.notice.as_ref().is_some_and(|notice| notice.text.contains("looks after it again")));
+    let effects = tell(&mut model, News::Changed);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Reports)), "others may have run cycles: {effects:?}");
     assert!(!dump(&model).lines().next().is_some_and(|line| line.contains("held back")));
 }
 

@@ -282,6 +282,7 @@ impl Watcher {
             self.shown = Some(shown);
             let refreshed = refreshed(&self.engine, Arc::new(plan.clone())).await;
             let _ = self.messages.send(Message::Refreshed(Box::new(refreshed)));
+            self.tell(News::Changed);
         }
     }
 
