@@ -226,8 +226,9 @@ impl Engine {
             Side::Origin => "origin",
             Side::Destination(name) => name.as_str(),
         };
-        // a warning, so that no usual level leaves it out
-        tracing::warn!(operator = operator.name, host = operator.host, side, %path, key, "{what}");
+        // a warning, so that no usual level leaves it out; texts, so that no name can begin a line of its own
+        let path = path.to_string();
+        tracing::warn!(operator = operator.name, host = operator.host, side, path, key, "{what}");
     }
 
     /// In what one of the origin's secrets and its copy at a destination differ, key by key. Both are read, which their

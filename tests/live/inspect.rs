@@ -157,7 +157,7 @@ async fn one_value_is_read_by_one_request_and_logged_without_itself() {
     assert!(!log.contains(CANARY), "{log}");
     let line = log.lines().find(|line| line.contains("a value is read to be shown")).expect(&log);
     for part in
-        ["WARN", "operator=\"tester\"", "host=\"here\"", "side=\"origin\"", "path=secret/app", "key=\"password\""]
+        ["WARN", "operator=\"tester\"", "host=\"here\"", "side=\"origin\"", "path=\"secret/app\"", "key=\"password\""]
     {
         assert!(line.contains(part), "{part} in {line}");
     }
@@ -216,5 +216,5 @@ async fn a_difference_names_keys_and_no_values() {
     drop(listening);
     let said = format!("{difference:?} {lone:?} {}", log.text());
     assert!(!said.contains(CANARY), "{said}");
-    assert!(said.contains("values are compared") && said.contains("path=secret/app"), "{said}");
+    assert!(said.contains("values are compared") && said.contains("path=\"secret/app\""), "{said}");
 }

@@ -346,8 +346,12 @@ fn setting_line(model: &Model, setting: &Setting, keys: usize, width: usize) -> 
 fn metadata_differences(found: &Difference) -> Vec<Setting> {
     let (Ok(Some(ours)), Ok(Some(theirs))) = (&found.origin.metadata, &found.copy.metadata) else { return Vec::new() };
     let settings = |metadata: &Metadata| {
+        let most = match metadata.max_versions {
+            0 => "as the mount says".to_owned(),
+            most => most.to_string(),
+        };
         [
-            ("max_versions", metadata.max_versions.to_string()),
+            ("max_versions", most),
             ("cas_required", metadata.cas_required.to_string()),
             ("delete_version_after", metadata.delete_version_after.clone()),
         ]
