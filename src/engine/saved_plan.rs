@@ -281,8 +281,10 @@ impl Engine {
                 }
             }
             let tasks = part.tasks.iter().enumerate().filter(|(_, task)| task.expected == Expected::Recorded);
-            let mut asked = stream::iter(tasks.map(|(number, task)| async move {
-                Ok::<_, SavedPlanError>(((at, number), present_version(destination, &task.destination).await?))
+            // owned paths: with borrowed ones the compiler cannot tell that the future is `Send`
+            let paths: Vec<_> = tasks.map(|(number, task)| (number, task.destination.clone())).collect();
+            let mut asked = stream::iter(paths.into_iter().map(|(number, path)| async move {
+                Ok::<_, SavedPlanError>(((at, number), present_version(destination, &path).await?))
             }))
             .buffer_unordered(destination.num_workers.max(1));
             while let Some((line, version)) = asked.try_next().await? {

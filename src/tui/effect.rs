@@ -337,11 +337,20 @@ impl Perform for Worker {
     }
 }
 
-fn select(engine: &Engine, plan: &Plan, asked: Asked, messages: &UnboundedSender<Message>) {
-    let keep = &asked.keep;
-    let mut plan = engine.select(plan, |destination, task| keep.keeps(destination, &task.origin));
+/// What is kept of a plan, with the guards checked anew.
+fn part_of(engine: &Engine, plan: &Plan, keep: &Keep) -> Plan {
+    let mut part = engine.select(plan, |destination, task| keep.keeps(destination, &task.origin));
     // What stands against one destination must not stand against the others when they alone are chosen.
-    plan.destinations.retain(|part| keep.concerns(&part.destination));
+    part.destinations.retain(|part| keep.concerns(&part.destination));
+    part
+}
+
+fn select(engine: &Engine, plan: &Plan, asked: Asked, messages: &UnboundedSender<Message>) {
+    let mut plan = part_of(engine, plan, &asked.keep);
+    if asked.purpose == Purpose::Exact {
+        // where the saved plan has no line, not even records are to be brought in order
+        plan.destinations.retain(|part| !part.tasks.is_empty());
+    }
     let _ = messages.send(Message::Selected(Box::new(Selected { plan, asked })));
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ratatui::layout::{Constraint, Direction, Layout, Rect, Size};
 
+use super::effect::Marked;
 use super::keymap::{Keymap, Place};
 use super::message::{Purpose, Selected, SideStatus};
 use super::palette;
@@ -374,6 +375,12 @@ impl Model {
     /// Tells the operator that something is wrong.
     pub(super) fn warn(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice { text: text.into(), bad: true });
+    }
+
+    /// The marked tasks.
+    pub(super) fn marked_tasks(&self) -> Marked {
+        let parts = self.destinations.iter().zip(&self.marks);
+        parts.flat_map(|(name, marks)| marks.iter().map(move |path| (name.clone(), path.clone()))).collect()
     }
 
     /// How many tasks are marked.

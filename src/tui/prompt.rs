@@ -19,6 +19,14 @@ pub(super) enum Line {
     Command,
     /// Why failures are not to be minded.
     IgnoreReason,
+    /// The new file for a plan.
+    SavePlan,
+    /// The file of a saved plan.
+    LoadPlan,
+    /// A folder or a glob whose tasks are marked.
+    MarkFolder,
+    /// A file that names tasks to mark.
+    MarkByFile,
 }
 
 impl Line {
@@ -27,6 +35,10 @@ impl Line {
         match self {
             Self::Command => ":",
             Self::IgnoreReason => "why ignore: ",
+            Self::SavePlan => "save plan as: ",
+            Self::LoadPlan => "load plan: ",
+            Self::MarkFolder => "mark in folder: ",
+            Self::MarkByFile => "mark paths of file: ",
         }
     }
 }

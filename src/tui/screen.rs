@@ -145,6 +145,7 @@ impl Screen {
     pub(super) fn split(self, model: &Model) -> Option<Split> {
         match self {
             Self::Browse => browse::split(model, model.body()),
+            Self::Plan => plan::split(model, model.body()),
             Self::Failures => failures::split(model, model.body()),
             _ => None,
         }

@@ -9,6 +9,7 @@ mod logs;
 mod mouse;
 mod overview;
 mod palette;
+mod plan;
 mod running;
 mod screens;
 mod settings;

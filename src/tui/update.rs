@@ -16,7 +16,7 @@ use dialog::{interrupt, on_dialog, on_selected};
 
 pub(super) use dialog::ask_held;
 
-use super::effect::{Effect, Keep, Marked};
+use super::effect::{Effect, Keep};
 use super::filter::Filter;
 use super::input::Input;
 use super::keymap::{Action, Place};
@@ -335,7 +335,7 @@ fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
     failures::rebuild(model);
     failures::restore(model, failure);
     browse::ask_again(model);
-    Vec::new()
+    plan::judge(model)
 }
 
 fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
@@ -415,21 +415,19 @@ pub(super) fn select(model: &mut Model, keep: Keep, purpose: Purpose) -> Vec<Eff
         model.warn("A cycle is running: wait for its end, or cancel it first.");
         return Vec::new();
     }
-    let Some(plan) = model.plan.clone() else {
+    let Some(plan) = plan::present(model).cloned() else {
         model.say("There is no plan yet.");
         return Vec::new();
     };
+    // what was saved is done as it was saved, wherever it is asked for
+    let saved = model.plan_list.saved_plan().is_some();
+    let purpose = if saved && purpose == Purpose::Execute { Purpose::Exact } else { purpose };
     vec![Effect::Select { plan, asked: Asked { purpose, keep, screen: model.screen } }]
 }
 
 /// What is marked, for an action on marked tasks; says so if nothing is.
 pub(super) fn marked(model: &mut Model) -> Option<Keep> {
-    let marked: Marked = model
-        .destinations
-        .iter()
-        .zip(&model.marks)
-        .flat_map(|(name, marks)| marks.iter().map(move |path| (name.clone(), path.clone())))
-        .collect();
+    let marked = model.marked_tasks();
     if marked.is_empty() {
         model.say("Nothing is marked: space marks what the cursor is on.");
         None

@@ -33,16 +33,6 @@ fn running(width: u16, height: u16) -> Model {
 }
 
 #[test]
-fn plan() {
-    snapshot("plan", |width, height| with_keys(width, height, "3 space space"));
-    snapshot("plan_loading", |width, height| {
-        let mut model = sample::opened(width, height);
-        press(&mut model, "3");
-        model
-    });
-}
-
-#[test]
 fn questions() {
     snapshot("question", |width, height| {
         let mut model = with_keys(width, height, "3");

@@ -9,7 +9,7 @@ use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Asked, Purpose, Selected};
 use crate::tui::model::{Ask, Cycle, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::{Screen, browse, cycle, failures};
+use crate::tui::screen::{Screen, browse, cycle, failures, plan};
 use crate::tui::watch;
 
 /// More than a count has.
@@ -120,6 +120,9 @@ fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
     model.held = None;
     model.cycle = Cycle { running: true, ..Cycle::default() };
     show(model, Screen::Cycle);
+    if purpose == Purpose::Exact {
+        plan::leave(model);
+    }
     let manner = match purpose {
         Purpose::Exact => Manner::Exact,
         Purpose::Decide(decision) => Manner::Deciding(decision),

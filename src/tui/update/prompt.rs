@@ -48,6 +48,10 @@ fn submit(model: &mut Model, prompt: &mut Prompt, text: &str) -> Result<Vec<Effe
     match prompt.ask {
         Line::Command => run(model, prompt, text),
         Line::IgnoreReason => failures::ignore(model, text),
+        Line::SavePlan => plan::save(model, text),
+        Line::LoadPlan => plan::open(model, text),
+        Line::MarkFolder => plan::mark_by_folder(model, text),
+        Line::MarkByFile => plan::mark_by_file(model, text),
     }
 }
 
