@@ -34,11 +34,11 @@ impl Line {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Command => ":",
-            Self::IgnoreReason => "why ignore: ",
-            Self::SavePlan => "save plan as: ",
-            Self::LoadPlan => "load plan: ",
-            Self::MarkFolder => "mark in folder: ",
-            Self::MarkByFile => "mark paths of file: ",
+            Self::IgnoreReason => "why ignore:",
+            Self::SavePlan => "save plan as:",
+            Self::LoadPlan => "load plan:",
+            Self::MarkFolder => "mark in folder:",
+            Self::MarkByFile => "mark paths of file:",
         }
     }
 }

@@ -26,8 +26,10 @@ pub(super) fn on_prompt(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Back => return Vec::new(),
         _ => {
             // The other keys of a prompt are those of the palette.
-            prompt.error = None;
-            choose(model, &mut prompt.input, action);
+            if prompt.ask == Line::Command {
+                prompt.error = None;
+                choose(model, &mut prompt.input, action);
+            }
             model.prompt = Some(prompt);
             return Vec::new();
         }
