@@ -116,10 +116,10 @@ pub(in crate::tui) fn rebuild(model: &mut Model) {
         // what a saved plan leaves alone is none of its lines
         let drifted = (0_u32..).zip(&part.drifted).filter(|(_, drift)| !drift.kept && !state.drift_hidden && !is_saved);
         let drifted = drifted.map(|(number, drift)| (Item::Drift(number), Row::Drift(drift)));
-        let stale = (0_u32..).zip(state.stale()).filter(|(_, line)| line.destination == part.destination);
-        let stale = stale.map(|(number, line)| (Item::Stale(number), Row::Stale(line)));
+        let gone = (0_u32..).zip(state.stale()).filter(|(_, line)| line.destination == part.destination);
+        let gone = gone.map(|(number, line)| (Item::Stale(number), Row::Stale(line)));
         let mut mixed = false;
-        for (item, row) in tasks.chain(drifted).chain(stale) {
+        for (item, row) in tasks.chain(drifted).chain(gone) {
             if !needle.is_empty() {
                 use std::fmt::Write;
                 path.clear();

@@ -50,8 +50,8 @@ impl super::State {
             None => format!("{name}, looking what of it holds…"),
             Some(held) => {
                 let lines = document.len();
-                let hold = format::count((lines - held.stale.len().min(lines)) as u64);
-                format!("{name} of {made}: {hold} of {} hold", format::plural(lines as u64, "line"))
+                let left = format::count((lines - held.stale.len().min(lines)) as u64);
+                format!("{name} of {made}: {left} of {} hold", format::plural(lines as u64, "line"))
             }
         })
     }
