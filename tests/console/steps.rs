@@ -67,7 +67,7 @@ pub(crate) fn every_screen(console: &mut Console) -> Vec<Screen> {
     show("3", &["verdict"]);
     show("4", &["No cycle has run"]);
     show("5", &["permission 33"]);
-    show("?", &["Everywhere"]);
+    show("?", &["Help", "closes"]);
     show(ESC, &["retry marked"]);
     show("X", &["Yes, start", ANSWERS]);
     show("n", &["retry marked"]);
