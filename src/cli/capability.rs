@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::Listing;
+use crate::engine::{Listing, Stanza};
 use crate::kv::{Mount, Scope};
 
 /// What is done at a side.
@@ -125,7 +125,7 @@ pub(super) fn policy(wanted: &[Wanted]) -> String {
     let rules = wanted
         .iter()
         .filter(|wanted| !wanted.needed.is_empty())
-        .map(|wanted| format!("path \"{}\" {{ capabilities = {:?} }}", wanted.path, wanted.needed));
+        .map(|wanted| Stanza { path: wanted.path.clone(), capabilities: wanted.needed.to_vec() }.to_string());
     rules.collect::<Vec<_>>().join(" ")
 }
 

@@ -167,6 +167,8 @@ pub enum Object<'a> {
         delete: u64,
         /// Secrets to add, update or delete whose last attempt failed.
         failed: u64,
+        /// Failures that somebody has said not to mind; not among the failed.
+        ignored: u64,
         /// Secrets left alone because somebody else changed them.
         drifted: u64,
         /// Secrets left alone because they were there before vsync.

@@ -6,7 +6,7 @@ use super::cycle::{self, Manner};
 use super::drift::DriftArgs;
 use super::interrupt::Interrupts;
 use super::{CliError, Common, Context, Output, survey};
-use crate::engine::{DestinationName, PlanOptions, Task};
+use crate::engine::{Cause, DestinationName, Ignored, PlanOptions, Task};
 use crate::exit::Exit;
 use crate::kv::{PathFilter, SecretPath};
 
@@ -16,6 +16,9 @@ pub struct Args {
     /// Only secrets whose origin path this glob matches; may be repeated
     #[arg(long, value_name = "GLOB")]
     path: Vec<String>,
+    /// Also what is ignored (see the console's Failures); what --path names is taken in any case
+    #[arg(long)]
+    ignored: bool,
     /// Find out what would fail, without reading or writing a secret
     #[arg(long)]
     dry_run: bool,
@@ -36,8 +39,19 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     let filter = PathFilter::new(&args.path, &[], &context.engine.origin().mounts)
         .map_err(|error| CliError::usage(format!("--path: {error}")))?;
     let chosen: Vec<DestinationName> = context.chosen().map(|destination| destination.name.clone()).collect();
-    let standing = interrupts.unless(context.engine.standing_failures()).await??;
+    let mut standing = interrupts.unless(context.engine.standing_failures()).await??;
     let any = !standing.is_empty();
+    let ignored = if args.ignored || !args.path.is_empty() {
+        BTreeMap::new()
+    } else {
+        interrupts.unless(context.engine.ignored()).await??
+    };
+    let mut left_out = 0_u64;
+    for (destination, failures) in &mut standing {
+        let before = failures.len();
+        failures.retain(|failure| !is_ignored(&ignored, destination, |one| one.covers(failure)));
+        left_out += (before - failures.len()) as u64;
+    }
     let failed: BTreeMap<DestinationName, BTreeSet<SecretPath>> = standing
         .into_iter()
         .filter(|(destination, _)| chosen.contains(destination))
@@ -55,8 +69,18 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     };
     // the reports that met it first may be long gone
     let is_left_alone = |destination: &DestinationName, task: &Task| {
-        planned.destination(destination).is_some_and(|part| part.is_known_drift(task)) && filter.admits(&task.origin)
+        planned.destination(destination).is_some_and(|part| part.is_known_drift(task))
+            && filter.admits(&task.origin)
+            && !is_ignored(&ignored, destination, |one| {
+                let is_foreign = [Cause::Drift, Cause::Existing].iter().any(|cause| cause.as_str() == one.cause);
+                one.origin == task.origin && is_foreign && one.insight == task.insight
+            })
     };
+    if left_out > 0 && !out.is_json() {
+        let what =
+            if left_out == 1 { "1 ignored failure is".to_owned() } else { format!("{left_out} ignored failures are") };
+        out.line(format!("{what} left alone; \"--ignored\" takes them, too"))?;
+    }
     let mut plan = context.engine.select(&planned, |name, task| has_failed(name, task) || is_left_alone(name, task));
     // what stands against others is none of this command's business
     plan.destinations.retain(|part| !part.tasks.is_empty() || failed.contains_key(&part.destination));
@@ -72,4 +96,12 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     }
     let manner = Manner { dry_run: args.dry_run, yes: args.yes, stale: None };
     cycle::run(&context, plan, &manner, &mut interrupts, out).await
+}
+
+fn is_ignored(
+    ignored: &BTreeMap<DestinationName, Vec<Ignored>>,
+    destination: &DestinationName,
+    is: impl Fn(&Ignored) -> bool,
+) -> bool {
+    ignored.get(destination).is_some_and(|ignored| ignored.iter().any(is))
 }

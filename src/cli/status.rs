@@ -10,7 +10,7 @@ use super::interrupt::Interrupts;
 use super::output::{self, Object, Paint};
 use super::survey::{self, show_unknown};
 use super::{CliError, Common, Context, Output};
-use crate::engine::{DestinationPlan, Failure, OperationCounts, Report};
+use crate::engine::{DestinationPlan, Failure, Ignored, OperationCounts, Report};
 use crate::exit::Exit;
 use crate::kv::SecretPath;
 use crate::text::sanitize;
@@ -29,12 +29,16 @@ struct Standing<'a> {
     part: &'a DestinationPlan,
     pending: OperationCounts,
     failed: u64,
+    /// Failures that somebody has said not to mind; they are not among the failed.
+    ignored: u64,
     lag: Option<Duration>,
     last: Option<&'a Report>,
 }
 
 impl<'a> Standing<'a> {
-    fn new(part: &'a DestinationPlan, failures: &[Failure], history: &'a [Report]) -> Self {
+    fn new(part: &'a DestinationPlan, failures: &[Failure], ignored: &[Ignored], history: &'a [Report]) -> Self {
+        let is_ignored = |failure: &&Failure| ignored.iter().any(|one| one.covers(failure));
+        let (set_aside, failures): (Vec<&Failure>, Vec<&Failure>) = failures.iter().partition(is_ignored);
         let failures: BTreeSet<&SecretPath> = failures.iter().map(|failure| &failure.origin).collect();
         let (failed, pending): (Vec<_>, Vec<_>) = part.tasks.iter().partition(|task| failures.contains(&task.origin));
         let oldest = part.tasks.iter().filter_map(|task| task.insight).map(|insight| insight.update_time).min();
@@ -42,6 +46,7 @@ impl<'a> Standing<'a> {
             part,
             pending: pending.iter().map(|task| task.operation).collect(),
             failed: failed.len() as u64,
+            ignored: set_aside.len() as u64,
             lag: oldest.and_then(|oldest| Timestamp::now().duration_since(oldest.timestamp()).try_into().ok()),
             last: history
                 .iter()
@@ -80,6 +85,7 @@ impl<'a> Standing<'a> {
             update: self.pending.update,
             delete: self.pending.delete,
             failed: self.failed,
+            ignored: self.ignored,
             drifted: changed,
             existing,
             kept,
@@ -100,10 +106,14 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     let plan = survey::plan(&context, &mut interrupts).await?;
     let history = interrupts.unless(context.engine.history(HISTORY)).await??;
     let failures = interrupts.unless(context.engine.standing_failures()).await??;
+    let ignored = interrupts.unless(context.engine.ignored()).await??;
     let standings: Vec<Standing<'_>> = plan
         .destinations
         .iter()
-        .map(|part| Standing::new(part, failures.get(&part.destination).map_or(&[], Vec::as_slice), &history))
+        .map(|part| {
+            let failures = failures.get(&part.destination).map_or(&[][..], Vec::as_slice);
+            Standing::new(part, failures, ignored.get(&part.destination).map_or(&[][..], Vec::as_slice), &history)
+        })
         .collect();
     show_unknown(&plan, out)?;
     if out.is_json() {
@@ -127,6 +137,15 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
         let rows: Vec<_> = standings.iter().map(Standing::row).collect();
         for (number, line) in output::table(&headings, &rows, &[10]).iter().enumerate() {
             out.line(if number == 0 { out.paint(Paint::Strong, line) } else { line.clone() })?;
+        }
+        for standing in standings.iter().filter(|standing| standing.ignored > 0) {
+            let name = sanitize(standing.part.destination.as_str());
+            let what = if standing.ignored == 1 { "failure is" } else { "failures are" };
+            let said = ignored.get(&standing.part.destination).and_then(|ignored| ignored.last());
+            let why = said.map_or_else(String::new, |one| {
+                format!(", the last by {}: {}", sanitize(&one.operator), sanitize(&one.reason))
+            });
+            out.line(format!("{name}: {} {what} ignored{why}", standing.ignored))?;
         }
         for part in &plan.destinations {
             if let Some(reason) = &part.unavailable {

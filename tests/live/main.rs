@@ -11,6 +11,7 @@ mod daemon;
 mod drift;
 mod engine;
 mod faults;
+mod ignored;
 mod inspect;
 mod locks;
 mod plans;
