@@ -24,6 +24,7 @@ mod origin_record;
 mod plan;
 mod planning;
 mod policy;
+mod preview;
 mod report;
 mod saved_plan;
 #[cfg(test)]
@@ -55,9 +56,10 @@ pub use plan::{
 };
 pub use planning::PlanOptions;
 pub use policy::{Access, MissingPolicy, Stanza, missing_policies};
+pub use preview::{Collision, Example, Moved, Preview, PreviewAsk, RuleCount};
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
 pub use saved_plan::{SavedPlan, SavedPlanError, StaleLine};
-pub use transform::{IDENTITY, Mapping, Rule, TransformError, Transforms};
+pub use transform::{Explained, IDENTITY, Mapping, Mark, Rule, RulePart, RuleProblem, TransformError, Transforms};
 pub use undo::{Impossible, Undo, UndoOptions, UndoPart};
 pub use verify::{
     Comparison, Finding, FindingKind, ReadCost, Unread, Unverified, Verification, VerifyOptions, VerifyProgress,
@@ -239,6 +241,17 @@ impl Engine {
     #[must_use]
     pub fn new(origin: Origin, destinations: Vec<Destination>, operator: Operator) -> Self {
         Self { shared: Arc::new(Shared { origin, destinations, operator }) }
+    }
+
+    /// The same with other transforms at one destination. What runs already goes on as it began.
+    #[must_use]
+    pub fn with_transforms(&self, name: &DestinationName, transforms: Transforms) -> Self {
+        let Shared { origin, destinations, operator } = &*self.shared;
+        let mut destinations = destinations.clone();
+        for destination in destinations.iter_mut().filter(|destination| destination.name == *name) {
+            destination.transforms = transforms.clone();
+        }
+        Self::new(origin.clone(), destinations, operator.clone())
     }
 
     /// The origin.

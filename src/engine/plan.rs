@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub(super) use build::{Remembered, build};
+pub(super) use build::{Remembered, build, land};
 pub use objection::Objection;
 
 use super::binding::Binding;

@@ -1,11 +1,17 @@
 //! From an origin path to a destination path.
 
+mod explain;
+mod problem;
+
 use std::sync::Arc;
 
 use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 
 use crate::kv::SecretPath;
+
+pub use explain::{Explained, Mark};
+pub use problem::{RulePart, RuleProblem};
 
 /// The name of the rule that leaves a path as it is; it comes after all others.
 pub const IDENTITY: &str = "identity";
@@ -74,7 +80,8 @@ impl Transforms {
     }
 
     /// The rules as they were given.
-    pub(super) fn rules(&self) -> Vec<Rule> {
+    #[must_use]
+    pub fn rules(&self) -> Vec<Rule> {
         self.rules.iter().map(|rule| rule.source.clone()).collect()
     }
 
@@ -93,17 +100,30 @@ impl Transforms {
 
     /// Where the rules send `path`; `None` if none matches, so that it stays as it is.
     pub(super) fn apply_rules(&self, path: &SecretPath) -> Option<Mapping> {
-        self.rules.iter().find_map(|rule| {
-            let groups = rule.from.captures(path.data_path())?;
-            if rule.needed.iter().any(|name| group(&groups, name).is_empty()) {
-                return None;
-            }
-            Some(Mapping { data_path: rule.expand(&groups), rule: Arc::clone(&rule.name) })
-        })
+        self.decide(path.data_path())
+            .map(|(at, data_path)| Mapping { data_path, rule: Arc::clone(&self.rules[at].name) })
+    }
+
+    /// The first rule that matches, and where it sends the path.
+    pub(super) fn decide(&self, data_path: &str) -> Option<(usize, String)> {
+        self.rules.iter().enumerate().find_map(|(at, rule)| Some((at, rule.expand(&rule.captures(data_path)?))))
+    }
+
+    /// Whether one of the rules by itself would send the path somewhere.
+    pub(super) fn would_match(&self, at: usize, data_path: &str) -> bool {
+        let rule = &self.rules[at];
+        rule.from.is_match(data_path) && (rule.needed.is_empty() || rule.captures(data_path).is_some())
     }
 }
 
 impl Compiled {
+    /// What the groups matched, if the rule matches the path.
+    fn captures<'t>(&self, data_path: &'t str) -> Option<Captures<'t>> {
+        let groups = self.from.captures(data_path)?;
+        let lacks_one = self.needed.iter().any(|name| group(&groups, name).is_empty());
+        (!lacks_one).then_some(groups)
+    }
+
     fn expand(&self, groups: &Captures<'_>) -> String {
         let parts = self.to.iter().map(|piece| match piece {
             Piece::Text(text) => text.as_str(),
@@ -123,7 +143,7 @@ fn collapse_slashes(path: &str) -> String {
 
 fn compile(rule: &Rule) -> Result<Compiled, TransformError> {
     let refused = |reason: String| TransformError { rule: rule.name.clone(), reason };
-    let from = Regex::new(&with_go_classes(&rule.from)).map_err(|error| {
+    let from = Regex::new(&as_in_go(&rule.from).text).map_err(|error| {
         // the error shows the rewritten expression; the first one shows what was configured
         let error = Regex::new(&rule.from).err().unwrap_or(error);
         refused(format!("`from` is not a valid regular expression: {error}"))
@@ -184,52 +204,72 @@ fn segments(to: &str, names: &[String]) -> Vec<Piece> {
     pieces
 }
 
+/// An expression as it is compiled.
+struct Rewritten {
+    text: String,
+    /// For each of its bytes, the byte of the configured expression that it stands for.
+    places: Vec<usize>,
+}
+
+impl Rewritten {
+    fn push(&mut self, part: &str, place: usize) {
+        self.text.push_str(part);
+        self.places.resize(self.text.len(), place);
+    }
+}
+
 /// Rewrites an expression so that it means what it means in Go: `\w \d \s` and `\b` are ASCII, and inside of brackets
 /// `[`, `&` and `~` are plain characters.
-fn with_go_classes(from: &str) -> String {
-    let mut rewritten = String::with_capacity(from.len() + 16);
+fn as_in_go(from: &str) -> Rewritten {
+    let mut rewritten = Rewritten { text: String::with_capacity(from.len() + 16), places: Vec::new() };
     let mut in_brackets = false;
-    let mut chars = from.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut chars = from.char_indices().peekable();
+    let mut bytes = [0; 4];
+    while let Some((at, c)) = chars.next() {
         match (c, in_brackets) {
             ('\\', _) => match chars.next() {
-                Some('w') => rewritten.push_str("[0-9A-Za-z_]"),
-                Some('W') => rewritten.push_str("[^0-9A-Za-z_]"),
-                Some('d') => rewritten.push_str("[0-9]"),
-                Some('D') => rewritten.push_str("[^0-9]"),
-                Some('s') => rewritten.push_str("[\\t\\n\\f\\r ]"),
-                Some('S') => rewritten.push_str("[^\\t\\n\\f\\r ]"),
-                Some('b') if !in_brackets => rewritten.push_str("(?-u:\\b)"),
-                Some(other) => rewritten.extend(['\\', other]),
-                None => rewritten.push('\\'),
+                Some((_, 'w')) => rewritten.push("[0-9A-Za-z_]", at),
+                Some((_, 'W')) => rewritten.push("[^0-9A-Za-z_]", at),
+                Some((_, 'd')) => rewritten.push("[0-9]", at),
+                Some((_, 'D')) => rewritten.push("[^0-9]", at),
+                Some((_, 's')) => rewritten.push("[\\t\\n\\f\\r ]", at),
+                Some((_, 'S')) => rewritten.push("[^\\t\\n\\f\\r ]", at),
+                Some((_, 'b')) if !in_brackets => rewritten.push("(?-u:\\b)", at),
+                Some((next, other)) => {
+                    rewritten.push("\\", at);
+                    rewritten.push(other.encode_utf8(&mut bytes), next);
+                }
+                None => rewritten.push("\\", at),
             },
             ('[', false) => {
                 in_brackets = true;
-                rewritten.push('[');
-                if chars.peek() == Some(&'^') {
-                    rewritten.extend(chars.next());
+                rewritten.push("[", at);
+                if let Some((caret, _)) = chars.next_if(|(_, next)| *next == '^') {
+                    rewritten.push("^", caret);
                 }
                 // a bracket right at the start stands for itself
-                if chars.peek() == Some(&']') {
-                    chars.next();
-                    rewritten.push_str("\\]");
+                if let Some((bracket, _)) = chars.next_if(|(_, next)| *next == ']') {
+                    rewritten.push("\\]", bracket);
                 }
             }
-            ('[', true) if chars.peek() == Some(&':') => {
-                rewritten.push('[');
-                for c in chars.by_ref() {
-                    rewritten.push(c);
+            ('[', true) if chars.peek().is_some_and(|(_, next)| *next == ':') => {
+                rewritten.push("[", at);
+                for (at, c) in chars.by_ref() {
+                    rewritten.push(c.encode_utf8(&mut bytes), at);
                     if c == ']' {
                         break;
                     }
                 }
             }
-            ('[' | '&' | '~', true) => rewritten.extend(['\\', c]),
+            ('[' | '&' | '~', true) => {
+                rewritten.push("\\", at);
+                rewritten.push(c.encode_utf8(&mut bytes), at);
+            }
             (']', true) => {
                 in_brackets = false;
-                rewritten.push(']');
+                rewritten.push("]", at);
             }
-            _ => rewritten.push(c),
+            _ => rewritten.push(c.encode_utf8(&mut bytes), at),
         }
     }
     rewritten

@@ -9,7 +9,7 @@ use crate::engine::guard;
 use crate::engine::inventory::Inventory;
 use crate::engine::transform::IDENTITY;
 use crate::engine::{Destination, Origin, Transforms};
-use crate::kv::SecretPath;
+use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{Index, SyncInfo};
 
 /// How many origins of a collision are named.
@@ -270,11 +270,17 @@ impl<'a> Router<'a> {
             None => (path.data_path().to_owned(), Arc::clone(&self.identity)),
             Some(mapping) => (mapping.data_path, mapping.rule),
         };
-        match SecretPath::parse_data(&data_path, mounts) {
-            Ok(target) if mounts.iter().any(|mount| mount.as_str() == target.mount()) => Ok((target, rule)),
-            _ => Err(Unroutable { data_path, rule }),
+        match land(&data_path, mounts) {
+            Some(target) => Ok((target, rule)),
+            None => Err(Unroutable { data_path, rule }),
         }
     }
+}
+
+/// The secret that `<mount>data/<name>` is in one of these mounts, if it is in one.
+pub(in crate::engine) fn land(data_path: &str, mounts: &[Mount]) -> Option<SecretPath> {
+    let target = SecretPath::parse_data(data_path, mounts).ok()?;
+    mounts.iter().any(|mount| mount.as_str() == target.mount()).then_some(target)
 }
 
 /// Which origin secret is written to which destination path.
@@ -308,7 +314,7 @@ mod tests {
     use super::*;
     use crate::engine::testing;
     use crate::engine::{Destination, MaxDelete, Rule, Transforms, UnknownSubtree};
-    use crate::kv::{Mount, PathFilter};
+    use crate::kv::PathFilter;
 
     fn mount() -> Mount {
         Mount::parse("secret").expect("a mount")
