@@ -57,6 +57,7 @@ pub use plan::{
 pub use planning::PlanOptions;
 pub use policy::{Access, MissingPolicy, Stanza, missing_policies};
 pub use preview::{Collision, Example, Moved, Preview, PreviewAsk, RuleCount};
+pub use preview::{Collision, Example, Moved, Preview, PreviewAsk, RuleEffect};
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
 pub use saved_plan::{SavedPlan, SavedPlanError, StaleLine};
 pub use transform::{Explained, IDENTITY, Mapping, Mark, Rule, RulePart, RuleProblem, TransformError, Transforms};

@@ -36,8 +36,6 @@ pub struct PreviewAsk {
     pub inventory: Arc<Inventory>,
     /// The rules in order. One that cannot work is passed over.
     pub rules: Vec<Rule>,
-    /// The rule whose examples are wanted; `None`: of what no rule matches.
-    pub focus: Option<usize>,
     /// The destination is the same Vault as the origin, see [`Engine::loops_back`].
     pub loops_back: bool,
 }
@@ -52,9 +50,11 @@ pub struct Preview {
     /// Secrets that the globs keep away from this destination.
     pub excluded: u64,
     /// What each rule does, in their order.
-    pub rules: Vec<RuleCount>,
+    pub rules: Vec<RuleEffect>,
     /// Secrets that no rule matches, so that they keep their path.
     pub unmatched: u64,
+    /// Some of them.
+    pub staying: Vec<SecretPath>,
     /// Destination paths that more than one secret would go to.
     pub collisions: u64,
     /// Some of them.
@@ -71,10 +71,6 @@ pub struct Preview {
     pub moved: u64,
     /// Some of them.
     pub moves: Vec<Moved>,
-    /// Some of what the rule in question decides.
-    pub examples: Vec<Example>,
-    /// Some of what it would match, if an earlier rule did not.
-    pub shadowed: Vec<Example>,
 }
 
 impl Preview {
@@ -92,12 +88,16 @@ impl Preview {
 }
 
 /// What one rule does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RuleCount {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleEffect {
     /// Secrets it sends somewhere.
     pub decides: u64,
+    /// Some of them.
+    pub examples: Vec<Example>,
     /// Secrets it matches, too, but an earlier rule decides about.
     pub shadowed: u64,
+    /// Some of them; the example's rule is the earlier one.
+    pub in_shadow: Vec<Example>,
 }
 
 /// Secrets that would be written to one path.
@@ -175,8 +175,6 @@ struct Walk<'a> {
     /// Those of the rules that work, with their places among all.
     draft: Transforms,
     places: Vec<usize>,
-    /// What the rule in question is among those that work.
-    focus: Option<usize>,
     /// So many of the first rules are in force already, so that what they decide does not move.
     settled: usize,
     unchanged: bool,
@@ -207,7 +205,6 @@ impl<'a> Walk<'a> {
             ask,
             origin,
             destination,
-            focus: ask.focus.and_then(|focus| places.iter().position(|place| *place == focus)),
             unchanged: settled == rules.len() && settled == in_force.len(),
             settled,
             // they were compiled one by one a moment ago
@@ -219,7 +216,7 @@ impl<'a> Walk<'a> {
             seen: Vec::new(),
             preview: Preview {
                 total: ask.inventory.secrets.len() as u64,
-                rules: vec![RuleCount::default(); ask.rules.len()],
+                rules: vec![RuleEffect::default(); ask.rules.len()],
                 ..Preview::default()
             },
         }
@@ -241,28 +238,13 @@ impl<'a> Walk<'a> {
         let decided = self.draft.decide(path.data_path());
         let rule = decided.as_ref().map(|(rule, _)| *rule);
         match rule {
-            Some(rule) => self.preview.rules[self.places[rule]].decides += 1,
-            None => self.preview.unmatched += 1,
-        }
-        if let Some(rule) = rule {
-            for later in rule + 1..self.places.len() {
-                if self.draft.would_match(later, path.data_path()) {
-                    self.preview.rules[self.places[later]].shadowed += 1;
-                    if self.focus == Some(later) && self.preview.shadowed.len() < EXAMPLES {
-                        let example = self.example(path, Some(later), rule);
-                        self.preview.shadowed.push(example);
-                    }
+            Some(rule) => self.decides(path, rule),
+            None => {
+                self.preview.unmatched += 1;
+                if self.preview.staying.len() < EXAMPLES {
+                    self.preview.staying.push(path.clone());
                 }
             }
-        }
-        let of_interest = match self.ask.focus {
-            None => rule.is_none(),
-            // a rule that does not work has no examples
-            Some(_) => rule.is_some() && rule == self.focus,
-        };
-        if of_interest && self.preview.examples.len() < EXAMPLES {
-            let example = self.shown(path, rule);
-            self.preview.examples.push(example);
         }
         let target = decided.map_or_else(|| path.data_path().to_owned(), |(_, target)| target);
         self.moves(path, rule, &target);
@@ -278,6 +260,27 @@ impl<'a> Walk<'a> {
         self.feed(path, rule, &landed);
     }
 
+    /// A rule decides about a secret; others may have wanted to.
+    fn decides(&mut self, path: &SecretPath, rule: usize) {
+        let place = self.places[rule];
+        self.preview.rules[place].decides += 1;
+        if self.preview.rules[place].examples.len() < EXAMPLES {
+            let example = self.shown(path, Some(rule));
+            self.preview.rules[place].examples.push(example);
+        }
+        for later in rule + 1..self.places.len() {
+            if !self.draft.would_match(later, path.data_path()) {
+                continue;
+            }
+            let at = self.places[later];
+            self.preview.rules[at].shadowed += 1;
+            if self.preview.rules[at].in_shadow.len() < NAMED {
+                let example = Example { rule: Some(place), ..self.shown(path, Some(later)) };
+                self.preview.rules[at].in_shadow.push(example);
+            }
+        }
+    }
+
     /// A secret with the rule that decides about it.
     fn shown(&self, path: &SecretPath, rule: Option<usize>) -> Example {
         Example {
@@ -285,11 +288,6 @@ impl<'a> Walk<'a> {
             explained: rule.and_then(|rule| self.draft.explain(rule, path.data_path())),
             rule: rule.map(|rule| self.places[rule]),
         }
-    }
-
-    /// A secret with what one rule would make of it, and another that decides.
-    fn example(&self, path: &SecretPath, by: Option<usize>, decides: usize) -> Example {
-        Example { rule: Some(self.places[decides]), ..self.shown(path, by) }
     }
 
     fn moves(&mut self, path: &SecretPath, rule: Option<usize>, target: &str) {
@@ -383,7 +381,7 @@ mod tests {
         Rule { name: format!("to {to}"), from: from.to_owned(), to: to.to_owned() }
     }
 
-    fn ask(names: &[&str], rules: &[Rule], focus: Option<usize>) -> PreviewAsk {
+    fn ask(names: &[&str], rules: &[Rule]) -> PreviewAsk {
         let mut inventory = Inventory::empty(3);
         for name in names {
             inventory.secrets.insert(SecretPath::new(&mount(), name), testing::insight(1));
@@ -392,7 +390,6 @@ mod tests {
             destination: DestinationName::new("there"),
             inventory: Arc::new(inventory),
             rules: rules.to_vec(),
-            focus,
             loops_back: false,
         }
     }
@@ -413,32 +410,33 @@ mod tests {
     fn the_first_match_decides_and_later_ones_are_in_its_shadow() {
         let rules = [rule("/a/(?P<x>.*)", "secret/data/1/${x}"), rule("/(?P<x>[ab]/.*)", "secret/data/2/${x}")];
         let engine = engine(&[], |_| {});
-        let preview = last(&engine, &ask(&["a/1", "a/2", "b/1", "c"], &rules, Some(1)));
+        let preview = last(&engine, &ask(&["a/1", "a/2", "b/1", "c"], &rules));
         assert!(preview.is_complete());
-        assert_eq!(preview.rules, [RuleCount { decides: 2, shadowed: 0 }, RuleCount { decides: 1, shadowed: 2 }]);
+        let counts: Vec<_> = preview.rules.iter().map(|rule| (rule.decides, rule.shadowed)).collect();
+        assert_eq!(counts, [(2, 0), (1, 2)]);
         assert_eq!((preview.matched(), preview.unmatched, preview.moved), (3, 1, 3));
-        assert_eq!(preview.examples.len(), 1);
-        assert_eq!(preview.examples[0].explained.as_ref().expect("a match").after, "secret/data/2/b/1");
-        assert_eq!(preview.shadowed.len(), 2);
-        assert_eq!(preview.shadowed[0].rule, Some(0));
-        let rest = last(&engine, &ask(&["a/1", "c"], &rules, None));
-        assert_eq!(rest.examples.len(), 1);
-        assert_eq!((rest.examples[0].origin.name(), &rest.examples[0].explained), ("c", &None));
+        let second = &preview.rules[1];
+        assert_eq!(second.examples.len(), 1);
+        assert_eq!(second.examples[0].explained.as_ref().expect("a match").after, "secret/data/2/b/1");
+        assert_eq!(second.in_shadow.len(), 2);
+        assert_eq!(second.in_shadow[0].rule, Some(0));
+        assert!(second.in_shadow[0].explained.as_ref().expect("a match").after.starts_with("secret/data/2/a/"));
+        assert_eq!(names(&preview.staying), ["c"]);
     }
 
     #[test]
     fn a_rule_that_does_not_work_is_passed_over() {
         let rules = [rule("(", "secret/data/1"), rule("/(?P<x>a)$", "secret/data/2/${x}")];
-        let preview = last(&engine(&[], |_| {}), &ask(&["a", "b"], &rules, Some(0)));
-        assert_eq!(preview.rules, [RuleCount::default(), RuleCount { decides: 1, shadowed: 0 }]);
-        assert!(preview.examples.is_empty());
+        let preview = last(&engine(&[], |_| {}), &ask(&["a", "b"], &rules));
+        let counts: Vec<_> = preview.rules.iter().map(|rule| (rule.decides, rule.examples.len())).collect();
+        assert_eq!(counts, [(0, 0), (1, 1)]);
     }
 
     #[test]
     fn collisions_are_counted_and_named_as_the_plan_does() {
         let rules = [rule("/[a-d]/(?P<x>.*)", "secret/data/${x}")];
         let engine = engine(&[], |_| {});
-        let preview = last(&engine, &ask(&["a/x", "b/x", "c/x", "d/x", "a/y", "x1", "b/z", "z"], &rules, None));
+        let preview = last(&engine, &ask(&["a/x", "b/x", "c/x", "d/x", "a/y", "x1", "b/z", "z"], &rules));
         assert_eq!(preview.collisions, 2);
         let mut found: Vec<_> = preview.colliding.iter().map(|one| (one.destination.as_str(), one.count)).collect();
         found.sort_unstable();
@@ -451,10 +449,10 @@ mod tests {
     fn what_moves_is_told_from_what_stays() {
         let old = [rule("/a/(?P<x>.*)", "secret/data/1/${x}"), rule("/b/(?P<x>.*)", "secret/data/2/${x}")];
         let engine = engine(&old, |_| {});
-        assert_eq!(last(&engine, &ask(&["a/1", "b/1", "c"], &old, None)).moved, 0);
+        assert_eq!(last(&engine, &ask(&["a/1", "b/1", "c"], &old)).moved, 0);
         let swapped = [old[1].clone(), old[0].clone()];
-        assert_eq!(last(&engine, &ask(&["a/1", "b/1", "c"], &swapped, None)).moved, 0, "the order did not matter");
-        let fewer = last(&engine, &ask(&["a/1", "b/1", "c"], &old[..1], None));
+        assert_eq!(last(&engine, &ask(&["a/1", "b/1", "c"], &swapped)).moved, 0, "the order did not matter");
+        let fewer = last(&engine, &ask(&["a/1", "b/1", "c"], &old[..1]));
         assert_eq!(fewer.moved, 1);
         assert_eq!(
             (fewer.moves[0].before.as_str(), fewer.moves[0].after.as_str()),
@@ -468,7 +466,7 @@ mod tests {
         let there = engine(&[], |there| {
             there.filter = PathFilter::new(&[], &["secret/tmp/**".to_owned()], &[mount()]).expect("a glob");
         });
-        let mut ask = ask(&["a", "b", "tmp/x"], &rules, None);
+        let mut ask = ask(&["a", "b", "tmp/x"], &rules);
         let preview = last(&there, &ask);
         assert_eq!((preview.unroutable, preview.feedback, preview.excluded), (1, 0, 1));
         assert_eq!(preview.astray[0].rule, Some(0));
@@ -486,7 +484,7 @@ mod tests {
             asked.set(asked.get() + 1);
             asked.get() < 3
         };
-        engine(&[], |_| {}).preview(&ask(&many, &[], None), is_wanted, |_| told += 1);
+        engine(&[], |_| {}).preview(&ask(&many, &[]), is_wanted, |_| told += 1);
         assert_eq!((asked.get(), told), (3, 0));
     }
 }
