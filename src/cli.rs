@@ -322,6 +322,8 @@ pub struct Console {
     pub tick: std::time::Duration,
     /// The file the configuration comes from, if there is one.
     pub file: Option<PathBuf>,
+    /// The same, to write rules to.
+    pub rules: Option<crate::config::RulesFile>,
     /// What is to be said about the configuration.
     pub notice: Option<String>,
     /// The log of this run.
@@ -346,6 +348,7 @@ pub fn console(common: &Common) -> Result<Console, CliError> {
         tick: tick.unwrap_or(crate::daemon::TICK),
         production: production.map(|destination| DestinationName::new(&destination.name)).collect(),
         notice: context.loaded.notes.first().cloned(),
+        rules: crate::config::RulesFile::new(&context.loaded, &common.sources()),
         file: context.loaded.file,
         only: context.only,
         engine: context.engine,

@@ -7,10 +7,13 @@
 //!                            ▼
 //!                  Config (model) ─ validate: what only the whole can tell
 //! ```
+//!
+//! The way back is short: `edit` writes rules into the file, and nothing else.
 
 mod check;
 mod defaults;
 mod document;
+mod edit;
 mod error;
 mod format;
 mod layer;
@@ -23,6 +26,7 @@ mod validate;
 
 pub use check::parse_duration;
 pub use document::{Place, SourceFile};
+pub use edit::{ChangedLine, EditedRule, RulesChange, RulesError, RulesFile};
 pub use error::{ConfigError, Problem};
 pub use load::{Loaded, Purpose, Sources, load};
 pub use model::{

@@ -56,7 +56,6 @@ pub use plan::{
 };
 pub use planning::PlanOptions;
 pub use policy::{Access, MissingPolicy, Stanza, missing_policies};
-pub use preview::{Collision, Example, Moved, Preview, PreviewAsk, RuleCount};
 pub use preview::{Collision, Example, Moved, Preview, PreviewAsk, RuleEffect};
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
 pub use saved_plan::{SavedPlan, SavedPlanError, StaleLine};
@@ -246,7 +245,7 @@ impl Engine {
 
     /// The same with other transforms at one destination. What runs already goes on as it began.
     #[must_use]
-    pub fn with_transforms(&self, name: &DestinationName, transforms: Transforms) -> Self {
+    pub fn with_transforms(&self, name: &DestinationName, transforms: &Transforms) -> Self {
         let Shared { origin, destinations, operator } = &*self.shared;
         let mut destinations = destinations.clone();
         for destination in destinations.iter_mut().filter(|destination| destination.name == *name) {

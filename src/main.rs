@@ -93,6 +93,7 @@ async fn show_console(common: &Common, flags: &ConsoleFlags) -> Result<Exit, Fai
         production: console.production,
         unverified: console.unverified,
         file: console.file,
+        rules: console.rules,
         notice: console.notice,
         log: Some(console.log),
         ..options(common, flags)

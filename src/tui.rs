@@ -51,6 +51,7 @@ use tokio::time::Instant;
 pub use keymap::{KeyRow, KeySection, key_table};
 pub use theme::ColorChoice;
 
+use crate::config::RulesFile;
 use crate::engine::{CycleOptions, DestinationName, Engine};
 use crate::logging::LogTail;
 use effect::{Effect, Perform, Worker};
@@ -70,7 +71,7 @@ const LATEST: Duration = Duration::from_millis(100);
 const DEFAULT_THEME: &str = "dark";
 
 /// How the console is to be.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ConsoleOptions {
     /// Shown in the header: what this is about, if the addresses do not tell (`demo`).
     pub title: Option<String>,
@@ -88,6 +89,8 @@ pub struct ConsoleOptions {
     pub mouse: Option<bool>,
     /// This run's log; `None`: there is none to show.
     pub log: Option<LogTail>,
+    /// The same, to write rules to.
+    pub rules: Option<RulesFile>,
     /// Whether to use colours.
     pub color: ColorChoice,
     /// The theme; `None`: the one of the operator's settings, or `dark`.
@@ -111,6 +114,7 @@ impl Default for ConsoleOptions {
             file: None,
             mouse: None,
             log: None,
+            rules: None,
             color: ColorChoice::Auto,
             theme: None,
             tick: crate::daemon::TICK,
@@ -197,6 +201,12 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
             .filter(|destination| options.only.is_empty() || options.only.contains(&destination.name))
             .map(|destination| (destination.name.clone(), destination.vault.address().to_owned()))
             .collect(),
+        rules: engine
+            .destinations()
+            .iter()
+            .filter(|destination| options.only.is_empty() || options.only.contains(&destination.name))
+            .map(|destination| (destination.transforms.rules(), destination.mounts.clone()))
+            .collect(),
     });
     if let Some(notice) = options.notice {
         model.say(notice);
@@ -214,7 +224,7 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     terminal::restore_on_panic(sender.clone());
     terminal::enter(model.mouse).map_err(failed)?;
     let mut screen = terminal::screen().map_err(failed).inspect_err(|_| terminal::restore())?;
-    let mut worker = Worker::new(engine, options.only, options.cycle, sender);
+    let mut worker = Worker::new(engine, options.only, options.cycle, options.rules, sender);
 
     if let Some(log) = options.log {
         worker.follow_log(log);

@@ -124,7 +124,7 @@ fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
 /// The text with stars for whatever may be a secret: the masked bytes, what follows a key that sounds like one, and the
 /// user and password of an address.
 /// Byte offsets stay as they are.
-fn hide_secrets(text: &str, masked: &[Range<usize>]) -> String {
+pub(super) fn hide_secrets(text: &str, masked: &[Range<usize>]) -> String {
     #[expect(clippy::unwrap_used, reason = "a constant expression, compiled by every test that renders a problem")]
     static SECRET_KEY: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r#"(?i)([\w-]*(?:tok|secret|passw)[\w-]*)["']?\s*[:=]\s*([^\n]*)"#).unwrap());

@@ -74,6 +74,8 @@ pub struct Loaded {
     /// What is no error but may not be meant.
     pub notes: Vec<String>,
     pub(super) root: Node,
+    /// The file as it was read.
+    pub(super) source: Option<Arc<SourceFile>>,
 }
 
 /// Reads the configuration.
@@ -85,9 +87,20 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         Some(file) => Some(file.clone()),
         None => find("vsync").or_else(|| find("config").filter(|_| sources.purpose.is_of_v03())),
     };
+    let source = file.map(|path| read(&path)).transpose()?;
+    assemble(source, sources)
+}
+
+/// Reads a text as if it were the file of this path.
+pub(super) fn load_text(path: &Path, text: String, sources: &Sources) -> Result<Loaded, ConfigError> {
+    assemble(Some(Arc::new(SourceFile::new(path.to_owned(), text))), sources)
+}
+
+fn assemble(source: Option<Arc<SourceFile>>, sources: &Sources) -> Result<Loaded, ConfigError> {
+    let file = source.as_ref().map(|source| source.path().to_owned());
     let mut check = Check::default();
-    let mut root = match &file {
-        Some(path) => check.section(schema::ROOT, read(path)?, ""),
+    let mut root = match &source {
+        Some(source) => check.section(schema::ROOT, parse(source)?, ""),
         None => Node::table(Place::Default),
     };
     let mut notes = legacy::settle_former(&mut root, &mut check);
@@ -125,7 +138,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
             "there is no destination: with this configuration only \"vsync origin\" has something to do".to_owned(),
         );
     }
-    Ok(Loaded { config, file, notes, root })
+    Ok(Loaded { config, file, notes, root, source })
 }
 
 fn unnamed_destinations(root: &Node, check: &mut Check) {
@@ -136,18 +149,27 @@ fn unnamed_destinations(root: &Node, check: &mut Check) {
     }
 }
 
-fn read(path: &Path) -> Result<Node, Problem> {
-    let Some(format) = Format::of(path) else {
-        let problem = Problem::new(format!("{}: the file's format cannot be told from its name", path.display()));
-        return Err(problem.help(format!("let it end in one of .{}", EXTENSIONS.join(", ."))));
-    };
+fn parse(source: &Arc<SourceFile>) -> Result<Node, Problem> {
+    let Some(format) = Format::of(source.path()) else { return Err(unknown_format(source.path())) };
+    format.parse(source)
+}
+
+fn unknown_format(path: &Path) -> Problem {
+    let problem = Problem::new(format!("{}: the file's format cannot be told from its name", path.display()));
+    problem.help(format!("let it end in one of .{}", EXTENSIONS.join(", .")))
+}
+
+fn read(path: &Path) -> Result<Arc<SourceFile>, Problem> {
+    if Format::of(path).is_none() {
+        return Err(unknown_format(path));
+    }
     let text = std::fs::read(path)
         .map_err(|error| Problem::new(format!("{}: the configuration file cannot be read: {error}", path.display())))?;
     let text = String::from_utf8(text).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         Problem::new(format!("{}: the file is not UTF-8 (byte {offset})", path.display()))
     })?;
-    format.parse(&Arc::new(SourceFile::new(path.to_owned(), text)))
+    Ok(Arc::new(SourceFile::new(path.to_owned(), text)))
 }
 
 /// The first configuration file of this name in the usual places.

@@ -237,13 +237,12 @@ impl<'a> Walk<'a> {
         }
         let decided = self.draft.decide(path.data_path());
         let rule = decided.as_ref().map(|(rule, _)| *rule);
-        match rule {
-            Some(rule) => self.decides(path, rule),
-            None => {
-                self.preview.unmatched += 1;
-                if self.preview.staying.len() < EXAMPLES {
-                    self.preview.staying.push(path.clone());
-                }
+        if let Some(rule) = rule {
+            self.decides(path, rule);
+        } else {
+            self.preview.unmatched += 1;
+            if self.preview.staying.len() < EXAMPLES {
+                self.preview.staying.push(path.clone());
             }
         }
         let target = decided.map_or_else(|| path.data_path().to_owned(), |(_, target)| target);

@@ -27,6 +27,7 @@ use failures::Judged;
 use super::message::{Asked, Message, Purpose, Refreshed, Selected, SideStatus, Work};
 use super::screen::overview::News;
 use super::widget::tree::{Growth, Tree};
+use crate::config::RulesFile;
 use crate::engine::{
     CycleControl, CycleHandle, CycleOptions, Decision, DestinationName, DestinationPlan, Engine, EngineError, Event,
     Failure, InventoryUpdate, Plan, PlanOptions, Report, Side,
@@ -154,6 +155,7 @@ pub(super) struct Worker {
     /// Watches that are letting go of their locks.
     former_watches: Vec<JoinHandle<()>>,
     log: Option<LogTail>,
+    desk: transforms::Desk,
 }
 
 impl Worker {
@@ -162,6 +164,7 @@ impl Worker {
         engine: Engine,
         only: Vec<DestinationName>,
         options: CycleOptions,
+        rules: Option<RulesFile>,
         messages: UnboundedSender<Message>,
     ) -> Self {
         Self {
@@ -177,6 +180,7 @@ impl Worker {
             watch: None,
             former_watches: Vec::new(),
             log: None,
+            desk: transforms::Desk::new(rules),
         }
     }
 

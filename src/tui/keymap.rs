@@ -109,6 +109,18 @@ pub(super) enum Action {
     Press,
     Apply,
     Complete,
+    AddRule,
+    DuplicateRule,
+    DeleteRule,
+    RuleUp,
+    RuleDown,
+    UndoEdit,
+    RedoEdit,
+    DiscardDraft,
+    TryPath,
+    SaveRules,
+    NextField,
+    PreviousField,
 }
 
 /// Where keys have a meaning of their own.
@@ -124,11 +136,13 @@ pub(super) enum Place {
     Prompt,
     /// While a command is typed: all other characters go into it.
     Palette,
+    /// While a rule is typed: all other characters go into its field.
+    Edit,
 }
 
 impl Place {
     /// All of them, in the order of the documentation.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         OVERVIEW,
         BROWSE,
         PLAN,
@@ -140,6 +154,7 @@ impl Place {
         Self::Filter,
         Self::Prompt,
         Self::Palette,
+        Self::Edit,
         Self::Dialog,
         Self::Help,
     ];
@@ -153,6 +168,7 @@ impl Place {
             Self::Help => "Help",
             Self::Prompt => "Prompt",
             Self::Palette => "Palette",
+            Self::Edit => "Edit",
         }
     }
 
@@ -163,7 +179,7 @@ impl Place {
 
     /// Whether characters without a meaning are typed.
     fn takes_text(self) -> bool {
-        matches!(self, Self::Filter | Self::Prompt | Self::Palette)
+        matches!(self, Self::Filter | Self::Prompt | Self::Palette | Self::Edit)
     }
 }
 

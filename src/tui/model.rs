@@ -19,7 +19,7 @@ use super::watch::Watch;
 use super::widget::split::{Share, Split};
 use super::widget::tree::Marks;
 use crate::engine::{
-    CycleSnapshot, Decision, DestinationName, Failure, Objection, OperationCounts, Phase, Plan, Report, Side,
+    CycleSnapshot, Decision, DestinationName, Failure, Objection, OperationCounts, Phase, Plan, Report, Rule, Side,
     UnknownSubtree,
 };
 use crate::kv::Mount;
@@ -166,6 +166,10 @@ pub(super) enum Ask {
     Unwatch,
     Quit,
     Browse(browse::Question),
+    /// Throw a draft of rules away.
+    DiscardDraft,
+    /// Take rules over.
+    SaveRules(Box<transforms::Saving>),
 }
 
 impl Dialog {
@@ -183,7 +187,14 @@ impl Dialog {
     pub(super) fn can_agree(&self) -> bool {
         match &self.ask {
             Ask::Start(selected) => obstacles(&selected.plan).next().is_none(),
-            Ask::Cancel | Ask::Skip(_) | Ask::Watch | Ask::Unwatch | Ask::Quit | Ask::Browse(_) => true,
+            Ask::Cancel
+            | Ask::Skip(_)
+            | Ask::Watch
+            | Ask::Unwatch
+            | Ask::Quit
+            | Ask::Browse(_)
+            | Ask::DiscardDraft
+            | Ask::SaveRules(_) => true,
         }
     }
 
@@ -254,6 +265,8 @@ pub(super) struct Setup {
     pub(super) log: Option<logs::Source>,
     /// Names and addresses.
     pub(super) destinations: Vec<(DestinationName, String)>,
+    /// The rules of each destination, and its mounts.
+    pub(super) rules: Vec<(Vec<Rule>, Vec<Mount>)>,
 }
 
 impl Model {
@@ -317,8 +330,8 @@ impl Model {
             cycle_list: cycle::State::default(),
             failure_list: failures::State::default(),
             history_list: history::State::default(),
-            transform_list: transforms::State::default(),
             log_list: logs::State::new(setup.log),
+            transform_list: transforms::State::new(setup.rules),
             destinations: names,
         }
     }
@@ -333,6 +346,8 @@ impl Model {
             Place::Help
         } else if self.filtering {
             Place::Filter
+        } else if self.screen == Screen::Transforms && self.transform_list.is_editing() {
+            Place::Edit
         } else {
             Place::Screen(self.screen)
         }

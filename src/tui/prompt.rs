@@ -27,6 +27,8 @@ pub(super) enum Line {
     MarkFolder,
     /// A file that names tasks to mark.
     MarkByFile,
+    /// A path, to see where the rules send it.
+    TryPath,
 }
 
 impl Line {
@@ -39,6 +41,7 @@ impl Line {
             Self::LoadPlan => "load plan:",
             Self::MarkFolder => "mark in folder:",
             Self::MarkByFile => "mark paths of file:",
+            Self::TryPath => "try path:",
         }
     }
 }

@@ -23,8 +23,8 @@ use super::widget::tree::{Growth, Tree};
 use crate::engine::{
     Access, Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress,
     DestinationReport, Drift, Ending, Expected, Failure, Ignored, Inventory, InventoryUpdate, Latency, Mapping,
-    Objection, Operation, OperationCounts, Phase, Plan, Report, SecretDetail, Side, Source, Step, Task, UnknownSubtree,
-    WorkerRow,
+    Objection, Operation, OperationCounts, Phase, Plan, Report, Rule, SecretDetail, Side, Source, Step, Task,
+    UnknownSubtree, WorkerRow,
 };
 use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{EngineKind, Insight, SyncInfo};
@@ -311,6 +311,19 @@ pub(super) fn mappings(path: &SecretPath) -> Vec<Option<Mapping>> {
     vec![Some(same.clone()), Some(other), Some(same)]
 }
 
+/// The rules of the second destination.
+pub(super) fn rules() -> Vec<Rule> {
+    let rule = |name: &str, from: &str, to: &str| Rule { name: name.into(), from: from.into(), to: to.into() };
+    vec![
+        rule(
+            "v1->v2",
+            "^secret/data/(?P<team>[^/]+)/(?P<env>dev|prod)/(?P<app>.+)$",
+            "secret/data/v2/${env}/${team}/${app}",
+        ),
+        rule("payments first", "^secret/data/payments/(?P<rest>.+)$", "secret/data/pay/${rest}"),
+    ]
+}
+
 /// A console that has just been opened.
 pub(super) fn opened(width: u16, height: u16) -> Model {
     let address = |name: &DestinationName| (name.clone(), format!("https://vault.{name}.example:8200"));
@@ -331,6 +344,7 @@ pub(super) fn opened(width: u16, height: u16) -> Model {
         mounts: vec![mount()],
         origin: "https://vault.eu.example:8200".into(),
         destinations: names().iter().map(address).collect(),
+        rules: [Vec::new(), rules(), Vec::new()].map(|rules| (rules, vec![mount()])).into(),
     })
 }
 

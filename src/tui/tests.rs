@@ -13,6 +13,7 @@ mod plan;
 mod running;
 mod screens;
 mod settings;
+mod transforms;
 mod watch;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -55,6 +56,8 @@ fn key(text: &str) -> Input {
         "backspace" => KeyCode::Backspace,
         "pgdn" => KeyCode::PageDown,
         "end" => KeyCode::End,
+        "home" => KeyCode::Home,
+        "backspace" => KeyCode::Backspace,
         c => KeyCode::Char(c.chars().next().expect("a character")),
     };
     Input::Key(KeyEvent::new(code, modifiers))

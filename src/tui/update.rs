@@ -133,6 +133,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         screen.settle(model);
     }
     effects.extend(browse::wants(model));
+    effects.extend(transforms::wants(model));
     effects
 }
 
@@ -151,6 +152,8 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
                 filtered(model);
             } else if model.prompt.is_some() {
                 prompt::on_paste(model, &text);
+            } else if model.place() == Place::Edit {
+                transforms::paste(model, &text);
             }
             Vec::new()
         }
@@ -183,6 +186,8 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         filtered(model);
     } else if model.prompt.is_some() && place != Place::Dialog {
         prompt::on_text(model, key);
+    } else if place == Place::Edit && !model.keymap.writes(place, &key) {
+        transforms::type_in(model, &Event::Key(key));
     } else if model.keymap.writes(place, &key) {
         // Only a read-only console has no action for such a key.
         model.say("read-only: nothing is written, no value is shown");
@@ -201,6 +206,7 @@ fn on_action(model: &mut Model, place: Place, action: Action) -> Vec<Effect> {
         Place::Dialog => on_dialog(model, action),
         Place::Help => on_help(model, action),
         Place::Prompt | Place::Palette => prompt::on_prompt(model, action),
+        Place::Edit => transforms::edit(model, action),
     }
 }
 
@@ -235,7 +241,7 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
             return effects;
         }
         Action::Quit => {
-            if !model.cycle.running && !model.watch.on {
+            if !model.cycle.running && !model.watch.on && !transforms::has_drafts(model) {
                 return vec![Effect::Quit(Exit::Quit)];
             }
             model.dialog = Some(Dialog::new(Ask::Quit));
@@ -253,6 +259,8 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
             if filtered_before {
                 with_filter(model, Filter::clear);
                 filtered(model);
+            } else if screen == Screen::Transforms && transforms::dismiss(model) {
+                // what was asked for by hand has gone from the screen
             } else if let Some(previous) = model.previous.take() {
                 model.screen = previous;
             }

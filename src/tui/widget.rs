@@ -4,6 +4,7 @@ pub(super) mod badge;
 pub(super) mod cell;
 pub(super) mod chart;
 pub(super) mod confirm;
+pub(super) mod field;
 pub(super) mod help;
 pub(super) mod palette;
 pub(super) mod panel;

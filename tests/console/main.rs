@@ -6,6 +6,7 @@ mod browse;
 mod cycle;
 mod steps;
 mod terminal;
+mod transforms;
 
 use rustix::process::Signal;
 use steps::{

@@ -85,6 +85,7 @@ pub(super) const ROWS: &[Binding] = &[
             Place::Help,
             Place::Prompt,
             Place::Palette,
+            Place::Edit,
         ],
         "",
         "quit; while a cycle runs: ask, again cancel it, again quit at once",

@@ -9,7 +9,7 @@ use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Asked, Purpose, Selected};
 use crate::tui::model::{Ask, Cycle, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::{Screen, browse, cycle, failures, plan};
+use crate::tui::screen::{Screen, browse, cycle, failures, plan, transforms};
 use crate::tui::watch;
 
 /// More than a count has.
@@ -76,6 +76,8 @@ fn agree(model: &mut Model, ask: Ask) -> Vec<Effect> {
             let effects = cancel(model);
             if model.cycle.running { effects } else { vec![Effect::Quit(Exit::Quit)] }
         }
+        Ask::DiscardDraft => transforms::discard(model),
+        Ask::SaveRules(saving) => transforms::save(model, *saving),
     }
 }
 

@@ -54,6 +54,7 @@ fn submit(model: &mut Model, prompt: &mut Prompt, text: &str) -> Result<Vec<Effe
         Line::LoadPlan => plan::open(model, text),
         Line::MarkFolder => plan::mark_by_folder(model, text),
         Line::MarkByFile => plan::mark_by_file(model, text),
+        Line::TryPath => crate::tui::screen::transforms::try_path(model, text),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::engine::{Decision, DestinationName, DestinationPlan, Operation, Opera
 use crate::tui::format;
 use crate::tui::message::{Purpose, Selected};
 use crate::tui::model::{Ask, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::{browse, cycle};
+use crate::tui::screen::{browse, cycle, transforms};
 use crate::tui::theme::Theme;
 use crate::tui::watch;
 use crate::tui::widget::confirm::Question;
@@ -67,6 +67,15 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
             );
             ("Stop watch mode?", lines, Some("Yes, stop it"), "No, go on")
         }
+        Ask::DiscardDraft => {
+            let said = "The draft of this destination is replaced by the rules in force; undo brings it back.";
+            ("Discard the draft?", text(said), Some("Yes, discard it"), "No, keep it")
+        }
+        Ask::SaveRules(saving) => {
+            let rows = usize::from(area.height).saturating_sub(8);
+            let (title, lines, yes) = transforms::question(model, saving, room, rows);
+            (title, lines, Some(yes), "No")
+        }
         Ask::Quit => {
             let mut said = String::new();
             if model.watch.on {
@@ -75,14 +84,20 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
             if model.cycle.running {
                 said += "A cycle is running. It is cancelled first: workers finish what they hold, and it is recorded; then the console ends.";
             }
+            let drafted = transforms::drafted(model);
+            if !drafted.is_empty() {
+                let names = drafted.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+                said = format!("{said} Rules of {names} were edited and not saved; quitting throws the edits away.");
+            }
             let yes = if model.cycle.running { "Yes, cancel and quit" } else { "Yes, quit" };
-            ("Quit?", text(said.trim_end()), Some(yes), "No, stay")
+            ("Quit?", text(said.trim()), Some(yes), "No, stay")
         }
     };
     let danger = match &dialog.ask {
         Ask::Start(selected) => touched(model, &selected.plan).next().is_some(),
         Ask::Watch => model.destinations.iter().any(|name| model.production.contains(name)),
-        Ask::Cancel | Ask::Skip(_) | Ask::Unwatch | Ask::Quit | Ask::Browse(_) => false,
+        Ask::SaveRules(saving) => model.production.contains(&saving.destination),
+        Ask::Cancel | Ask::Skip(_) | Ask::Unwatch | Ask::Quit | Ask::Browse(_) | Ask::DiscardDraft => false,
     };
     let typed = dialog.must_type().is_some();
     let yes = yes.filter(|_| !typed);
