@@ -329,8 +329,18 @@ impl Engine {
 
     /// The last reports, newest first, at most `limit`. Dry runs, and cycles that had nothing to do, are not kept.
     pub async fn history(&self, limit: usize) -> Result<Vec<Report>, EngineError> {
-        let documents = self.cycle_log().newest(limit).await?;
-        Ok(documents
+        self.history_before(None, limit).await.map(|(reports, _)| reports)
+    }
+
+    /// As [`Engine::history`], of the cycles before this one; and whether there are still older ones.
+    pub async fn history_before(
+        &self,
+        cycle: Option<CycleId>,
+        limit: usize,
+    ) -> Result<(Vec<Report>, bool), EngineError> {
+        let id = cycle.map(|cycle| cycle.to_string());
+        let (documents, more) = self.cycle_log().before(id.as_deref(), limit).await?;
+        let reports = documents
             .iter()
             .filter_map(|bytes| match serde_json::from_slice(bytes) {
                 Ok(report) => Some(report),
@@ -339,7 +349,8 @@ impl Engine {
                     None
                 }
             })
-            .collect())
+            .collect();
+        Ok((reports, more))
     }
 
     /// One report.

@@ -8,6 +8,7 @@
 //!   daemon                   the loop of the daemons, their health endpoint
 //!   connect                  from a configuration to clients, stores and the engine
 //!   config, logging          file < environment < flags; the rotating log
+//!   export                   reports as files for others: JSON, CSV, HTML
 //!   engine                   inventory · transform · plan · guard · cycle · worker · report
 //!   state                    sync info and reports, in Consul or an embedded store
 //!   vault, consul            thin API clients: requests, typed answers, typed errors
@@ -27,6 +28,7 @@ pub mod daemon;
 pub mod demo;
 pub mod engine;
 pub mod exit;
+pub mod export;
 pub mod http;
 pub mod kv;
 pub mod logging;

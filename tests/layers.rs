@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["consul", "vault"],
     &["state"],
     &["engine"],
-    &["config"],
+    &["config", "export"],
     &["connect", "logging"],
     &["daemon"],
     &["cli", "demo", "tui"],

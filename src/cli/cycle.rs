@@ -27,6 +27,8 @@ const DRIFT_SHOWN: usize = 10;
 pub(super) struct Manner {
     pub(super) dry_run: bool,
     pub(super) yes: bool,
+    /// What it is done for.
+    pub(super) purpose: &'static str,
     /// The lines of a saved plan that no longer hold; what is left of it is to be done exactly. `None`: it was not saved.
     pub(super) stale: Option<Vec<StaleLine>>,
 }
@@ -86,7 +88,12 @@ pub(super) async fn run(
         return Ok(Exit::Failed);
     }
     let done = nothing_done(&plan);
-    let options = CycleOptions { dry_run: manner.dry_run, exact: manner.stale.is_some(), ..CycleOptions::default() };
+    let options = CycleOptions {
+        dry_run: manner.dry_run,
+        exact: manner.stale.is_some(),
+        purpose: manner.purpose,
+        ..CycleOptions::default()
+    };
     let report = execute(context, plan, options, interrupts).await?;
     if nothing_to_do && judge(&report) == Exit::Done {
         // what was recorded anew is no news to anybody

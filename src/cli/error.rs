@@ -8,6 +8,7 @@ use crate::connect::ConnectError;
 use crate::daemon::DaemonError;
 use crate::engine::{EngineError, SavedPlanError};
 use crate::exit::Exit;
+use crate::export::ExportError;
 
 /// Why a command could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,9 @@ pub enum CliError {
         /// Why.
         source: io::Error,
     },
+    /// A report could not be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -96,7 +100,7 @@ impl CliError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::Export(ExportError::Format(_) | ExportError::Exists(_)) => Exit::Usage,
             Self::Config(error) if error.is_wrong_usage() => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::Engine(EngineError::Objection { .. } | EngineError::EmptiedOrigin) => Exit::Guarded,
@@ -106,6 +110,7 @@ impl CliError {
                 _ => Exit::Failed,
             },
             Self::Config(_)
+            | Self::Export(_)
             | Self::Connect(_)
             | Self::Daemon(_)
             | Self::Engine(_)

@@ -1,10 +1,13 @@
 //! `vsync history`: past cycles.
 
+use std::path::PathBuf;
+
 use super::cycle::{Planned, show_report};
 use super::output::{self, Object, Paint, ReportObject};
 use super::{CliError, Common, Context, Output};
 use crate::engine::{Ending, Report};
 use crate::exit::Exit;
+use crate::export::{Format, export};
 use crate::text::sanitize;
 
 /// Flags of `history`.
@@ -13,6 +16,9 @@ pub struct Args {
     /// The cycle whose report to show, or the beginning of its id
     #[arg(value_name = "ID")]
     cycle: Option<String>,
+    /// Write the report to a new file: .json, .csv or .html
+    #[arg(long, value_name = "FILE", requires = "cycle")]
+    export: Option<PathBuf>,
     /// How many cycles to list
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     limit: usize,
@@ -22,6 +28,9 @@ pub struct Args {
 const SEARCHED: usize = 1_000;
 
 pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
+    if let Some(file) = &args.export {
+        Format::of(file)?;
+    }
     let context = Context::new(common)?;
     let Some(id) = &args.cycle else {
         let reports = context.engine.history(args.limit).await?;
@@ -33,6 +42,15 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         Err(_) => by_beginning(&context, id).await?,
     };
     match report {
+        Some(report) if let Some(file) = &args.export => {
+            export(&report, file)?;
+            let shown = file.display().to_string();
+            if out.is_json() {
+                out.object(&Object::Exported { cycle: report.cycle.to_string(), file: &shown })?;
+            } else {
+                out.line(format!("the report of cycle {} is in {}", report.cycle, sanitize(&shown)))?;
+            }
+        }
         Some(report) => {
             if !out.is_json() {
                 out.line(told(&report))?;
@@ -109,12 +127,14 @@ fn list(reports: &[&Report], out: &mut Output) -> Result<(), CliError> {
                 done.delete.to_string(),
                 report.failed().to_string(),
                 report.pending().to_string(),
+                report.purpose().to_owned(),
                 format!("{}@{}", sanitize(&report.operator), sanitize(&report.host)),
             ]
         })
         .collect();
-    let headings = ["CYCLE", "STARTED", "TOOK", "ENDING", "ADDED", "UPDATED", "DELETED", "! FAILED", "PENDING", "BY"];
-    for (number, line) in output::table(&headings, &rows, &[1, 3, 9]).iter().enumerate() {
+    let headings =
+        ["CYCLE", "STARTED", "TOOK", "ENDING", "ADDED", "UPDATED", "DELETED", "! FAILED", "PENDING", "FOR", "BY"];
+    for (number, line) in output::table(&headings, &rows, &[1, 3, 9, 10]).iter().enumerate() {
         out.line(if number == 0 { out.paint(Paint::Strong, line) } else { line.clone() })?;
     }
     Ok(())

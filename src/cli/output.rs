@@ -106,6 +106,13 @@ pub enum Object<'a> {
         /// How many tasks it has.
         lines: usize,
     },
+    /// `history --export`: where the report is.
+    Exported {
+        /// The cycle.
+        cycle: String,
+        /// The file.
+        file: &'a str,
+    },
     /// A guard that stands against the plan.
     Objection {
         /// The destination.
@@ -372,6 +379,8 @@ pub struct ReportObject<'a> {
     duration: f64,
     ending: crate::engine::Ending,
     dry_run: bool,
+    /// What it was run for.
+    purpose: &'a str,
     /// The cycle whose changes it took back.
     undoes: Option<String>,
     operator: &'a str,
@@ -419,6 +428,7 @@ impl<'a> From<&'a Report> for ReportObject<'a> {
             duration: report.duration().as_secs_f64(),
             ending: report.ending,
             dry_run: report.dry_run,
+            purpose: report.purpose(),
             undoes: report.undoes.map(|cycle| cycle.to_string()),
             operator: &report.operator,
             host: &report.host,

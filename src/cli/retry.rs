@@ -94,7 +94,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         }
         return Ok(Exit::Done);
     }
-    let manner = Manner { dry_run: args.dry_run, yes: args.yes, stale: None };
+    let manner = Manner { dry_run: args.dry_run, yes: args.yes, purpose: "retry", stale: None };
     cycle::run(&context, plan, &manner, &mut interrupts, out).await
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         }
         None => (survey::plan(&context, &mut interrupts).await?, None),
     };
-    let manner = Manner { dry_run: args.dry_run, yes: args.yes, stale };
+    let manner = Manner { dry_run: args.dry_run, yes: args.yes, purpose: "sync", stale };
     cycle::run(&context, plan, &manner, &mut interrupts, out).await
 }
 

@@ -11,12 +11,11 @@ use super::question::{ask, can_ask};
 use super::survey::show_objections;
 use super::{CliError, Common, Context, Output};
 use crate::engine::{
-    CycleId, CycleOptions, DestinationPlan, EngineError, LeadError, Operation, Report, Side, Source, Task, Undo,
+    CycleId, CycleOptions, DestinationPlan, EngineError, Holders, Operation, Report, Side, Source, Task, Undo,
     UndoOptions,
 };
 use crate::exit::Exit;
 use crate::kv::PathFilter;
-use crate::state::LockError;
 use crate::text::sanitize;
 
 /// Flags of `undo`.
@@ -92,54 +91,32 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     })
 }
 
-/// How many undos of undos are followed.
-const DEPTH: usize = 20;
 /// How long a store may take to say who looks after a destination: it is only for a warning.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Says what will become of what is put back: a cycle copies again what it finds missing.
 async fn warn(context: &Context, undo: &Undo, undone: Option<Report>, out: &mut Output) -> Result<(), CliError> {
-    if !brings_back(context, undone).await? {
+    if !context.engine.undo_brings_back(undone).await? {
         out.line(
             "The next sync copies these secrets again, unless the origin is put right first, they are excluded, or \
              whatever syncs by itself is stopped.",
         )?;
     }
-    // the only way to find out whether a lock is held is to take it
-    if context.common.read_only {
-        return Ok(());
-    }
     for part in undo.plan.destinations.iter().filter(|part| !part.tasks.is_empty()) {
         let side = Side::Destination(part.destination.clone());
-        let Ok(lead) = tokio::time::timeout(PATIENCE, context.engine.lead(&side, "undo")).await else { continue };
-        match lead {
-            Ok(lock) => {
-                if let Err(error) = lock.release().await {
-                    tracing::warn!(%error, "a lock was not let go; it becomes free by itself");
-                }
-            }
-            Err(LeadError::Lock(LockError::Held(taken))) => {
+        match tokio::time::timeout(PATIENCE, context.engine.holders(&side)).await {
+            Ok(Ok(Holders { daemon: Some(taken), .. })) => {
                 let name = sanitize(part.destination.as_str());
                 let message = format!(
                     "{name}: a daemon looks after it and copies these secrets again within its tick: its lock is {taken}"
                 );
                 out.line(out.paint(Paint::Notice, &message))?;
             }
-            Err(error) => tracing::debug!(%error, "nobody can tell whether a daemon looks after a destination"),
+            Ok(Err(error)) => tracing::debug!(%error, "nobody can tell whether a daemon looks after a destination"),
+            Ok(Ok(_)) | Err(_) => {}
         }
     }
     Ok(())
-}
-
-/// Whether undoing this cycle brings back what the origin holds: it is the undo of one that copied it.
-async fn brings_back(context: &Context, mut undone: Option<Report>) -> Result<bool, CliError> {
-    let mut brings_back = false;
-    for _ in 0..DEPTH {
-        let Some(former) = undone.and_then(|report| report.undoes) else { break };
-        brings_back = !brings_back;
-        undone = context.engine.report(former).await?;
-    }
-    Ok(brings_back)
 }
 
 /// Says that not all of the cycle was undone, if that is so.

@@ -167,6 +167,7 @@ fn report(started: Timestamp, took: SignedDuration, ending: Ending, operator: &s
         ended: started + took,
         ending,
         dry_run: false,
+        purpose: "sync".to_owned(),
         undoes: None,
         origin_unknown: Vec::new(),
         origin_unsaved: None,

@@ -44,7 +44,7 @@ pub struct CycleOptions {
     pub exact: bool,
     /// The cycle whose changes this plan takes back.
     pub undoes: Option<CycleId>,
-    /// What the lock says it is held for.
+    /// What the lock says it is held for, and the report that it was done for.
     pub purpose: &'static str,
 }
 

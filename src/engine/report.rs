@@ -380,6 +380,9 @@ pub struct Report {
     /// Nothing was read or written.
     #[serde(default)]
     pub dry_run: bool,
+    /// What it was run for: `sync`, `retry`, `undo`, `watch in the console`, …; empty if nobody noted it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
     /// The cycle whose changes this one took back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<CycleId>,
@@ -429,6 +432,16 @@ impl Report {
     #[must_use]
     pub fn duration(&self) -> std::time::Duration {
         self.ended.duration_since(self.started).try_into().unwrap_or_default()
+    }
+
+    /// What it was run for, as far as that was noted.
+    #[must_use]
+    pub fn purpose(&self) -> &str {
+        match self.purpose.as_str() {
+            "" if self.undoes.is_some() => "undo",
+            "" => "sync",
+            purpose => purpose,
+        }
     }
 
     /// Secrets done per second, over the whole cycle.

@@ -21,12 +21,15 @@ use jiff::Timestamp;
 use super::inventory::Inventory;
 use super::plan::{DestinationPlan, Expected, Operation, Plan, Source, Task};
 use super::transform::IDENTITY;
-use super::{CycleId, Destination, DestinationName, Engine};
+use super::{CycleId, Destination, DestinationName, Engine, EngineError, Report};
 use crate::kv::{PathFilter, SecretPath};
 use crate::state::{Change, ChangeKind, ChangeLog, Journal, Ledger, StateError};
 use crate::sync_info::SyncInfo;
 use crate::vault::ErrorKind;
 use step::{Changed, Step, step};
+
+/// How many undos of undos are followed.
+const DEPTH: usize = 20;
 
 /// What is undone of a cycle.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +109,30 @@ impl Engine {
         let inventory = Inventory { recorded: true, ..Inventory::empty(1) };
         let plan = Plan { created: Timestamp::now(), inventory: Arc::new(inventory), destinations };
         Undo { cycle, plan, parts }
+    }
+
+    /// What a cycle changed at a destination, in order: nothing if it is not one of the newest 50 there.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchDestination`], and [`EngineError::State`] when it cannot be read.
+    pub async fn changes(&self, cycle: CycleId, destination: &DestinationName) -> Result<Vec<Change>, EngineError> {
+        let state = self.destination_state(self.find(destination)?);
+        Ok(ChangeLog::new(&state).read(&cycle.to_string()).await?)
+    }
+
+    /// Whether undoing this cycle brings back what the origin holds: it is the undo of one that copied it. Else the next
+    /// cycle copies again what was taken back.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] when the store does not answer.
+    pub async fn undo_brings_back(&self, mut undone: Option<Report>) -> Result<bool, EngineError> {
+        let mut brings_back = false;
+        for _ in 0..DEPTH {
+            let Some(former) = undone.and_then(|report| report.undoes) else { break };
+            brings_back = !brings_back;
+            undone = self.report(former).await?;
+        }
+        Ok(brings_back)
     }
 
     async fn plan_undo_at(

@@ -78,9 +78,23 @@ impl CycleLog {
     /// # Errors
     /// [`StateError`] when the store does not answer.
     pub async fn newest(&self, limit: usize) -> Result<Vec<Vec<u8>>, StateError> {
-        let newest: Vec<String> = self.ids().await?.into_iter().rev().take(limit).collect();
+        self.before(None, limit).await.map(|(documents, _)| documents)
+    }
+
+    /// As [`CycleLog::newest`], of those before the cycle of this id; and whether there are still older ones.
+    ///
+    /// # Errors
+    /// [`StateError`] when the store does not answer.
+    pub async fn before(&self, id: Option<&str>, limit: usize) -> Result<(Vec<Vec<u8>>, bool), StateError> {
+        let mut ids = self.ids().await?;
+        if let Some(id) = id {
+            ids.truncate(ids.partition_point(|known| known.as_str() < id));
+        }
+        let more = ids.len() > limit;
         let mut documents = Vec::new();
-        let mut read = stream::iter(newest).map(|id| async move { self.get(&id).await }).buffered(CONCURRENT_READS);
+        let mut read = stream::iter(ids.into_iter().rev().take(limit))
+            .map(|id| async move { self.get(&id).await })
+            .buffered(CONCURRENT_READS);
         while let Some(document) = read.next().await {
             match document {
                 Ok(document) => documents.extend(document),
@@ -88,7 +102,7 @@ impl CycleLog {
                 Err(error) => return Err(error),
             }
         }
-        Ok(documents)
+        Ok((documents, more))
     }
 
     /// The ids of all cycles, oldest first.
@@ -220,5 +234,7 @@ mod tests {
         assert_eq!(store.keys().len(), KEPT);
         assert_eq!(log.get("0004").await.unwrap(), None);
         assert_eq!(log.newest(2).await.unwrap(), [b"204", b"203"]);
+        assert_eq!(log.before(Some("0007"), 1).await.unwrap(), (vec![b"6".to_vec()], true));
+        assert_eq!(log.before(Some("0006"), 9).await.unwrap(), (vec![b"5".to_vec()], false));
     }
 }

@@ -189,6 +189,7 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         ended: time(),
         ending: Ending::Completed,
         dry_run: false,
+        purpose: "sync".into(),
         undoes: None,
         origin_unknown: Vec::new(),
         origin_unsaved: None,

@@ -479,6 +479,7 @@ impl Run {
             ended: Timestamp::now(),
             ending: self.ending,
             dry_run: self.options.dry_run,
+            purpose: self.options.purpose.to_owned(),
             undoes: self.options.undoes,
             origin_unknown: self.inventory.unknown.clone(),
             origin_unsaved,

@@ -7,9 +7,9 @@ use super::{Action, BROWSE, Binding, CYCLE, FAILURES, HISTORY, LOGS, PLAN, Place
 const FILTERED: &[Place] = &[BROWSE, PLAN, FAILURES, HISTORY, LOGS];
 const MARKED: &[Place] = &[BROWSE, PLAN, FAILURES];
 const TASKS: &[Place] = &[BROWSE, PLAN];
-const DETAILED: &[Place] = &[BROWSE, PLAN, CYCLE, FAILURES, LOGS];
+const DETAILED: &[Place] = &[BROWSE, PLAN, CYCLE, FAILURES, HISTORY, LOGS];
 /// Where there is a divider between a list and something else.
-const DIVIDED: &[Place] = &[BROWSE, PLAN, FAILURES];
+const DIVIDED: &[Place] = &[BROWSE, PLAN, FAILURES, HISTORY];
 
 pub(super) const ROWS: &[Binding] = &[
     writing(row(

@@ -83,9 +83,10 @@ fn nothing(state: &State) -> String {
         return "Nothing has been logged yet.".to_owned();
     }
     let level = state.level;
-    match state.filter.is_empty() {
-        true => format!("Nothing of level {level} or worse has been logged. + shows more."),
-        false => format!("No line of level {level} or worse has this in it."),
+    if state.filter.is_empty() {
+        format!("Nothing of level {level} or worse has been logged. + shows more.")
+    } else {
+        format!("No line of level {level} or worse has this in it.")
     }
 }
 
