@@ -132,6 +132,7 @@ pub(crate) mod tests {
             unknown: 1,
             ended: None,
             unsaved: None,
+            skipped: false,
             locked: None,
             blocked: (name == "ap-south").then(|| "its lock is held by <b>anna</b>".to_owned()),
             failures,

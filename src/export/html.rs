@@ -230,7 +230,7 @@ mod tests {
         let permission = page.find(">permission</span>: 2</h3>").expect("two by permission");
         let server = page.find(">server</span>: 1</h3>").expect("one by the server");
         assert!(permission < server);
-        assert!(page[permission..server].contains(Cause::Permission.remedy()));
+        assert!(page[permission..server].contains(&Text(Cause::Permission.remedy()).to_string()));
         assert!(page[permission..server].contains("secret/payments/api"));
         assert!(page.contains("24 added, 2 updated, 2 deleted"));
         assert!(page.contains("halted") && page.contains("after 122.5 s"));

@@ -29,8 +29,8 @@ use super::screen::overview::News;
 use super::widget::tree::{Growth, Tree};
 use crate::config::RulesFile;
 use crate::engine::{
-    CycleControl, CycleHandle, CycleOptions, Decision, DestinationName, DestinationPlan, Engine, EngineError, Event,
-    Failure, InventoryUpdate, Plan, PlanOptions, Report, Side,
+    CycleControl, CycleHandle, CycleId, CycleOptions, Decision, DestinationName, DestinationPlan, Engine, EngineError,
+    Event, Failure, InventoryUpdate, Plan, PlanOptions, Report, Side,
 };
 use crate::kv::{Mount, SecretPath, SecretText};
 use crate::logging::LogTail;
@@ -93,6 +93,10 @@ pub(super) enum Manner {
     Usual,
     /// Exactly as it was saved.
     Exact,
+    /// What failed is tried again.
+    Retrying,
+    /// What this cycle changed is taken back.
+    Undoing(CycleId),
     /// With this done about what somebody else wrote.
     Deciding(Decision),
 }
@@ -261,9 +265,16 @@ impl Worker {
     }
 
     fn start(&mut self, plan: Plan, dry_run: bool, manner: Manner) {
-        let options = CycleOptions { dry_run, exact: manner == Manner::Exact, ..self.options.clone() };
+        let undoes = if let Manner::Undoing(cycle) = manner { Some(cycle) } else { None };
+        let purpose = match manner {
+            Manner::Retrying => "retry",
+            Manner::Undoing(_) => "undo",
+            Manner::Usual | Manner::Exact | Manner::Deciding(_) => self.options.purpose,
+        };
+        let exact = manner == Manner::Exact || undoes.is_some();
+        let options = CycleOptions { dry_run, exact, undoes, purpose, ..self.options.clone() };
         let started = match manner {
-            Manner::Usual | Manner::Exact => self.engine.start(plan, options),
+            Manner::Usual | Manner::Exact | Manner::Retrying | Manner::Undoing(_) => self.engine.start(plan, options),
             Manner::Deciding(decision) => self.engine.deciding(decision).start(plan, options),
         };
         self.begun(started, None);

@@ -103,7 +103,6 @@ pub(super) enum Action {
     Ignore,
     MindAgain,
     CopyRemedy,
-    Compare,
     Export,
     Undo,
     Yes,

@@ -10,7 +10,7 @@ use super::screen::{Screen, browse, failures, history, logs, overview, plan, tra
 use super::settings::Files;
 use super::watch;
 use super::widget::tree::Tree;
-use crate::engine::{CycleSnapshot, Decision, DestinationName, InventoryUpdate, Plan, Report, Side};
+use crate::engine::{CycleId, CycleSnapshot, Decision, DestinationName, InventoryUpdate, Plan, Report, Side};
 use crate::vault::{Health, TokenInfo};
 
 /// One thing that happened.
@@ -108,6 +108,8 @@ pub(super) enum Purpose {
     Exact,
     DryRun,
     Retry,
+    /// It takes back what this cycle changed.
+    Undo(CycleId),
     /// Somebody else wrote these, and the operator has said what is to become of them.
     Decide(Decision),
 }
@@ -120,6 +122,6 @@ impl Purpose {
 
     /// Whether the plan is made for it alone, and not to be had again for the asking.
     pub(super) fn is_planned_anew(self) -> bool {
-        matches!(self, Self::Retry | Self::Decide(_))
+        matches!(self, Self::Retry | Self::Undo(_) | Self::Decide(_))
     }
 }

@@ -82,6 +82,8 @@ pub(super) struct Model {
     pub(super) failures_error: Option<String>,
     /// Newest first, without dry runs.
     pub(super) history: Vec<Report>,
+    /// Whether they have been read.
+    pub(super) history_read: bool,
     pub(super) history_error: Option<String>,
     pub(super) cycle: Cycle,
     pub(super) watch: Watch,
@@ -320,6 +322,7 @@ impl Model {
             failures: Vec::new(),
             failures_error: None,
             history: Vec::new(),
+            history_read: false,
             history_error: None,
             cycle: Cycle::default(),
             marks: vec![Marks::default(); names.len()],
@@ -426,6 +429,7 @@ pub(super) fn purpose_title(purpose: Purpose) -> &'static str {
         Purpose::DryRun => "Dry run",
         Purpose::Exact => "Execute the saved plan",
         Purpose::Retry => "Retry",
+        Purpose::Undo(_) => "Undo",
         Purpose::Decide(Decision::Overwrite) => "The origin is right: overwrite",
         Purpose::Decide(Decision::Keep) => "The destination is right: keep",
     }

@@ -2,6 +2,8 @@
 
 use tui_input::Input;
 
+use crate::engine::CycleId;
+
 /// A prompt as it is being typed.
 #[derive(Debug)]
 pub(super) struct Prompt {
@@ -29,6 +31,8 @@ pub(super) enum Line {
     MarkByFile,
     /// A path, to see where the rules send it.
     TryPath,
+    /// Where to write the report of a cycle.
+    Export(CycleId),
 }
 
 impl Line {
@@ -42,6 +46,7 @@ impl Line {
             Self::MarkFolder => "mark in folder:",
             Self::MarkByFile => "mark paths of file:",
             Self::TryPath => "try path:",
+            Self::Export(_) => "export to: ",
         }
     }
 }

@@ -147,6 +147,7 @@ impl Screen {
             Self::Browse => browse::split(model, model.body()),
             Self::Plan => plan::split(model, model.body()),
             Self::Failures => failures::split(model, model.body()),
+            Self::History => history::split(model, model.body()),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ mod browse;
 mod cycle;
 mod documents;
 mod failures;
+mod history;
 mod logs;
 mod mouse;
 mod overview;
@@ -49,6 +50,7 @@ fn key(text: &str) -> Input {
         "tab" => KeyCode::Tab,
         "shift-tab" => KeyCode::BackTab,
         "space" => KeyCode::Char(' '),
+        "backspace" => KeyCode::Backspace,
         "up" => KeyCode::Up,
         "down" => KeyCode::Down,
         "left" => KeyCode::Left,

@@ -61,8 +61,9 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Reports(reports) => {
             match reports {
                 Ok(reports) => {
-                    model.history = reports.into_iter().filter(|report| !report.dry_run).collect();
+                    model.history_read = true;
                     model.history_error = None;
+                    history::refreshed(model, reports.into_iter().filter(|report| !report.dry_run).collect());
                 }
                 Err(reason) => model.history_error = Some(reason),
             }
@@ -134,6 +135,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     }
     effects.extend(browse::wants(model));
     effects.extend(transforms::wants(model));
+    effects.extend(history::wants(model));
     effects
 }
 
@@ -254,6 +256,7 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
             }
         }
         Action::Back if screen == Screen::Browse && browse::has_inner(model) => return browse::back(model),
+        Action::Back if screen == Screen::History && history::has_inner(model) => history::back(model),
         Action::Back => {
             let filtered_before = screen.filter(model).is_some_and(|filter| !filter.is_empty());
             if filtered_before {
@@ -267,7 +270,7 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
         }
         Action::Filter => model.filtering = true,
         Action::Command => prompt::command(model),
-        Action::ClearMarks if screen != Screen::Failures => {
+        Action::ClearMarks if !matches!(screen, Screen::Failures | Screen::History) => {
             for marks in &mut model.marks {
                 marks.clear();
             }

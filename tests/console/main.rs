@@ -4,6 +4,7 @@
 
 mod browse;
 mod cycle;
+mod history;
 mod steps;
 mod terminal;
 mod transforms;

@@ -16,6 +16,7 @@ use crate::state::{Change, LockHolder, LockTaken};
 use crate::tui::effect::history::Request;
 use crate::tui::effect::{Effect, Keep};
 use crate::tui::filter::Filter;
+use crate::tui::format;
 use crate::tui::keymap::{Action, Place};
 use crate::tui::message::{Asked, Purpose, Selected};
 use crate::tui::model::{Ask, Dialog, Model};
@@ -108,8 +109,9 @@ pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
             state.loading = false;
             state.complete = !more;
             state.error = None;
-            state.older.extend(reports);
-            adopt(model);
+            let at = cursor(model);
+            model.history_list.older.extend(reports);
+            adopt(model, at);
         }
         News::Older(Err(reason)) => {
             state.loading = false;
@@ -150,22 +152,24 @@ fn planned(model: &mut Model, preview: Box<Preview>) {
     }
 }
 
-/// The newest cycles have been read again. `former`: those that had been the newest before.
-pub(in crate::tui) fn refreshed(model: &mut Model, former: Vec<Report>) {
-    let state = &mut model.history_list;
-    state.older.extend(former);
-    state.stale = true;
-    adopt(model);
+/// The newest cycles have been read again; what has been the newest before is not forgotten.
+pub(in crate::tui) fn refreshed(model: &mut Model, newest: Vec<Report>) {
+    let at = cursor(model);
+    let former = std::mem::replace(&mut model.history, newest);
+    model.history_list.older.extend(former);
+    model.history_list.stale = true;
+    adopt(model, at);
 }
 
-/// Brings older cycles in order after a change; none is there twice.
-fn adopt(model: &mut Model) {
-    let newest: Vec<CycleId> = model.history.iter().map(|report| report.cycle).collect();
+/// Brings older cycles in order after a change; none is there twice. The cursor stays where it was.
+fn adopt(model: &mut Model, at: Option<CycleId>) {
+    let oldest = model.history.last().map(|report| report.cycle);
     let older = &mut model.history_list.older;
-    older.retain(|report| !report.dry_run && !newest.contains(&report.cycle));
+    // one that is none of the newest any more, and not older than these, is gone from the store
+    older.retain(|report| !report.dry_run && oldest.is_some_and(|oldest| report.cycle < oldest));
     older.sort_by_key(|report| std::cmp::Reverse(report.cycle));
     older.dedup_by_key(|report| report.cycle);
-    rebuild(model);
+    rebuild_around(model, at);
 }
 
 /// The report at a place among all.
@@ -199,7 +203,15 @@ fn looked_at(model: &Model) -> Option<&Report> {
 
 /// Brings the rows in line with the filter; the cursor stays on its cycle.
 pub(in crate::tui) fn rebuild(model: &mut Model) {
-    let at = current(model).map(|report| report.cycle);
+    let at = cursor(model);
+    rebuild_around(model, at);
+}
+
+fn cursor(model: &Model) -> Option<CycleId> {
+    current(model).map(|report| report.cycle)
+}
+
+fn rebuild_around(model: &mut Model, at: Option<CycleId>) {
     let needle = model.history_list.filter.needle();
     let shows = |report: &Report| {
         let names = report.destinations.iter().map(|part| part.destination.as_str()).collect::<Vec<_>>().join(" ");
@@ -287,7 +299,9 @@ pub(super) fn settle(model: &mut Model) {
     let height = list_height(model);
     let len = model.history_list.rows.len();
     model.history_list.scroll.settle(len, height);
-    model.history_list.top = model.history_list.top.min(overflow(model));
+    if model.screen == Screen::History {
+        model.history_list.top = model.history_list.top.min(overflow(model));
+    }
 }
 
 /// Whether something stands over the list.
@@ -410,7 +424,7 @@ fn export(model: &mut Model) {
 /// The name of the file has been typed.
 pub(in crate::tui) fn export_to(cycle: CycleId, text: &str) -> Result<Vec<Effect>, String> {
     let file = Path::new(text);
-    Format::of(file).map_err(|_| "the name must end in .json, .csv or .html".to_owned())?;
+    Format::of(file).map_err(|_| "end it in .json, .csv or .html".to_owned())?;
     Ok(vec![Effect::History(Request::Export(cycle, file.to_owned()))])
 }
 
@@ -448,6 +462,28 @@ fn undo(model: &mut Model) -> Vec<Effect> {
     model.history_list.planning = Some(cycle);
     model.say("Finding out what undoing this cycle would do…");
     vec![Effect::History(Request::PlanUndo(Arc::new(report)))]
+}
+
+/// What is to be known before this cycle is undone: what cannot be put back, and who would copy it again.
+pub(in crate::tui) fn undo_warnings(model: &Model, cycle: CycleId) -> Vec<String> {
+    let Some(Over::Undo(preview)) = &model.history_list.over else { return Vec::new() };
+    if preview.undo.cycle != cycle {
+        return Vec::new();
+    }
+    let impossible = preview.undo.impossible();
+    let mut warnings = Vec::new();
+    if impossible > 0 {
+        warnings.push(format!("{} cannot be put back.", format::plural(impossible, "secret")));
+    }
+    let daemons = preview.daemons.iter();
+    warnings.extend(
+        daemons
+            .map(|(name, taken)| format!("{name}: a daemon copies these secrets again at once: its lock is {taken}.")),
+    );
+    if preview.daemons.is_empty() && !preview.brings_back {
+        warnings.push("The next sync copies these secrets again, unless the origin is put right first.".to_owned());
+    }
+    warnings
 }
 
 /// List and report, if both show.

@@ -128,7 +128,9 @@ fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
     let manner = match purpose {
         Purpose::Exact => Manner::Exact,
         Purpose::Decide(decision) => Manner::Deciding(decision),
-        Purpose::Execute | Purpose::DryRun | Purpose::Retry => Manner::Usual,
+        Purpose::Undo(cycle) => Manner::Undoing(cycle),
+        Purpose::Retry => Manner::Retrying,
+        Purpose::Execute | Purpose::DryRun => Manner::Usual,
     };
     vec![Effect::Start { plan: Box::new(selected.plan), dry_run, manner }]
 }
@@ -140,7 +142,7 @@ pub(super) fn on_selected(model: &mut Model, selected: Box<Selected>) -> Vec<Eff
         model.say(match purpose {
             Purpose::Retry => "Nothing is left to retry: a later cycle has done it, or it is gone from the plan.",
             Purpose::Decide(_) => "Nothing is left to decide: it is settled by now, or it is gone from the plan.",
-            Purpose::Execute | Purpose::Exact | Purpose::DryRun => "There is nothing to do.",
+            Purpose::Execute | Purpose::Exact | Purpose::Undo(_) | Purpose::DryRun => "There is nothing to do.",
         });
         return Vec::new();
     }

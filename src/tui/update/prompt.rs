@@ -10,7 +10,7 @@ use crate::tui::keymap::Action;
 use crate::tui::model::Model;
 use crate::tui::palette::{self, Command, candidates};
 use crate::tui::prompt::{Line, Prompt};
-use crate::tui::screen::{Screen, browse, cycle, failures, overview, plan};
+use crate::tui::screen::{Screen, browse, cycle, failures, history, overview, plan};
 use crate::tui::widget;
 
 /// Begins a command.
@@ -55,6 +55,7 @@ fn submit(model: &mut Model, prompt: &mut Prompt, text: &str) -> Result<Vec<Effe
         Line::MarkFolder => plan::mark_by_folder(model, text),
         Line::MarkByFile => plan::mark_by_file(model, text),
         Line::TryPath => crate::tui::screen::transforms::try_path(model, text),
+        Line::Export(cycle) => history::export_to(cycle, text),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::engine::{Decision, DestinationName, DestinationPlan, Operation, Opera
 use crate::tui::format;
 use crate::tui::message::{Purpose, Selected};
 use crate::tui::model::{Ask, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::{browse, cycle, transforms};
+use crate::tui::screen::{browse, cycle, history, transforms};
 use crate::tui::theme::Theme;
 use crate::tui::watch;
 use crate::tui::widget::confirm::Question;
@@ -176,8 +176,17 @@ fn consequences(model: &Model, selected: &Selected, dialog: &Dialog, room: usize
         Purpose::Decide(Decision::Keep) => {
             "What somebody else changed stays as it is, and counts as in sync until the origin has a newer version. What was there before vsync is compared: equal values are recorded as copied, different ones stay undecided. Nothing is written at the destination."
         }
+        Purpose::Undo(_) => {
+            "What the cycle changed is put back from the destinations' own versions: add is an older version undeleted, update an older one written again as a new version, delete what the cycle had added."
+        }
         Purpose::Execute | Purpose::DryRun | Purpose::Retry => "Secrets are written at their destinations.",
     });
+    if let Purpose::Undo(cycle) = selected.asked.purpose {
+        for warning in history::undo_warnings(model, cycle) {
+            let warning = cell::wrap(&warning, room).into_iter();
+            lines.extend(warning.map(|line| Line::styled(line, model.theme.warning())));
+        }
+    }
     let Some(number) = dialog.must_type() else {
         lines.extend(wrapped("Start?"));
         return lines;

@@ -15,12 +15,13 @@ use crate::tui::theme::Theme;
 use crate::tui::widget::{cell, panel};
 
 /// Mark, start, duration and ending.
-const FIRST: usize = 3 + 12 + 9 + 2 + 13;
+const FIRST: usize = 3 + 12 + 8 + 13;
 /// What each of the counts takes.
-const COUNT: usize = 7;
+const COUNT: usize = 6;
 /// The least room for who ran it.
-const WHO: usize = 12;
-const PURPOSE: usize = 8;
+const WHO: usize = 10;
+/// And for what it was run for, in a word.
+const PURPOSE: usize = 6;
 
 pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
@@ -86,8 +87,8 @@ fn room(width: usize) -> (usize, usize) {
 
 fn heading(theme: &Theme, width: usize) -> Line<'static> {
     let (purpose, who) = room(width);
-    let mut text = format!("   {:12}{:>8}   {:13}", "STARTED", "TOOK", "ENDING");
-    for name in ["ADD", "UPDATE", "DELETE", "FAILED"] {
+    let mut text = format!("   {:12}{:>8}   {:10}", "STARTED", "TOOK", "ENDING");
+    for name in ["ADD", "UPD", "DEL", "FAIL"] {
         text += &cell::right(name, COUNT);
     }
     text += &format!("  {}{}", cell::left("FOR", purpose), cell::left("BY", who));
@@ -115,16 +116,17 @@ fn line(model: &Model, report: &Report, width: usize) -> Line<'static> {
     let mut spans = vec![
         Span::styled(if marked { " ● " } else { "   " }, theme.accent()),
         Span::styled(cell::left(&format::day_and_minute(report.started), 12), theme.text()),
-        Span::styled(format!("{} ", cell::right(&took, 8)), theme.muted()),
-        Span::styled(format!(" {glyph} {}", cell::left(word(model, report), 12)), style),
+        Span::styled(cell::right(&took, 8), theme.muted()),
+        Span::styled(format!(" {glyph} {}", cell::left(word(model, report), 10)), style),
     ];
     let done = report.done();
     for operation in Operation::ALL {
         spans.push(count(theme, done.of(operation), operation.state().symbol(), theme.state(operation.state())));
     }
     spans.push(count(theme, report.failed(), '!', theme.bad()));
+    let in_a_word = report.purpose().split(' ').next().unwrap_or_default();
     let by = format!("{}@{}", report.operator, report.host);
-    spans.push(Span::styled(format!("  {}", cell::left(report.purpose(), purpose)), theme.text()));
+    spans.push(Span::styled(format!("  {}", cell::left(in_a_word, purpose)), theme.text()));
     spans.push(Span::styled(cell::left(&by, who), theme.muted()));
     Line::from(spans)
 }

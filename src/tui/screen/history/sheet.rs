@@ -310,7 +310,8 @@ fn task_line(theme: &Theme, task: &Task, width: usize) -> Line<'static> {
 fn comparison<'a>(model: &'a Model, older: &'a Report, newer: &'a Report, width: usize) -> Sheet<'a> {
     let theme = &model.theme;
     let mut sheet = Sheet::new("Two cycles side by side");
-    let column = (width.saturating_sub(NAME) / 3).min(22);
+    // room for a time each, and for the difference
+    let column = (width.saturating_sub(NAME + 10) / 2).min(22);
     let row = |name: &str, cells: [String; 2], about: Span<'static>| {
         let [first, second] = cells.map(|text| cell::right(&text, column));
         Line::from(vec![
