@@ -42,7 +42,8 @@ impl Block<'_> {
             Self::Failures(failures) => failures.len(),
             Self::Changes(changes) => changes.len(),
             Self::Tasks(tasks) => tasks.len(),
-            Self::Impossible(impossible) => impossible.len(),
+            // a path, and below it why
+            Self::Impossible(impossible) => impossible.len() * 2,
         }
     }
 
@@ -53,8 +54,13 @@ impl Block<'_> {
             Self::Changes(changes) => change_line(theme, &changes[at], width),
             Self::Tasks(tasks) => task_line(theme, &tasks[at], width),
             Self::Impossible(impossible) => {
-                let one = &impossible[at];
-                path_line(theme, "!", theme.bad(), &one.destination, &one.reason, width)
+                let one = &impossible[at / 2];
+                if at % 2 == 1 {
+                    let reason = cell::left(&one.reason, width.saturating_sub(2));
+                    return Line::styled(format!("  {reason}"), theme.muted());
+                }
+                let path = cell::path(&one.destination.to_string(), width.saturating_sub(2));
+                Line::from(vec![Span::styled("! ", theme.bad()), Span::styled(path, theme.text())])
             }
         }
     }
@@ -400,7 +406,7 @@ fn undo<'a>(model: &'a Model, preview: &'a Preview, width: usize) -> Sheet<'a> {
     );
     sheet.say(&format!("Puts back what {what} has changed, from the destinations' own versions."), theme.text(), width);
     sheet.gap();
-    let titles = ["undelete", "write back", "delete", "as before", "untouched", "cannot"];
+    let titles = ["undelete", "write back", "delete", "cannot", "as before", "untouched"];
     let fit = titles.len().min(width.saturating_sub(NAME) / 11);
     let mut head = cell::left("", NAME);
     for title in &titles[..fit] {
@@ -414,9 +420,9 @@ fn undo<'a>(model: &'a Model, preview: &'a Preview, width: usize) -> Sheet<'a> {
             (counts.add, state(Operation::Add)),
             (counts.update, state(Operation::Update)),
             (counts.delete, state(Operation::Delete)),
+            (part.impossible.len() as u64, theme.bad()),
             (part.already, theme.good()),
             (part.untouched, theme.text()),
-            (part.impossible.len() as u64, theme.bad()),
         ];
         let mut spans = vec![Span::styled(cell::left(plan.destination.as_str(), NAME), theme.strong())];
         for (number, style) in &numbers[..fit] {
