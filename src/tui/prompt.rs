@@ -46,7 +46,7 @@ impl Line {
             Self::MarkFolder => "mark in folder:",
             Self::MarkByFile => "mark paths of file:",
             Self::TryPath => "try path:",
-            Self::Export(_) => "export to: ",
+            Self::Export(_) => "export to:",
         }
     }
 }

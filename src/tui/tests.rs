@@ -50,7 +50,6 @@ fn key(text: &str) -> Input {
         "tab" => KeyCode::Tab,
         "shift-tab" => KeyCode::BackTab,
         "space" => KeyCode::Char(' '),
-        "backspace" => KeyCode::Backspace,
         "up" => KeyCode::Up,
         "down" => KeyCode::Down,
         "left" => KeyCode::Left,

@@ -78,12 +78,15 @@ pub(in crate::tui) struct Preview {
     pub(in crate::tui) brings_back: bool,
 }
 
-/// What a cycle changed, destination by destination; or why that cannot be told.
+/// What was changed at a destination; or why that cannot be told.
+pub(in crate::tui) type ChangedAt = (DestinationName, Result<Vec<Change>, String>);
+
+/// What a cycle changed, destination by destination.
 #[derive(Debug)]
 struct Changes {
     cycle: CycleId,
     /// `None` while they are being read.
-    parts: Option<Vec<(DestinationName, Result<Vec<Change>, String>)>>,
+    parts: Option<Vec<ChangedAt>>,
 }
 
 /// What comes back from outside.
@@ -94,7 +97,7 @@ pub(in crate::tui) enum News {
     /// Who has the locks of destinations' cycles.
     Holders(BTreeMap<DestinationName, LockHolder>),
     /// What a cycle changed.
-    Changes(CycleId, Vec<(DestinationName, Result<Vec<Change>, String>)>),
+    Changes(CycleId, Vec<ChangedAt>),
     /// A report is in a file; or why it is not.
     Exported(Result<String, String>),
     /// What undoing a cycle would do.

@@ -94,7 +94,7 @@ fn with_changes(width: u16, height: u16) -> Model {
     model
 }
 
-fn preview(deletes: bool) -> Box<Preview> {
+fn preview(deletes: bool) -> Preview {
     let [first, second, third] = sample::names();
     let task = |operation, source, name: &str| Task {
         operation,
@@ -121,7 +121,7 @@ fn preview(deletes: bool) -> Box<Preview> {
         reason: "somebody else has changed it since: version 5 is there, the cycle left 4".into(),
     };
     let plan = Plan { destinations: vec![near, DestinationPlan::empty(second.clone())], ..(*sample::plan()).clone() };
-    Box::new(Preview {
+    Preview {
         undo: Undo {
             cycle: id(NEWEST),
             plan,
@@ -129,12 +129,12 @@ fn preview(deletes: bool) -> Box<Preview> {
         },
         daemons: vec![(third, LockTaken::By(holder("vsync")))],
         brings_back: false,
-    })
+    }
 }
 
 fn undoing(width: u16, height: u16, deletes: bool) -> Model {
     let mut model = opened(width, height, "u");
-    update(&mut model, Message::History(News::Undo(preview(deletes))));
+    update(&mut model, Message::History(News::Undo(Box::new(preview(deletes)))));
     model
 }
 
@@ -299,7 +299,7 @@ fn an_undo_is_shown_then_asked_about_then_done() {
     let mut model = opened(80, 24, "");
     let effects = press(&mut model, "u");
     assert!(matches!(effects.as_slice(), [Effect::History(Request::PlanUndo(report))] if report.cycle == id(NEWEST)));
-    update(&mut model, Message::History(News::Undo(preview(false))));
+    update(&mut model, Message::History(News::Undo(Box::new(preview(false)))));
     assert!(model.dialog.is_none(), "first it is shown");
     assert!(press(&mut model, "u").is_empty());
     let Some(Ask::Start(selected)) = model.dialog.as_ref().map(|dialog| &dialog.ask) else { panic!("it asks") };
@@ -329,7 +329,7 @@ fn an_undo_that_deletes_asks_for_the_number() {
 fn nobody_is_surprised_by_an_undo() {
     // who went back does not wait for it any more
     let mut model = opened(80, 24, "enter u esc");
-    update(&mut model, Message::History(News::Undo(preview(true))));
+    update(&mut model, Message::History(News::Undo(Box::new(preview(true)))));
     assert!(!dump(&model).contains("Undo: what it would do"));
     // a read-only console has no such key
     let mut model = opened(80, 24, "");
@@ -341,7 +341,7 @@ fn nobody_is_surprised_by_an_undo() {
     let mut nothing = preview(false);
     nothing.undo.plan.destinations.iter_mut().for_each(|part| part.tasks.clear());
     nothing.undo.parts.iter_mut().for_each(|part| (part.changed, part.untouched) = (0, 0));
-    update(&mut model, Message::History(News::Undo(nothing)));
+    update(&mut model, Message::History(News::Undo(Box::new(nothing))));
     assert!(dump(&model).contains("Nothing is recorded of what this cycle changed"));
 }
 

@@ -91,7 +91,9 @@ fn heading(theme: &Theme, width: usize) -> Line<'static> {
     for name in ["ADD", "UPD", "DEL", "FAIL"] {
         text += &cell::right(name, COUNT);
     }
-    text += &format!("  {}{}", cell::left("FOR", purpose), cell::left("BY", who));
+    text.push_str("  ");
+    text.push_str(&cell::left("FOR", purpose));
+    text.push_str(&cell::left("BY", who));
     Line::styled(text, theme.muted())
 }
 
