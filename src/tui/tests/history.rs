@@ -313,6 +313,8 @@ fn an_undo_is_shown_then_asked_about_then_done() {
         matches!(effects.as_slice(), [Effect::Start { dry_run: false, manner: Manner::Undoing(cycle), .. }] if *cycle == id(NEWEST)),
         "{effects:?}"
     );
+    press(&mut model, "6");
+    assert!(dump(&model).contains("History 2"), "what has been begun is shown no longer");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::message::{Asked, Purpose, Selected};
 use crate::tui::model::{Ask, Cycle, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::{Screen, browse, cycle, failures, plan, transforms};
+use crate::tui::screen::{Screen, browse, cycle, failures, history, plan, transforms};
 use crate::tui::watch;
 
 /// More than a count has.
@@ -124,6 +124,9 @@ fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {
     show(model, Screen::Cycle);
     if purpose == Purpose::Exact {
         plan::leave(model);
+    }
+    if matches!(purpose, Purpose::Undo(_)) {
+        history::back(model);
     }
     let manner = match purpose {
         Purpose::Exact => Manner::Exact,
