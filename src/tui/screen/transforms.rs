@@ -214,6 +214,9 @@ impl Areas {
 }
 
 pub(super) fn settle(model: &mut Model) {
+    if model.screen != Screen::Transforms {
+        return;
+    }
     let areas = Areas::of(model, model.body());
     let height = rules::rows_in(areas.rules);
     let overflow = result::overflow(model, areas.result);
@@ -316,7 +319,8 @@ fn choose(model: &mut Model, next: bool) {
     }
 }
 
-fn show_destination(model: &mut Model, at: usize) {
+/// Shows the rules of the destination at this place among all.
+pub(in crate::tui) fn show_destination(model: &mut Model, at: usize) {
     let state = &mut model.transform_list;
     if at < state.drafts.len() {
         state.at = at;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use ratatui::layout::Position;
+
 use super::{press, snapshot};
 use crate::config::{Loaded, RulesFile, Sources};
 use crate::engine::{Engine, Inventory, Operator, Plan, PreviewAsk, Rule, Transforms, testing};
 use crate::tui::effect::Effect;
 use crate::tui::effect::transforms::Request;
-use crate::tui::input::Input;
+use crate::tui::input::{Gesture, Input, Mouse};
 use crate::tui::keymap::Place;
 use crate::tui::message::Message;
 use crate::tui::model::{Ask, Model};
@@ -319,6 +321,38 @@ fn only_the_newest_preview_counts() {
     let effects = update(&mut model, Message::Armed);
     answer(&mut model, effects);
     assert_shows(&model, "holds no secret that the rules could be tried on");
+}
+
+#[test]
+fn the_mouse_chooses_and_edits() {
+    for (width, height) in [(80, 24), (200, 60)] {
+        let mut model = shown(width, height);
+        click(&mut model, "payments first", false);
+        assert_shows(&model, "Rule 2 of 2");
+        click(&mut model, "v1->v2", true);
+        assert_shows(&model, "Rule 1 of 2");
+        assert_eq!(model.place(), Place::Edit);
+        keys(&mut model, "esc");
+        // into the text of `to`, where the character goes then
+        click(&mut model, "/v2/${env}", false);
+        assert_eq!(model.place(), Place::Edit);
+        keys(&mut model, "!");
+        assert_shows(&model, "secret/data!/v2/${env}");
+        keys(&mut model, "esc u");
+    }
+    let mut model = shown(200, 60);
+    click(&mut model, "eu-recovery", false);
+    assert_shows(&model, "There is no rule");
+}
+
+/// A click on the first place where a text stands.
+fn click(model: &mut Model, on: &str, twice: bool) {
+    let screen = text(model);
+    let found = screen.lines().enumerate().find_map(|(y, row)| Some((row[..row.find(on)?].chars().count(), y)));
+    let (x, y) = found.unwrap_or_else(|| panic!("no {on:?} in\n{screen}"));
+    let at = Position::new(u16::try_from(x).expect("small"), u16::try_from(y).expect("small"));
+    let effects = update(model, Message::Input(Input::Mouse(Mouse { at, gesture: Gesture::Press { twice } })));
+    answer(model, effects);
 }
 
 #[test]

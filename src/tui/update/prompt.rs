@@ -10,7 +10,7 @@ use crate::tui::keymap::Action;
 use crate::tui::model::Model;
 use crate::tui::palette::{self, Command, candidates};
 use crate::tui::prompt::{Line, Prompt};
-use crate::tui::screen::{Screen, browse, cycle, failures, history, overview, plan};
+use crate::tui::screen::{Screen, browse, cycle, failures, history, overview, plan, transforms};
 use crate::tui::widget;
 
 /// Begins a command.
@@ -146,7 +146,11 @@ fn obey(model: &mut Model, command: Command) -> Result<Vec<Effect>, String> {
         Command::Destination(at) => {
             overview::choose(model, at);
             plan::choose(model, Some(at));
-            show(model, Screen::Plan);
+            transforms::show_destination(model, at);
+            // whoever looks at rules wants to see the others' rules
+            if model.screen != Screen::Transforms {
+                show(model, Screen::Plan);
+            }
         }
         Command::Path(path) => {
             let Some(id) = model.browse.tree.at(&path) else {
