@@ -54,7 +54,6 @@ fn key(text: &str) -> Input {
         "down" => KeyCode::Down,
         "left" => KeyCode::Left,
         "right" => KeyCode::Right,
-        "backspace" => KeyCode::Backspace,
         "pgdn" => KeyCode::PageDown,
         "end" => KeyCode::End,
         "home" => KeyCode::Home,

@@ -62,6 +62,20 @@ fn a_thousand_refusals_fit_on_a_screen_and_the_report_has_them_all() {
     let rest = run.stdout.lines().find(|line| line.starts_with("… and 80 more; \"vsync history ")).unwrap();
     let cycle = rest.split(['"', ' ']).find(|part| part.len() == 36).unwrap();
     assert_eq!(failures(&vsync.run(&["history", cycle]).expect(0).stdout), 130);
+    let folder = tempfile::tempdir().unwrap();
+    for (extension, count) in
+        [("html", "permission</span>: 130"), ("csv", "failure,"), ("json", "\"cause\": \"permission\"")]
+    {
+        let file = folder.path().join(format!("report.{extension}"));
+        let name = file.to_str().unwrap();
+        let run = vsync.run(&["history", cycle, "--export", name]).expect(0);
+        assert!(run.stdout.contains(name), "{}", run.stdout);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(count) && text.contains("app-129"), "{text}");
+        let again = vsync.run(&["history", cycle, "--export", name]).expect(64);
+        assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+    }
+    let _ = vsync.run(&["history", cycle, "--export", "report.pdf"]).expect(64);
     let run = vsync.run(&["retry", "--yes", "--output", "json"]).expect(3);
     assert_eq!(run.stdout.lines().filter(|line| line.contains(r#""type":"failure""#)).count(), 130);
 }

@@ -348,6 +348,20 @@ fn nobody_is_surprised_by_an_undo() {
 }
 
 #[test]
+fn no_size_panics() {
+    for (width, height) in [(1, 1), (20, 5), (60, 15), (61, 16), (79, 23), (139, 20), (140, 20), (300, 80)] {
+        for keys in ["j", "enter", "space space =", "J J K", "e"] {
+            dump(&opened(width, height, keys));
+        }
+        dump(&with_changes(width, height));
+        dump(&undoing(width, height, true));
+        let mut model = opened(width, height, "");
+        press(&mut model, "8 enter w g");
+        dump(&model);
+    }
+}
+
+#[test]
 fn a_list_of_many_changes_is_drawn_in_part() {
     let mut model = opened(80, 24, "enter");
     let [first, ..] = sample::names();

@@ -114,12 +114,13 @@ fn line(model: &Model, report: &Report, width: usize) -> Line<'static> {
     let (purpose, who) = room(width);
     let (glyph, style) = ending(model, report);
     let marked = model.history_list.marks.contains(&report.cycle);
+    let ending_in_a_word = if report.ending == Ending::Skipped { "skipped" } else { word(model, report) };
     let took = format::duration(report.duration());
     let mut spans = vec![
         Span::styled(if marked { " ● " } else { "   " }, theme.accent()),
         Span::styled(cell::left(&format::day_and_minute(report.started), 12), theme.text()),
         Span::styled(cell::right(&took, 8), theme.muted()),
-        Span::styled(format!(" {glyph} {}", cell::left(word(model, report), 10)), style),
+        Span::styled(format!(" {glyph} {}", cell::left(ending_in_a_word, 10)), style),
     ];
     let done = report.done();
     for operation in Operation::ALL {
