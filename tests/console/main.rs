@@ -4,7 +4,9 @@
 
 mod browse;
 mod cycle;
+mod failures;
 mod history;
+mod plan;
 mod steps;
 mod terminal;
 mod transforms;

@@ -3,9 +3,13 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../console/terminal.rs"]
+#[expect(dead_code, reason = "the tests of the console use all of it")]
+mod terminal;
 
 mod clients;
 mod commands;
+mod console;
 mod consul;
 mod daemon;
 mod drift;
