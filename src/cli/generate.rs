@@ -34,7 +34,7 @@ pub type ManualKeys = (String, Vec<(String, String)>);
 /// Prints a manual page.
 ///
 /// # Errors
-/// [`CliError::Usage`] for a command that does not exist; [`CliError::Io`] if stdout takes nothing.
+/// [`CliError::Usage`] for a command that does not exist; [`CliError::Output`] if stdout takes nothing.
 pub fn man(args: &ManArgs, keys: &[ManualKeys]) -> Result<Exit, CliError> {
     let mut command = Cli::command();
     command.build();
