@@ -82,6 +82,13 @@ impl SyncInfo {
         self.buckets[self.bucket_of(path)].get(path)
     }
 
+    /// This path as it is kept here, if it is: equal paths then share one text in memory.
+    #[must_use]
+    pub fn shared(&self, path: SecretPath) -> SecretPath {
+        let at = self.bucket_of(&path);
+        self.buckets[at].get_key_value(&path).map_or(path, |(kept, _)| kept.clone())
+    }
+
     /// Records a secret; returns the bucket that changed.
     pub fn insert(&mut self, path: SecretPath, insight: Insight) -> usize {
         let at = self.bucket_of(&path);

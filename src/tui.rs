@@ -223,14 +223,14 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
     }
     terminal::restore_on_panic(sender.clone());
     terminal::enter(model.mouse).map_err(failed)?;
-    let mut screen = terminal::screen().map_err(failed).inspect_err(|_| terminal::restore())?;
+    let mut host = RealTerminal::default();
+    let mut screen = terminal::screen(&host.frames).map_err(failed).inspect_err(|_| terminal::restore())?;
     let mut worker = Worker::new(engine, options.only, options.cycle, options.rules, sender);
 
     if let Some(log) = options.log {
         worker.follow_log(log);
     }
 
-    let mut host = RealTerminal;
     let driven = drive(&mut screen, &mut model, &mut messages, &mut input, &mut worker, &mut host);
     // A panic while drawing must not cost the cycle its end.
     let exit = AssertUnwindSafe(driven).catch_unwind().await.unwrap_or(Ok(Exit::Panicked));
@@ -264,6 +264,9 @@ async fn open(engine: Engine, options: ConsoleOptions) -> Result<(), TuiError> {
 
 /// What the loop does to the terminal beside drawing on it.
 trait Host<B: Backend> {
+    /// Shows what has been drawn, all at once.
+    fn present(&mut self, terminal: &mut Terminal<B>) -> Result<(), B::Error>;
+
     /// Gives the terminal to the shell until the shell continues the process.
     fn suspend(&mut self, terminal: &mut Terminal<B>, running: bool, mouse: bool) -> Result<(), B::Error>;
 
@@ -275,19 +278,27 @@ trait Host<B: Backend> {
 }
 
 /// The terminal of this process.
-struct RealTerminal;
+#[derive(Debug, Default)]
+struct RealTerminal {
+    frames: terminal::Frames,
+}
 
 impl Host<CrosstermBackend<terminal::Frames>> for RealTerminal {
+    fn present(&mut self, _: &mut terminal::Screen) -> std::io::Result<()> {
+        self.frames.send()
+    }
+
     fn suspend(&mut self, screen: &mut terminal::Screen, running: bool, mouse: bool) -> std::io::Result<()> {
-        terminal::suspend(screen, running.then_some("vsync: the running cycle stands still until fg"), mouse)
+        let notice = running.then_some("vsync: the running cycle stands still until fg");
+        terminal::suspend(screen, &self.frames, notice, mouse)
     }
 
     fn capture_mouse(&mut self, _: &mut terminal::Screen, on: bool) -> std::io::Result<()> {
         terminal::capture_mouse(on)
     }
 
-    fn copy(&mut self, screen: &mut terminal::Screen, text: &str) -> std::io::Result<()> {
-        terminal::copy(screen, text)
+    fn copy(&mut self, _: &mut terminal::Screen, text: &str) -> std::io::Result<()> {
+        self.frames.copy(text)
     }
 }
 
@@ -307,7 +318,7 @@ where
     H: Host<B>,
 {
     let failed = |error: B::Error| TuiError::Terminal(error.to_string());
-    draw(terminal, model).map_err(failed)?;
+    draw(terminal, host, model).map_err(failed)?;
     let mut drawn = Instant::now();
     let mut changed = true;
     for effect in update::begin(model) {
@@ -315,7 +326,7 @@ where
     }
     loop {
         if changed && drawn.elapsed() >= LATEST {
-            draw(terminal, model).map_err(failed)?;
+            draw(terminal, host, model).map_err(failed)?;
             drawn = Instant::now();
             changed = false;
         }
@@ -326,7 +337,7 @@ where
             input = input.next() => Message::Input(input),
             Some(message) = messages.recv() => message,
             () = tokio::time::sleep_until(drawn + FRAME), if changed => {
-                draw(terminal, model).map_err(failed)?;
+                draw(terminal, host, model).map_err(failed)?;
                 drawn = Instant::now();
                 changed = false;
                 continue;
@@ -352,6 +363,7 @@ where
     }
 }
 
-fn draw<B: Backend>(terminal: &mut Terminal<B>, model: &Model) -> Result<(), B::Error> {
-    terminal.draw(|frame| view::view(model, frame.area(), frame.buffer_mut())).map(|_| ())
+fn draw<B: Backend>(terminal: &mut Terminal<B>, host: &mut impl Host<B>, model: &Model) -> Result<(), B::Error> {
+    terminal.draw(|frame| view::view(model, frame.area(), frame.buffer_mut()))?;
+    host.present(terminal)
 }

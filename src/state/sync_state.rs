@@ -177,8 +177,7 @@ impl State {
     pub async fn load_sync_info(&self, like: Option<&SyncInfo>) -> Result<Option<Stored>, StateError> {
         let Some(mut index) = self.load_index().await? else { return Ok(None) };
         for attempt in 1.. {
-            let comparable = like.filter(|info| info.buckets().len() == index.sums().len());
-            let error = match self.load_buckets(&index, comparable).await {
+            let error = match self.load_buckets(&index, like).await {
                 Ok(info) => return Ok(Some(Stored { info, index })),
                 Err(error) => error,
             };
@@ -205,7 +204,9 @@ impl State {
 
     async fn load_buckets(&self, index: &Index, like: Option<&SyncInfo>) -> Result<SyncInfo, StateError> {
         let count = index.sums().len();
-        let shared = |at: usize| like.filter(|info| info.sum(at) == index.sums()[at]).map(|info| &info.buckets()[at]);
+        let comparable = like.filter(|info| info.buckets().len() == count);
+        let shared =
+            |at: usize| comparable.filter(|info| info.sum(at) == index.sums()[at]).map(|info| &info.buckets()[at]);
         let mut buckets: Vec<(Arc<Bucket>, Option<Sum>)> = Vec::with_capacity(count);
         let mut missing = Vec::new();
         for (at, sum) in index.sums().iter().enumerate() {
@@ -227,6 +228,9 @@ impl State {
                     // left over from a smaller number of buckets; what does not belong here has its own bucket
                     bucket.retain(|path, _| bucket_of(path.data_path(), count) == *at);
                     sum = None;
+                }
+                if let Some(like) = like {
+                    bucket = bucket.into_iter().map(|(path, insight)| (like.shared(path), insight)).collect();
                 }
                 buckets[*at] = (Arc::new(bucket), sum);
             }

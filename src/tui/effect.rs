@@ -401,7 +401,9 @@ async fn refreshed(engine: &Engine, plan: Arc<Plan>) -> Refreshed {
     let known = failures.as_ref().map(|judged| judged.minded.clone()).unwrap_or_default();
     let planned = plan.clone();
     // A million secrets take a moment, in which keys must not wait.
+    let begun = Instant::now();
     let built = tokio::task::spawn_blocking(move || Tree::of_plan(&planned, &known, &mounts)).await;
+    tracing::debug!(milliseconds = begun.elapsed().as_millis(), "the tree is made");
     let tree = built.unwrap_or_else(|_| Tree::new(plan.destinations.len()));
     Refreshed { plan, tree, failures }
 }

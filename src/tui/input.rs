@@ -10,6 +10,8 @@ use futures_util::StreamExt;
 use ratatui::layout::Position;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::terminal;
+
 /// Two clicks at one place within this time are a double click.
 const DOUBLE: Duration = Duration::from_millis(400);
 
@@ -64,6 +66,8 @@ pub(super) struct TerminalInput {
     terminate: Signal,
     hang_up: Signal,
     interrupt: Signal,
+    /// Told by the system itself: the last one of a storm is never lost.
+    window_change: Signal,
 }
 
 impl TerminalInput {
@@ -77,6 +81,7 @@ impl TerminalInput {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
+            window_change: signal(SignalKind::window_change())?,
         })
     }
 
@@ -89,7 +94,7 @@ impl TerminalInput {
         }
     }
 
-    /// Releases of keys and buttons other than the left one mean nothing here.
+    /// Releases of keys and buttons other than the left one mean nothing here, and sizes come by signal.
     fn translate(&mut self, event: Event) -> Option<Input> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => Some(Input::Key(key)),
@@ -99,7 +104,6 @@ impl TerminalInput {
                 Some(Input::Mouse(Mouse { at, gesture }))
             }
             Event::Paste(text) => Some(Input::Paste(text)),
-            Event::Resize(width, height) => Some(Input::Resize(width, height)),
             _ => None,
         }
     }
@@ -176,6 +180,10 @@ impl InputSource for TerminalInput {
                     _ = self.terminate.recv() => return Input::Terminate,
                     _ = self.hang_up.recv() => return Input::Terminate,
                     _ = self.interrupt.recv() => return Input::Terminate,
+                    _ = self.window_change.recv() => match terminal::size() {
+                        Some(size) => return Input::Resize(size.width, size.height),
+                        None => continue,
+                    },
                     event = events.next() => event,
                 }
             };

@@ -1,6 +1,8 @@
 //! The terminal: taken over, given back whatever happens.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
+use std::rc::Rc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -117,12 +119,12 @@ pub(super) fn restore_on_panic(messages: UnboundedSender<Message>) {
     });
 }
 
-/// A terminal to draw on.
+/// A terminal to draw on, whose frames are sent when they are whole.
 ///
 /// # Errors
 /// When its size cannot be found out.
-pub(super) fn screen() -> io::Result<Screen> {
-    Terminal::new(CrosstermBackend::new(Frames { out: io::stdout(), frame: Vec::with_capacity(16 * 1024) }))
+pub(super) fn screen(frames: &Frames) -> io::Result<Screen> {
+    Terminal::new(CrosstermBackend::new(frames.clone()))
 }
 
 /// Gives the terminal to the shell, stops the process as Ctrl-Z does, and takes the terminal over again when the shell
@@ -130,7 +132,7 @@ pub(super) fn screen() -> io::Result<Screen> {
 ///
 /// # Errors
 /// When the process cannot be stopped, or the terminal not be taken again.
-pub(super) fn suspend(screen: &mut Screen, notice: Option<&str>, mouse: bool) -> io::Result<()> {
+pub(super) fn suspend(screen: &mut Screen, frames: &Frames, notice: Option<&str>, mouse: bool) -> io::Result<()> {
     restore();
     if let Some(notice) = notice {
         let _ = writeln!(io::stdout(), "{notice}");
@@ -140,43 +142,58 @@ pub(super) fn suspend(screen: &mut Screen, notice: Option<&str>, mouse: bool) ->
     execute!(io::stdout(), Clear(ClearType::All))?;
     // A new one draws everything. Clearing the old one would ask the terminal for its cursor, and the answer would have
     // to pass the keys that are waiting already.
-    *screen = self::screen()?;
+    *screen = self::screen(frames)?;
     Ok(())
 }
 
-/// Puts a text into the clipboard of whoever looks at this terminal, also through SSH (OSC 52). Whether the terminal
-/// obeys it does not tell.
+/// What is to be sent to the terminal as one update, so that no half-drawn screen is ever seen.
 ///
-/// # Errors
-/// When nothing can be written to it.
-pub(super) fn copy(screen: &mut Screen, text: &str) -> io::Result<()> {
-    execute!(screen.backend_mut(), CopyToClipboard::to_clipboard_from(text))
-}
+/// A flush sends nothing: when the size has changed ratatui clears and flushes before it draws, and the operator would
+/// see the empty screen.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Frames(Rc<RefCell<Vec<u8>>>);
 
-/// Collects what belongs to one frame and sends it at once, marked as one update: no half-drawn screen is ever seen.
-#[derive(Debug)]
-pub(super) struct Frames {
-    out: io::Stdout,
-    frame: Vec<u8>,
+impl Frames {
+    /// Sends what has been collected.
+    ///
+    /// # Errors
+    /// When nothing can be written to the terminal.
+    pub(super) fn send(&self) -> io::Result<()> {
+        let mut frame = self.0.borrow_mut();
+        if frame.is_empty() {
+            return Ok(());
+        }
+        queue!(&mut *frame, EndSynchronizedUpdate)?;
+        let mut out = io::stdout().lock();
+        let sent = out.write_all(&frame).and_then(|()| out.flush());
+        // A value may have been shown, or put into the clipboard.
+        frame.zeroize();
+        sent
+    }
+
+    /// Puts a text into the clipboard of whoever looks at this terminal, also through SSH (OSC 52). Whether the terminal
+    /// obeys it does not tell.
+    ///
+    /// # Errors
+    /// When nothing can be written to it.
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        queue!(self, CopyToClipboard::to_clipboard_from(text))?;
+        self.send()
+    }
 }
 
 impl Write for Frames {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.frame.is_empty() {
-            queue!(self.frame, BeginSynchronizedUpdate)?;
+        let mut frame = self.0.borrow_mut();
+        if frame.is_empty() {
+            queue!(&mut *frame, BeginSynchronizedUpdate)?;
         }
-        self.frame.extend_from_slice(bytes);
+        frame.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if !self.frame.is_empty() {
-            queue!(self.frame, EndSynchronizedUpdate)?;
-            self.out.write_all(&self.frame)?;
-            // A value may have been shown, or put into the clipboard.
-            self.frame.zeroize();
-        }
-        self.out.flush()
+        Ok(())
     }
 }
 

@@ -42,12 +42,15 @@ struct Seen {
 #[derive(Default)]
 struct Updates {
     under_way: bool,
+    /// How many updates left nothing on the screen.
+    blank: usize,
 }
 
 impl vt100::Callbacks for Updates {
-    fn unhandled_csi(&mut self, _: &mut Screen, i1: Option<u8>, _: Option<u8>, params: &[&[u16]], c: char) {
+    fn unhandled_csi(&mut self, screen: &mut Screen, i1: Option<u8>, _: Option<u8>, params: &[&[u16]], c: char) {
         if i1 == Some(b'?') && params == [&[2026]] {
             self.under_way = c == 'h';
+            self.blank += usize::from(c == 'l' && screen.contents().is_empty());
         }
     }
 }
@@ -210,6 +213,11 @@ impl Console {
     /// Whether raw mode is on.
     pub(crate) fn is_raw(&self) -> bool {
         modes(&*self.master) != self.modes_before
+    }
+
+    /// How many frames until now showed nothing.
+    pub(crate) fn blank_frames(&self) -> usize {
+        lock(&self.seen.0).terminal.callbacks().blank
     }
 
     /// Everything the program has sent.

@@ -30,6 +30,9 @@ const BESIDE: u16 = 150;
 
 const NAME: usize = 14;
 
+/// So much of a failure's message shows, if there is room for the path beside it.
+const MESSAGE: usize = 24;
+
 /// Where the cursor is: first all destinations together, then each.
 #[derive(Debug, Default)]
 pub(in crate::tui) struct State {
@@ -278,9 +281,13 @@ fn view_failures(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &m
         return;
     }
     let width = usize::from(inner.width);
-    let path = (width / 2).saturating_sub(NAME + 6);
-    let message = width.saturating_sub(NAME + path + 12 + 7);
-    let lines = shown().take(usize::from(inner.height)).map(|(name, failure)| {
+    let rows = usize::from(inner.height);
+    let room = width.saturating_sub(NAME + 12 + 7);
+    let longest = shown().take(rows).map(|(_, failure)| cell::width(&failure.origin.to_string())).max().unwrap_or(0);
+    // the cause has been named, so of the message its beginning will do
+    let path = longest.min(room.saturating_sub(MESSAGE)).max(room / 2);
+    let message = room.saturating_sub(path);
+    let lines = shown().take(rows).map(|(name, failure)| {
         Line::from(vec![
             Span::styled(" ! ", theme.bad()),
             Span::styled(cell::left(name.as_str(), NAME), theme.text()),

@@ -64,6 +64,10 @@ impl Perform for Answers {
 struct NoHost;
 
 impl<B: ratatui::backend::Backend> Host<B> for NoHost {
+    fn present(&mut self, _: &mut Terminal<B>) -> Result<(), B::Error> {
+        Ok(())
+    }
+
     fn suspend(&mut self, _: &mut Terminal<B>, _: bool, _: bool) -> Result<(), B::Error> {
         Ok(())
     }

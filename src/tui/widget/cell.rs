@@ -19,6 +19,11 @@ pub(in crate::tui) fn path(text: &str, width: usize) -> String {
     pad(&truncate_start(&sanitize(text), width), width, false)
 }
 
+/// How many columns a text takes.
+pub(in crate::tui) fn width(text: &str) -> usize {
+    sanitize(text).width()
+}
+
 /// Wraps at spaces to lines of at most `width` columns; longer words are broken.
 pub(in crate::tui) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);

@@ -23,14 +23,16 @@ const BOTH: usize = 90;
 /// are done. The others stay in their order, so that they can be read.
 pub(super) fn rows<'a>(model: &Model, snapshot: &'a CycleSnapshot) -> Vec<&'a WorkerRow> {
     let chosen = chosen(model).map(|part| &part.destination);
-    let is_done = |worker: &WorkerRow| {
-        let part = snapshot.destinations.iter().find(|part| part.destination == worker.destination);
-        part.is_some_and(|part| part.ended() == part.planned.total())
-    };
     let mut rows: Vec<_> =
         snapshot.workers.iter().filter(|worker| chosen.is_none_or(|name| *name == worker.destination)).collect();
-    rows.sort_by_cached_key(|worker| (Reverse(held_long(worker)), is_done(worker)));
+    rows.sort_by_cached_key(|worker| (Reverse(held_long(worker)), is_done(snapshot, worker)));
     rows
+}
+
+/// Whether its destination is done.
+fn is_done(snapshot: &CycleSnapshot, worker: &WorkerRow) -> bool {
+    let part = snapshot.destinations.iter().find(|part| part.destination == worker.destination);
+    part.is_some_and(|part| part.ended() == part.planned.total())
 }
 
 /// For how many seconds, if they are many.
@@ -68,17 +70,18 @@ pub(super) fn view(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: 
     );
     panel::lines([Line::styled(head, theme.muted())], inner, buffer);
     let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
-    panel::lines(rows.iter().skip(model.cycle_list.top).map(|row| line(model, row, path)), list, buffer);
+    panel::lines(rows.iter().skip(model.cycle_list.top).map(|row| line(model, snapshot, row, path)), list, buffer);
 }
 
-fn line(model: &Model, worker: &WorkerRow, path: usize) -> Line<'static> {
+fn line(model: &Model, snapshot: &CycleSnapshot, worker: &WorkerRow, path: usize) -> Line<'static> {
     let theme = &model.theme;
     let mut spans = vec![
         Span::styled(format!(" {}", cell::left(worker.destination.as_str(), NAME)), theme.text()),
         Span::styled(format!(" {}  ", cell::right(&worker.number.to_string(), 3)), theme.muted()),
     ];
     let Some(activity) = &worker.activity else {
-        spans.push(Span::styled("  waiting", theme.muted()));
+        let word = if is_done(snapshot, worker) { "  done" } else { "  waiting" };
+        spans.push(Span::styled(word, theme.muted()));
         return Line::from(spans);
     };
     let state = activity.operation.state();
