@@ -395,6 +395,11 @@ pub(super) fn full(width: u16, height: u16) -> Model {
     model
 }
 
+/// The text of what a model looks like.
+pub(super) fn text(model: &Model) -> String {
+    dump(model).split("\n--- styles\n").next().unwrap_or_default().to_owned()
+}
+
 /// What a model looks like: its text, and below it where which style is used.
 pub(super) fn dump(model: &Model) -> String {
     let size = model.size;

@@ -23,19 +23,30 @@ use super::effect::{Effect, Keep};
 use super::input::Input;
 use super::message::{Asked, Message, Purpose, Selected};
 use super::model::Model;
-use super::sample::dump;
+use super::sample::{dump, text};
 use super::update::update;
 use crate::engine::Plan;
 
 const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
 
-/// A screen's text and styles, at the smallest usual size and at a big one.
+/// A state of a screen as it looks: text and styles at the smallest usual size and at a big one, and the text on a small
+/// terminal without UTF-8.
 fn snapshot(name: &str, make: impl Fn(u16, u16) -> Model) {
     for (width, height) in SIZES {
-        insta::with_settings!({ snapshot_path => "tests/snapshots" }, {
-            insta::assert_snapshot!(format!("{name}_{width}x{height}"), dump(&make(width, height)));
-        });
+        assert_kept(&format!("{name}_{width}x{height}"), &dump(&make(width, height)));
     }
+    let mut model = make(80, 24);
+    model.ascii = true;
+    let screen = text(&model);
+    assert!(screen.is_ascii(), "{screen}");
+    assert_kept(&format!("{name}_ascii"), &screen);
+}
+
+/// Compares a screen with what is kept of it.
+fn assert_kept(name: &str, screen: &str) {
+    insta::with_settings!({ snapshot_path => "tests/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, screen);
+    });
 }
 
 /// A key as it is written in help: `x`, `ctrl-c`, `enter`.
@@ -72,6 +83,13 @@ fn select(model: &mut Model, plan: Plan, purpose: Purpose) -> Vec<Effect> {
     effects
 }
 
+/// A console with something of everything, after these keys.
+fn with_keys(width: u16, height: u16, keys: &str) -> Model {
+    let mut model = super::sample::full(width, height);
+    press(&mut model, keys);
+    model
+}
+
 /// Types a text into a line.
 fn type_text(model: &mut Model, text: &str) {
     for c in text.chars() {
@@ -96,15 +114,5 @@ fn agree(model: &mut Model) -> Vec<Effect> {
             let digits: Vec<String> = number.to_string().chars().map(String::from).collect();
             press(model, &format!("{} enter", digits.join(" ")))
         }
-    }
-}
-
-/// A screen as it looks at the smallest usual size and at a big one, text and styles.
-fn shown_in_every_size(name: &str, make: impl Fn(u16, u16) -> Model) {
-    for (width, height) in [(80, 24), (200, 60)] {
-        let screen = super::sample::dump(&make(width, height));
-        insta::with_settings!({ snapshot_path => "tests/snapshots" }, {
-            insta::assert_snapshot!(format!("{name}_{width}x{height}"), screen);
-        });
     }
 }

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::press;
+use super::{press, snapshot, with_keys};
 use crate::engine::{
     CopyDetail, DestinationName, Difference, Held, KeyDifference, KeyState, Record, SecretState, Side,
 };
@@ -18,22 +18,8 @@ use crate::tui::sample::{self, dump};
 use crate::tui::screen::browse::{self, News, SECONDS, Wanted};
 use crate::tui::update::{begin, update};
 
-const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
-
 /// Nothing on screen or in the model may hold it but what is meant to show it.
 const VALUE: &str = "not-a-real-value";
-
-fn snapshot(name: &str, make: impl Fn(u16, u16) -> Model) {
-    for (width, height) in SIZES {
-        insta::assert_snapshot!(format!("{name}_{width}x{height}"), dump(&make(width, height)));
-    }
-}
-
-fn with_keys(width: u16, height: u16, keys: &str) -> Model {
-    let mut model = sample::full(width, height);
-    press(&mut model, keys);
-    model
-}
 
 fn news(model: &mut Model, news: News) -> Vec<Effect> {
     update(model, Message::Browse(news))
@@ -142,9 +128,6 @@ fn its_states() {
         press(&mut model, "v");
         model
     });
-    let mut model = on_secret(80, 24);
-    model.ascii = true;
-    insta::assert_snapshot!("browse_ascii", dump(&model));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ratatui::layout::Position;
 
-use super::{agree, press, select, shown_in_every_size};
+use super::{agree, press, select, snapshot};
 use crate::engine::{Ending, Phase};
 use crate::tui::effect::cycle::Request;
 use crate::tui::effect::{Control, Effect};
@@ -41,12 +41,12 @@ fn skipped(report: &mut crate::engine::Report) {
 
 #[test]
 fn every_state() {
-    shown_in_every_size("cycle_none", |width, height| {
+    snapshot("cycle_none", |width, height| {
         let mut model = sample::full(width, height);
         press(&mut model, "4");
         model
     });
-    shown_in_every_size("cycle_starting", |width, height| {
+    snapshot("cycle_starting", |width, height| {
         let mut model = sample::full(width, height);
         let mut plan = (*sample::plan()).clone();
         plan.destinations.truncate(2);
@@ -54,29 +54,19 @@ fn every_state() {
         agree(&mut model);
         model
     });
-    shown_in_every_size("cycle", running);
-    shown_in_every_size("cycle_of_one", |width, height| {
+    snapshot("cycle", running);
+    snapshot("cycle_of_one", |width, height| {
         let mut model = running(width, height);
         press(&mut model, "down down");
         model
     });
-    shown_in_every_size("cycle_skip", |width, height| {
+    snapshot("cycle_skip", |width, height| {
         let mut model = running(width, height);
         press(&mut model, "down down s");
         model
     });
-    shown_in_every_size("cycle_ended", |width, height| ended(width, height, |_| {}));
-    shown_in_every_size("cycle_skipped", |width, height| ended(width, height, skipped));
-}
-
-#[test]
-fn in_ascii() {
-    for (name, mut model) in [("cycle_ascii", running(120, 40)), ("cycle_ended_ascii", ended(80, 24, |_| {}))] {
-        model.ascii = true;
-        let screen = dump(&model);
-        assert!(screen.is_ascii());
-        insta::assert_snapshot!(name, screen);
-    }
+    snapshot("cycle_ended", |width, height| ended(width, height, |_| {}));
+    snapshot("cycle_skipped", |width, height| ended(width, height, skipped));
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::press;
-use super::screens::{snapshot, with_keys};
+use super::{press, snapshot, with_keys};
 use crate::engine::{Cause, Decision, Failure, Operation};
 use crate::tui::effect::failures::{Judged, Request};
 use crate::tui::effect::{Effect, Keep};
@@ -59,9 +58,6 @@ fn every_state() {
         crate::tui::screen::failures::rebuild(&mut model);
         model
     });
-    let mut ascii = with_ignored(80, 24, "g");
-    ascii.ascii = true;
-    insta::assert_snapshot!("failures_ascii", dump(&ascii));
 }
 
 #[test]

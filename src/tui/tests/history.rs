@@ -167,9 +167,6 @@ fn every_state() {
         press(&mut model, "6");
         model
     });
-    let mut model = with_changes(80, 24);
-    model.ascii = true;
-    insta::assert_snapshot!("history_ascii", dump(&model));
 }
 
 #[test]

@@ -122,10 +122,11 @@ fn every_state() {
         model
     });
     snapshot("logs_none_with_this_filter", |width, height| logged(width, height, "/ n o t h i n g"));
-    let mut model = logged(80, 24, "- - p");
-    model.ascii = true;
-    log(&mut model, [record(14, Level::ERROR, "vsync", "while it is paused", &[])]);
-    insta::assert_snapshot!("logs_errors_paused_ascii", dump(&model));
+    snapshot("logs_errors_paused", |width, height| {
+        let mut model = logged(width, height, "- - p");
+        log(&mut model, [record(14, Level::ERROR, "vsync", "while it is paused", &[])]);
+        model
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ratatui::layout::Position;
 
-use super::{press, shown_in_every_size};
+use super::{assert_kept, press, snapshot};
 use crate::engine::{DestinationName, Phase, Side};
 use crate::tui::effect::Effect;
 use crate::tui::input::Input;
@@ -61,20 +61,20 @@ fn line_of(model: &Model, text: &str) -> usize {
 
 #[test]
 fn every_state() {
-    shown_in_every_size("overview", asked);
-    shown_in_every_size("overview_loading", |width, height| {
+    snapshot("overview", asked);
+    snapshot("overview_loading", |width, height| {
         let mut model = sample::opened(width, height);
         begin(&mut model);
         model
     });
-    shown_in_every_size("overview_running", running);
-    shown_in_every_size("overview_attention", |width, height| {
+    snapshot("overview_running", running);
+    snapshot("overview_attention", |width, height| {
         let mut model = asked(width, height);
         model.production = [sample::names()[1].clone()].into();
         press(&mut model, "end");
         model
     });
-    shown_in_every_size("overview_many", |width, height| {
+    snapshot("overview_many", |width, height| {
         let mut model = asked(width, height);
         for number in 0..30 {
             let name = DestinationName::new(&format!("site-{number}"));
@@ -88,16 +88,7 @@ fn every_state() {
         update(&mut model, Message::Reports(Ok(sample::history())));
         model
     });
-    insta::assert_snapshot!("overview_120x40", dump(&running(120, 40)));
-}
-
-#[test]
-fn in_ascii() {
-    let mut model = running(120, 40);
-    model.ascii = true;
-    let screen = dump(&model);
-    assert!(screen.is_ascii());
-    insta::assert_snapshot!("overview_ascii", screen);
+    assert_kept("overview_120x40", &dump(&running(120, 40)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The `:` line: what it offers, what it does, how it looks.
 
-use super::{press, type_text};
+use super::{press, snapshot, type_text};
 use crate::engine::Phase;
 use crate::tui::effect::{Control, Effect};
 use crate::tui::filter::Only;
@@ -270,31 +270,31 @@ fn it_shows_the_users_keys() {
     assert!(dump(&model).contains("f5 ctrl-g"), "{}", dump(&model));
 }
 
-fn at_both_sizes(name: &str, make: impl Fn(&mut Model)) {
-    for (width, height) in [(80, 24), (200, 60)] {
+fn shown(name: &str, make: impl Fn(&mut Model)) {
+    snapshot(name, |width, height| {
         let mut model = sample::full(width, height);
         make(&mut model);
-        insta::assert_snapshot!(format!("{name}_{width}x{height}"), dump(&model));
-    }
+        model
+    });
 }
 
 #[test]
 fn how_it_looks() {
-    at_both_sizes("palette", |model| {
+    shown("palette", |model| {
         press(model, "3 : down down");
     });
-    at_both_sizes("palette_search", |model| {
+    shown("palette_search", |model| {
         press(model, "3 :");
         type_text(model, "all");
     });
-    at_both_sizes("palette_path", |model| {
+    shown("palette_path", |model| {
         press(model, ":");
         type_text(model, "secret/billing/");
     });
-    at_both_sizes("palette_error", |model| {
+    shown("palette_error", |model| {
         run(model, "refersh");
     });
-    at_both_sizes("palette_long_line", |model| {
+    shown("palette_long_line", |model| {
         press(model, ":");
         type_text(
             model,
@@ -302,11 +302,6 @@ fn how_it_looks() {
         );
         press(model, "left left");
     });
-    let mut model = sample::full(80, 24);
-    model.ascii = true;
-    press(&mut model, ":");
-    type_text(&mut model, "secret/");
-    insta::assert_snapshot!("palette_ascii", dump(&model));
     for (width, height) in [(60, 15), (61, 16), (300, 80)] {
         let mut model = sample::full(width, height);
         press(&mut model, ": down");

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::screens::{snapshot, with_keys};
-use super::{agree, press, select};
+use super::{agree, press, select, snapshot, with_keys};
 use crate::engine::{Cause, DestinationPlan, Plan, SavedPlan, StaleLine};
 use crate::tui::effect::plan::{Held, Named, Request};
 use crate::tui::effect::{Effect, Keep, Manner};
@@ -100,9 +99,6 @@ fn every_state() {
         press(&mut model, "7 enter");
         model
     });
-    let mut ascii = loaded(80, 24, "enter");
-    ascii.ascii = true;
-    insta::assert_snapshot!("plan_ascii", dump(&ascii));
 }
 
 /// The sample's plan for so many destinations.

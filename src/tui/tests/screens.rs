@@ -1,26 +1,12 @@
 //! Every screen in its main states, text and styles, at the smallest usual size and at a big one.
 
-use super::{agree, press, select};
+use super::{agree, assert_kept, press, select, snapshot, with_keys};
 use crate::engine::Phase;
 use crate::tui::message::{Message, Purpose};
 use crate::tui::model::Model;
 use crate::tui::sample::{self, dump};
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::update;
-
-const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
-
-pub(super) fn snapshot(name: &str, make: impl Fn(u16, u16) -> Model) {
-    for (width, height) in SIZES {
-        insta::assert_snapshot!(format!("{name}_{width}x{height}"), dump(&make(width, height)));
-    }
-}
-
-pub(super) fn with_keys(width: u16, height: u16, keys: &str) -> Model {
-    let mut model = sample::full(width, height);
-    press(&mut model, keys);
-    model
-}
 
 fn running(width: u16, height: u16) -> Model {
     let mut model = sample::full(width, height);
@@ -78,9 +64,9 @@ fn themes_and_terminals() {
         model.ascii = ascii;
         dump(&model)
     };
-    insta::assert_snapshot!("light_truecolor", with("light", Depth::True, false));
-    insta::assert_snapshot!("dark_sixteen", with("dark", Depth::Sixteen, false));
-    insta::assert_snapshot!("monochrome_ascii", with("dark", Depth::Monochrome, true));
+    assert_kept("light_truecolor", &with("light", Depth::True, false));
+    assert_kept("dark_sixteen", &with("dark", Depth::Sixteen, false));
+    assert_kept("monochrome_ascii", &with("dark", Depth::Monochrome, true));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ratatui::layout::Position;
 
-use super::{press, snapshot};
+use super::{assert_kept, press, snapshot};
 use crate::config::{Loaded, RulesFile, Sources};
 use crate::engine::{Engine, Inventory, Operator, Plan, PreviewAsk, Rule, Transforms, testing};
 use crate::tui::effect::Effect;
@@ -103,18 +103,6 @@ fn every_state() {
         paste(&mut model, "payments/stage/api");
         keys(&mut model, "enter");
         model
-    });
-}
-
-#[test]
-fn ascii() {
-    let mut model = shown(80, 24);
-    model.ascii = true;
-    keys(&mut model, "enter end [");
-    let text = text(&model);
-    assert!(text.is_ascii() || !text.contains('→'), "{text}");
-    insta::with_settings!({ snapshot_path => "snapshots" }, {
-        insta::assert_snapshot!("transforms_ascii_80x24", dump(&model));
     });
 }
 
@@ -242,9 +230,7 @@ fn saving_shows_the_lines_and_then_writes_them() {
         Message::Transforms(News::Checked { destination: destination.clone(), rows: rows.clone(), change }),
     );
     update(&mut model, Message::Armed);
-    insta::with_settings!({ snapshot_path => "snapshots" }, {
-        insta::assert_snapshot!("transforms_save_80x24", dump(&model));
-    });
+    assert_kept("transforms_save_80x24", &dump(&model));
     let effects = keys(&mut model, "y");
     assert!(matches!(effects[..], [Effect::Transforms(Request::Write { .. })]), "{effects:?}");
     let outcome = Ok("vsync.toml".to_owned());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{agree, press, select, shown_in_every_size};
+use super::{agree, press, select, snapshot};
 use crate::engine::{OperationCounts, Phase};
 use crate::tui::effect::Effect;
 use crate::tui::effect::cycle::{Go, Request};
@@ -50,24 +50,24 @@ fn running(model: &mut Model) {
 
 #[test]
 fn every_state() {
-    shown_in_every_size("watch_question", |width, height| {
+    snapshot("watch_question", |width, height| {
         let mut model = sample::full(width, height);
         model.production = [sample::names()[0].clone()].into();
         press(&mut model, "4 w");
         model
     });
-    shown_in_every_size("watch", |width, height| {
+    snapshot("watch", |width, height| {
         let mut model = watching(width, height);
         tell(&mut model, News::Standings(held_back()));
         model.notice = None;
         model
     });
-    shown_in_every_size("watch_cycle", |width, height| {
+    snapshot("watch_cycle", |width, height| {
         let mut model = watching(width, height);
         running(&mut model);
         model
     });
-    shown_in_every_size("watch_quit", |width, height| {
+    snapshot("watch_quit", |width, height| {
         let mut model = watching(width, height);
         running(&mut model);
         press(&mut model, "q");
