@@ -10,6 +10,7 @@ mod input;
 mod picture;
 mod pictures;
 mod plan;
+mod settings;
 mod steps;
 mod terminal;
 mod transforms;

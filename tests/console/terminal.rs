@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -187,6 +188,18 @@ impl Console {
     /// Waits until this can be read no more, and gives the screen.
     pub(crate) fn wait_for_no(&self, text: &str) -> Screen {
         self.wait_for(&format!("no {text:?}"), |screen| !screen.contents().contains(text))
+    }
+
+    /// Waits until this has been sent, colours and all.
+    pub(crate) fn wait_for_bytes(&self, bytes: &str) {
+        let _seen = self.wait_until(&format!("{bytes:?}"), |seen| {
+            seen.bytes.windows(bytes.len()).any(|window| window == bytes.as_bytes())
+        });
+    }
+
+    /// One of the folders that are the program's own: `config`, `state`, `home`, `tmp` or `cache`.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Waits for the end of the program. Whatever its reason, the terminal must be as it was: the modes, the cursor, the

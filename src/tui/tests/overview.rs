@@ -6,16 +6,19 @@ use std::time::Duration;
 use ratatui::layout::Position;
 
 use super::{assert_kept, press, snapshot};
-use crate::engine::{DestinationName, Phase, Side};
+use crate::engine::{DestinationName, DestinationPlan, Inventory, Phase, Side, UnknownSubtree};
+use crate::sync_info::SyncInfo;
 use crate::tui::effect::Effect;
+use crate::tui::effect::failures::Judged;
 use crate::tui::input::Input;
-use crate::tui::message::Message;
+use crate::tui::message::{Message, Refreshed, SideStatus};
 use crate::tui::model::Model;
 use crate::tui::sample::{self, dump};
 use crate::tui::screen::Screen;
 use crate::tui::screen::overview::{Held, News, Seen};
 use crate::tui::update::{begin, update};
 use crate::tui::watch;
+use crate::tui::widget::tree::Tree;
 
 fn tell(model: &mut Model, news: News) {
     update(model, Message::Overview(news));
@@ -65,6 +68,53 @@ fn every_state() {
     snapshot("overview_loading", |width, height| {
         let mut model = sample::opened(width, height);
         begin(&mut model);
+        model
+    });
+    snapshot("overview_in_sync", |width, height| {
+        let mut model = asked(width, height);
+        let mut plan = (*sample::plan()).clone();
+        plan.inventory = Arc::new(Inventory { unknown: Vec::new(), ..(*plan.inventory).clone() });
+        for part in &mut plan.destinations {
+            *part = DestinationPlan::empty(part.destination.clone());
+            part.in_sync = 45;
+            tell(&mut model, News::Held(Side::Destination(part.destination.clone()), Ok(Held::default())));
+        }
+        for side in &mut model.sides {
+            side.status = Some(sample::status("2.7.2", Some(86_400)));
+        }
+        let tree = Tree::of_plan(&plan, &[], &[sample::mount()]);
+        let failures = Ok(Judged { minded: Vec::new(), ignored: Vec::new() });
+        update(&mut model, Message::Refreshed(Box::new(Refreshed { plan: Arc::new(plan), tree, failures })));
+        update(&mut model, Message::Reports(Ok(vec![sample::report("0192f0c1-2345-7abc-8def-0123456789ab", false)])));
+        model
+    });
+    snapshot("overview_nobody_answers", |width, height| {
+        let mut model = sample::opened(width, height);
+        tell(&mut model, News::Asking(sample::time()));
+        for side in model.sides.iter().map(|side| side.side.clone()).collect::<Vec<_>>() {
+            let refused = || "connection refused".to_owned();
+            let status =
+                SideStatus { health: Err(refused()), token: Err(refused()), latency: Duration::from_millis(1) };
+            update(&mut model, Message::Probed(side.clone(), status));
+            tell(
+                &mut model,
+                News::Held(side, Err("read vsync/vsync/locks/origin in Consul: connection refused".into())),
+            );
+        }
+        update(&mut model, Message::Reports(Err("list vsync/vsync/cycles in Consul: connection refused".into())));
+        let mut plan = (*sample::plan()).clone();
+        plan.inventory = Arc::new(Inventory {
+            secrets: SyncInfo::new(1),
+            unknown: vec![UnknownSubtree { prefix: "secret/".into(), reason: "connection refused".into() }],
+            ..(*plan.inventory).clone()
+        });
+        for part in &mut plan.destinations {
+            *part = DestinationPlan::empty(part.destination.clone());
+            part.unavailable = Some("read vsync/origin/index in Consul: connection refused".into());
+        }
+        model.unknown.clone_from(&plan.inventory.unknown);
+        model.plan = Some(Arc::new(plan));
+        model.listing = None;
         model
     });
     snapshot("overview_running", running);

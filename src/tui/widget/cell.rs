@@ -1,5 +1,6 @@
 //! Text of an exact width. Names from servers pass through here on their way to the screen.
 
+use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr;
 
 use crate::text::{sanitize, truncate_end, truncate_start};
@@ -22,6 +23,25 @@ pub(in crate::tui) fn path(text: &str, width: usize) -> String {
 /// How many columns a text takes.
 pub(in crate::tui) fn width(text: &str) -> usize {
     sanitize(text).width()
+}
+
+/// As much of a line as there is room for, with `…` in place of what is left out at the end.
+pub(in crate::tui) fn fit(spans: Vec<Span<'static>>, width: usize) -> Vec<Span<'static>> {
+    if spans.iter().map(Span::width).sum::<usize>() <= width {
+        return spans;
+    }
+    let mut left = width;
+    let mut fitting = Vec::with_capacity(spans.len());
+    for span in spans {
+        if span.width() >= left {
+            let cut = truncate_end(&format!("{}…", span.content), left).into_owned();
+            fitting.push(Span::styled(cut, span.style));
+            break;
+        }
+        left -= span.width();
+        fitting.push(span);
+    }
+    fitting
 }
 
 /// Wraps at spaces to lines of at most `width` columns; longer words are broken.

@@ -34,7 +34,12 @@ pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
         lines.push(past(model, report));
     }
     if lines.is_empty() {
-        lines.push(Line::styled(" No cycle has run yet.", theme.muted()));
+        let (words, style) = match &model.history_error {
+            Some(reason) => (format!("Past cycles could not be read: {reason}"), theme.warning()),
+            None if model.history_read => ("No cycle has run yet.".to_owned(), theme.muted()),
+            None => ("Past cycles are being read…".to_owned(), theme.muted()),
+        };
+        lines.extend(cell::wrap(&words, width).into_iter().map(|line| Line::styled(format!(" {line}"), style)));
     }
     panel::lines(lines, inner, buffer);
 }

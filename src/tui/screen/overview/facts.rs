@@ -110,7 +110,8 @@ pub(super) fn destination_counts(model: &Model, at: usize, wide: bool) -> Vec<Sp
 pub(super) fn last_cycle(model: &Model, name: &DestinationName) -> Vec<Span<'static>> {
     let theme = &model.theme;
     let Some(report) = model.last_report(name) else {
-        return vec![Span::styled("none yet", theme.muted())];
+        let known = model.history_read && model.history_error.is_none();
+        return vec![Span::styled(if known { "none yet" } else { "–" }, theme.muted())];
     };
     let part = report.destinations.iter().find(|part| part.destination == *name);
     let failed = part.map_or(0, |part| part.failures.len() as u64);

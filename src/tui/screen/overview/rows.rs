@@ -137,7 +137,7 @@ fn lines(model: &Model, at: usize, wide: bool, each: u16, width: usize) -> Vec<L
         if let Some(name) = name.filter(|name| room >= COURSE && model.overview.courses.contains_key(*name)) {
             third.extend(facts::course(model, name, room.min(40)));
         }
-        lines.push(Line::from(third));
+        lines.push(Line::from(cell::fit(third, width)));
     }
     lines
 }
