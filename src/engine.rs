@@ -53,6 +53,7 @@ pub use lead::{Holders, LeadError, LockPlace};
 pub use origin_record::OriginRecord;
 pub use plan::{
     DestinationName, DestinationPlan, Expected, Objection, Operation, OperationCounts, Plan, SecretState, Source, Task,
+    Tasks,
 };
 pub use planning::PlanOptions;
 pub use policy::{Access, MissingPolicy, Stanza, missing_policies};

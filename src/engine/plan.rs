@@ -4,6 +4,7 @@ mod build;
 mod objection;
 #[cfg(test)]
 mod properties;
+mod tasks;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use build::{Remembered, build, land};
 pub use objection::Objection;
+pub use tasks::Tasks;
 
 use super::binding::Binding;
 use super::drift::Drift;
@@ -258,7 +260,7 @@ pub struct DestinationPlan {
     /// The destination.
     pub destination: DestinationName,
     /// What to do, sorted by origin path.
-    pub tasks: Vec<Task>,
+    pub tasks: Tasks,
     /// Secrets that are recorded as equal.
     pub in_sync: u64,
     /// Deletes that `ignore_deletes` leaves out.
@@ -312,7 +314,7 @@ impl DestinationPlan {
     pub(super) fn unavailable(destination: DestinationName, reason: String) -> Self {
         Self {
             destination,
-            tasks: Vec::new(),
+            tasks: Tasks::default(),
             in_sync: 0,
             deletes_ignored: 0,
             excluded: Vec::new(),
@@ -358,7 +360,7 @@ impl DestinationPlan {
     /// How many of each operation.
     #[must_use]
     pub fn counts(&self) -> OperationCounts {
-        self.tasks.iter().map(|task| task.operation).collect()
+        self.tasks.counts()
     }
 
     /// Whether the destination answered when the plan was made. If not, the plan is one of what is recorded.

@@ -113,7 +113,7 @@ impl Engine {
         let mut part = DestinationPlan {
             recorded: info,
             stored: index,
-            tasks,
+            tasks: tasks.into(),
             ..DestinationPlan::empty(destination.name.clone())
         };
         let mut known = Known::of(&state, destination, &mut part.recorded).await?;

@@ -124,6 +124,8 @@ pub struct MissingPolicy {
     pub secrets: usize,
     /// The rules to add.
     pub stanzas: Vec<Stanza>,
+    /// How many of the refused paths have no rule among them: what is in their names would let a rule allow more.
+    pub left_out: usize,
 }
 
 impl fmt::Display for MissingPolicy {
@@ -136,7 +138,13 @@ impl fmt::Display for MissingPolicy {
         for stanza in &self.stanzas {
             write!(f, "\n{stanza:#}")?;
         }
-        Ok(())
+        match self.left_out {
+            0 => Ok(()),
+            1 => write!(f, "\n# 1 path has no rule here: a policy cannot name it without allowing others"),
+            count => {
+                write!(f, "\n# {count} paths have no rule here: a policy cannot name them without allowing others")
+            }
+        }
     }
 }
 
@@ -178,10 +186,15 @@ impl<'a> Refused<'a> {
         let secrets = self.0.values().flatten().collect::<BTreeSet<_>>().len();
         // one rule a path: of two rules for the same one, policies let only the last hold
         let mut rules: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+        let mut left_out = BTreeSet::new();
         for (access, paths) in self.0 {
             let mut by_mount: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
             for path in paths {
-                by_mount.entry(path.mount()).or_default().push(path.name());
+                if is_literal(path.name()) {
+                    by_mount.entry(path.mount()).or_default().push(path.name());
+                } else {
+                    left_out.insert(path);
+                }
             }
             for (mount, names) in by_mount {
                 for pattern in generalised(&names) {
@@ -194,8 +207,17 @@ impl<'a> Refused<'a> {
             path,
             capabilities: capabilities.into_iter().collect(),
         };
-        MissingPolicy { side, secrets, stanzas: rules.into_iter().map(stanza).collect() }
+        MissingPolicy { side, secrets, stanzas: rules.into_iter().map(stanza).collect(), left_out: left_out.len() }
     }
+}
+
+/// Whether a rule for this name allows it and nothing else: in policies a `*` at the end stands for anything, a segment `+`
+/// for any segment, and `{{…}}` and `${…}` for what is looked up.
+fn is_literal(name: &str) -> bool {
+    !name.ends_with('*')
+        && name.split('/').all(|segment| segment != "+")
+        && !["{{", "${"].iter().any(|template| name.contains(template))
+        && !name.contains(char::is_control)
 }
 
 /// Patterns for these names: a folder with several of them as a whole (`team/app/*`), others as they are. When that makes
@@ -252,6 +274,21 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             denied,
         }
+    }
+
+    #[test]
+    fn what_a_rule_would_stretch_is_left_out_and_told() {
+        let name = DestinationName::new("there");
+        let names = ["team/*", "team/+/app", "{{identity}}", "${a}", "line\nbreak", "team/*/ok", "c++/app", "ok"];
+        let failures = names.map(|name| failure(name, Operation::Add, Some(Access::Write), ""));
+        let [policy] = &missing_policies(failures.iter().map(|failure| (&name, failure)))[..] else { panic!("one") };
+        let paths: Vec<_> = policy.stanzas.iter().map(|stanza| stanza.path.as_str()).collect();
+        assert_eq!(paths, ["secret/data/c++/app", "secret/data/ok", "secret/data/team/*/ok"]);
+        assert!(
+            policy
+                .to_string()
+                .ends_with("# 5 paths have no rule here: a policy cannot name them without allowing others")
+        );
     }
 
     fn rules(failures: &[Failure]) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ratatui::layout::{Constraint, Direction, Layout, Rect, Size};
+use ratatui::style::Style;
 
 use super::effect::Marked;
 use super::keymap::{Keymap, Place};
@@ -354,6 +355,16 @@ impl Model {
         } else {
             Place::Screen(self.screen)
         }
+    }
+
+    /// How a destination's name is written: production is red wherever it turns up.
+    pub(super) fn name_style(&self, name: &DestinationName) -> Style {
+        if self.production.contains(name) { self.theme.bad() } else { self.theme.strong() }
+    }
+
+    /// Whether quitting would break something off or throw something away.
+    pub(super) fn loses_something(&self) -> bool {
+        self.cycle.running || self.watch.on || transforms::has_drafts(self)
     }
 
     /// Whether nothing can be seen but that the terminal is too small.

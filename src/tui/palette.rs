@@ -244,7 +244,35 @@ fn needs_cursor(action: Action) -> bool {
     is_movement(action)
         || matches!(
             action,
-            Action::Left | Action::Right | Action::Open | Action::Mark | Action::DetailsUp | Action::DetailsDown
+            Action::Left
+                | Action::Right
+                | Action::Open
+                | Action::DetailsUp
+                | Action::DetailsDown
+                | Action::Mark
+                | Action::MarkRange
+                | Action::MarkFolder
+                | Action::Reveal
+                | Action::RevealCopy
+                | Action::Compare
+                | Action::NextKey
+                | Action::PreviousKey
+                | Action::Copy
+                | Action::CopyPath
+                | Action::CopyKey
+                | Action::CopyValue
+                | Action::CopyRemedy
+                | Action::Overwrite
+                | Action::Keep
+                | Action::Ignore
+                | Action::MindAgain
+                | Action::Skip
+                | Action::Export
+                | Action::Undo
+                | Action::DuplicateRule
+                | Action::DeleteRule
+                | Action::RuleUp
+                | Action::RuleDown
         )
 }
 
@@ -285,6 +313,9 @@ fn node(model: &Model, id: NodeId, folder: &str, typed: &str) -> Candidate {
     }
 }
 
+/// With so many names of a folder what is typed is compared, to find the nearest.
+const COMPARED: usize = 10_000;
+
 /// Why a line cannot be anything, with the nearest that could.
 pub(super) fn complaint(model: &Model, text: &str) -> String {
     let text = text.trim();
@@ -296,7 +327,7 @@ pub(super) fn complaint(model: &Model, text: &str) -> String {
         // What it does have leads to where it goes astray.
         let folder = tree.complete(text, 0).folder.map(|id| tree.path(id)).unwrap_or_default();
         let piece = text.get(folder.len()..).unwrap_or_default().split('/').next().unwrap_or_default();
-        let inside = tree.complete(&folder, usize::MAX).nodes;
+        let inside = tree.complete(&folder, COMPARED).nodes;
         return match nearest(inside.iter().map(|id| tree.label(*id).trim_end_matches('/')), piece) {
             Some(near) => format!("the origin has no {text}; the nearest is {folder}{near}"),
             None if model.listing.is_some() => format!("no {text} has been found yet; the origin is being listed"),

@@ -95,7 +95,7 @@ pub(super) fn plan() -> Arc<Plan> {
     let mut near = DestinationPlan::empty(first);
     near.in_sync = 33;
     near.unknown = vec![path("vault-admins/root")];
-    near.tasks = vec![
+    *near.tasks = vec![
         task(Operation::Update, "billing/prod/database", "billing/prod/database"),
         task(Operation::Delete, "payments/old/key", "payments/old/key"),
         task(Operation::Add, "search/stage/worker", "search/stage/worker"),
@@ -117,6 +117,7 @@ pub(super) fn plan() -> Arc<Plan> {
     shut.excluded = secrets().iter().filter(|name| name.contains("/dev/")).map(|name| path(name)).collect();
     shut.tasks = ["api", "database", "mailer", "worker"]
         .map(|app| task(Operation::Delete, &format!("legacy/{app}"), &format!("legacy/{app}")))
+        .to_vec()
         .into();
     shut.objections = vec![Objection::MassDelete { deletes: 4, recorded: 34, limit: "10%".into() }];
     Arc::new(Plan { created: time(), inventory: Arc::new(inventory), destinations: vec![near, behind, shut] })

@@ -26,6 +26,7 @@ use super::outcome;
 use super::screen::{Screen, browse, failures, history, logs, overview, plan, transforms};
 use super::watch;
 use super::widget::scroll::Move;
+use super::widget::typed;
 use crate::engine::{Phase, Report};
 
 /// What the console does first, when its first frame has been drawn.
@@ -130,9 +131,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             if model.quitting { vec![Effect::Quit(Exit::Quit)] } else { begin(model) }
         }
     };
-    for screen in Screen::ALL {
-        screen.settle(model);
-    }
+    model.screen.settle(model);
     effects.extend(browse::wants(model));
     effects.extend(transforms::wants(model));
     effects.extend(history::wants(model));
@@ -146,12 +145,13 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
         Input::Paste(text) => {
             // Anywhere but in a prompt a pasted line would press keys.
             if model.filtering {
-                for c in text.chars().filter(|c| !c.is_control()) {
-                    with_filter(model, |filter| {
-                        filter.input.handle(tui_input::InputRequest::InsertChar(c));
-                    });
+                let mut fits = true;
+                with_filter(model, |filter| fits = typed::insert(&mut filter.input, &text));
+                if fits {
+                    filtered(model);
+                } else {
+                    model.warn(typed::too_long());
                 }
-                filtered(model);
             } else if model.prompt.is_some() {
                 prompt::on_paste(model, &text);
             } else if model.place() == Place::Edit {
@@ -243,7 +243,7 @@ fn on_screen(model: &mut Model, screen: Screen, action: Action) -> Vec<Effect> {
             return effects;
         }
         Action::Quit => {
-            if !model.cycle.running && !model.watch.on && !transforms::has_drafts(model) {
+            if !model.loses_something() {
                 return vec![Effect::Quit(Exit::Quit)];
             }
             model.dialog = Some(Dialog::new(Ask::Quit));
@@ -341,10 +341,8 @@ fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
         *marks = refreshed.tree.take_over(at, marks);
     }
     browse::adopt(model, refreshed.tree);
-    plan::rebuild(model);
-    plan::restore(model, task);
-    failures::rebuild(model);
-    failures::restore(model, failure);
+    plan::renew(model, task);
+    failures::renew(model, failure);
     browse::ask_again(model);
     plan::judge(model)
 }

@@ -86,7 +86,7 @@ impl Lane {
                 blocked: None,
                 failures: Vec::new(),
             },
-            queue: Arc::new(Queue::new(std::mem::take(&mut plan.tasks))),
+            queue: Arc::new(Queue::new(std::mem::take(&mut plan.tasks).into_iter().collect())),
             reach: Arc::new(Reach::of_destination(destination.num_workers)),
             slots: Vec::new(),
             alive: Vec::new(),

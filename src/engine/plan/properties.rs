@@ -360,7 +360,7 @@ proptest! {
         execute(&plan, &mut recorded, &mut held);
 
         let again = scenario.plan(recorded.clone());
-        prop_assert_eq!(&again.tasks, &[], "there is nothing left to do");
+        prop_assert_eq!(again.tasks.as_slice(), &[], "there is nothing left to do");
         let mut touchable = BTreeSet::new();
         for (path, truth) in &scenario.secrets {
             let target = scenario.target(path);

@@ -56,7 +56,7 @@ pub(super) fn keep_what_holds(part: &mut DestinationPlan, lines: &[Line], invent
         }
     }
     tasks.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
-    part.tasks = tasks;
+    part.tasks = tasks.into();
     stale
 }
 

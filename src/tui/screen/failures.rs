@@ -48,7 +48,7 @@ pub(in crate::tui) struct State {
 
 /// A part of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(in crate::tui) enum Part {
     Cause(Cause),
     Ignored,
 }
@@ -70,6 +70,17 @@ pub(in crate::tui) fn judged(model: &mut Model, judged: Judged) {
 
 /// Brings the rows in line with failures and filters; the cursor stays on its failure.
 pub(in crate::tui) fn rebuild(model: &mut Model) {
+    let failure = cursor(model);
+    renew(model, failure);
+}
+
+/// Brings the rows in line with failures that are others than before, and puts the cursor where it was among those.
+pub(in crate::tui) fn renew(model: &mut Model, cursor: Option<Cursor>) {
+    make_rows(model);
+    restore(model, cursor);
+}
+
+fn make_rows(model: &mut Model) {
     let needle = model.failure_list.filter.needle();
     let shows = |name: &DestinationName, failure: &Failure, reason: &str| {
         needle.is_empty()
@@ -108,14 +119,28 @@ fn standing(model: &Model) -> impl Iterator<Item = (&DestinationName, &Failure)>
 }
 
 /// Where the cursor is, as it outlives new failures.
-pub(in crate::tui) fn cursor(model: &Model) -> Option<(DestinationName, SecretPath)> {
-    key_of(model, current(model)?)
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::tui) enum Cursor {
+    Group(Part),
+    Failure(DestinationName, SecretPath),
+}
+
+/// Where the cursor is.
+pub(in crate::tui) fn cursor(model: &Model) -> Option<Cursor> {
+    cursor_at(model, current(model)?)
+}
+
+fn cursor_at(model: &Model, row: Row) -> Option<Cursor> {
+    match row {
+        Row::Group(part, _) => Some(Cursor::Group(part)),
+        row => key_of(model, row).map(|(name, path)| Cursor::Failure(name, path)),
+    }
 }
 
 /// Puts the cursor back.
-pub(in crate::tui) fn restore(model: &mut Model, cursor: Option<(DestinationName, SecretPath)>) {
+fn restore(model: &mut Model, cursor: Option<Cursor>) {
     let Some(cursor) = cursor else { return };
-    let row = model.failure_list.rows.iter().position(|row| key_of(model, *row).as_ref() == Some(&cursor));
+    let row = model.failure_list.rows.iter().position(|row| cursor_at(model, *row).as_ref() == Some(&cursor));
     if let Some(row) = row {
         model.failure_list.scroll.select(row);
     }
@@ -182,8 +207,7 @@ pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
             }
             model.failure_list.marks.clear();
             browse::adopt(model, *tree);
-            rebuild(model);
-            restore(model, cursor);
+            renew(model, cursor);
         }
         News::Refused(reason) => model.warn(format!("Not saved: {reason}")),
     }

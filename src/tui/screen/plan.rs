@@ -100,6 +100,17 @@ pub(in crate::tui) fn present(model: &Model) -> Option<&Arc<Plan>> {
 
 /// Brings the rows in line with plan, destination and filters; the cursor stays on its task.
 pub(in crate::tui) fn rebuild(model: &mut Model) {
+    let task = cursor(model);
+    renew(model, task);
+}
+
+/// Brings the rows in line with a plan that is another one than before, and puts the cursor where it was in that one.
+pub(in crate::tui) fn renew(model: &mut Model, cursor: Option<(usize, SecretPath)>) {
+    make_rows(model);
+    restore(model, cursor);
+}
+
+fn make_rows(model: &mut Model) {
     let Some(plan) = present(model) else { return };
     let needle = model.plan_list.filter.needle();
     let state = &model.plan_list;
@@ -149,7 +160,7 @@ pub(in crate::tui) fn cursor(model: &Model) -> Option<(usize, SecretPath)> {
 }
 
 /// Puts the cursor back.
-pub(in crate::tui) fn restore(model: &mut Model, cursor: Option<(usize, SecretPath)>) {
+fn restore(model: &mut Model, cursor: Option<(usize, SecretPath)>) {
     let (Some(plan), Some((at, path))) = (present(model), cursor) else { return };
     let rows = &model.plan_list.rows;
     // Tasks are sorted by destination and path, so this is where it is, or where it was.

@@ -25,6 +25,7 @@ use crate::tui::prompt::{Line, Prompt};
 use crate::tui::screen::Screen;
 use crate::tui::update::{begin, movement};
 use crate::tui::widget::scroll::Move;
+use crate::tui::widget::typed;
 
 use draft::Draft;
 pub(in crate::tui) use draft::Row;
@@ -386,11 +387,11 @@ pub(in crate::tui) fn type_in(model: &mut Model, event: &Event) {
 
 /// Puts pasted text into the field.
 pub(in crate::tui) fn paste(model: &mut Model, text: &str) {
-    change_field(model, |input| {
-        for c in text.chars().filter(|c| !c.is_control()) {
-            input.handle(InputRequest::InsertChar(c));
-        }
-    });
+    let mut fits = true;
+    change_field(model, |input| fits = typed::insert(input, text));
+    if !fits {
+        model.warn(typed::too_long());
+    }
 }
 
 fn change_field(model: &mut Model, change: impl FnOnce(&mut Input)) {
@@ -550,9 +551,10 @@ fn take_over(model: &mut Model, destination: &DestinationName, rows: &[Row], ses
 pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect> {
     let areas = Areas::of(model, model.body());
     if let Some(list) = areas.destinations.filter(|list| list.contains(at)) {
-        let row = usize::from(at.y.saturating_sub(list.y + 1));
         end_edit(&mut model.transform_list);
-        show_destination(model, row);
+        if let Some(row) = rules::destination_at(model, list, at) {
+            show_destination(model, row);
+        }
     } else if areas.rules.contains(at) {
         end_edit(&mut model.transform_list);
         if let Some(row) = rules::row_at(model, areas.rules, at)
@@ -567,12 +569,13 @@ pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect>
     } else if areas.editor.contains(at)
         && let Some(part) = rules::part_at(areas.editor, at)
     {
+        // the field as it was drawn when it was clicked
+        let column = usize::from(at.x.saturating_sub(areas.editor.x + 1 + label_width()));
+        let byte = rules::byte_at(model, areas.editor, part, column);
         end_edit(&mut model.transform_list);
         let state = &mut model.transform_list;
         begin_edit(state, part);
-        let column = usize::from(at.x.saturating_sub(areas.editor.x + 1 + label_width()));
-        if let Some(edit) = &mut state.edit {
-            let byte = rules::byte_at(edit.input.value(), column, areas.editor);
+        if let (Some(edit), Some(byte)) = (&mut state.edit, byte) {
             let cursor = edit.input.value()[..byte].chars().count();
             edit.input.handle(InputRequest::SetCursor(cursor));
         }

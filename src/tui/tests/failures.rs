@@ -51,6 +51,11 @@ fn every_state() {
         press(&mut model, "5");
         model
     });
+    snapshot("failures_as_before", |width, height| {
+        let mut model = with_keys(width, height, "5");
+        model.failures_error = Some("read vsync/vsync/cycles in Consul: connection refused".to_owned());
+        model
+    });
     snapshot("failures_error", |width, height| {
         let mut model = with_keys(width, height, "5");
         model.failures.clear();

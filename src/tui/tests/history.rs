@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{press, snapshot};
+use super::{press, snapshot, with_keys};
 use crate::engine::{
     Cause, CycleId, DestinationPlan, Ending, Impossible, Operation, Plan, Report, Source, Task, Undo, UndoPart,
 };
@@ -106,7 +106,7 @@ fn preview(deletes: bool) -> Preview {
         source,
     };
     let mut near = DestinationPlan::empty(first.clone());
-    near.tasks = vec![
+    *near.tasks = vec![
         task(Operation::Update, Source::Version(4), "billing/prod/database"),
         task(Operation::Add, Source::Undelete(2), "payments/old/key"),
     ];
@@ -159,6 +159,11 @@ fn every_state() {
         let mut model = sample::opened(width, height);
         update(&mut model, Message::Reports(Ok(Vec::new())));
         press(&mut model, "6");
+        model
+    });
+    snapshot("history_as_before", |width, height| {
+        let mut model = with_keys(width, height, "6");
+        update(&mut model, Message::Reports(Err("list vsync/: connection refused".into())));
         model
     });
     snapshot("history_error", |width, height| {

@@ -120,6 +120,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_can_be_read_on_sixteen_colours() {
+        for (name, text) in SHIPPED {
+            let palette = Palette::read(text, |_| Err(String::new())).expect("it reads");
+            let ansi = |role| palette.ink(role).ansi;
+            for role in Role::ALL.into_iter().filter(|role| !matches!(role, Role::Border | Role::Selection)) {
+                assert_ne!(ansi(role), ansi(Role::Selection), "{name}: {} on the selection", role.as_str());
+            }
+        }
+    }
+
+    #[test]
     fn what_is_written_can_be_read() {
         assert!((contrast((0, 0, 0), (255, 255, 255)) - 21.0).abs() < 1e-9);
         for (name, text) in SHIPPED {

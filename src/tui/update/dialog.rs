@@ -90,10 +90,16 @@ fn cancel(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Control(Control::Cancel)]
 }
 
-/// Ctrl-C: without a cycle quit; with one ask, then cancel cleanly, then quit at once.
+/// Ctrl-C: with nothing to lose quit; else ask. While a cycle runs: then cancel cleanly, then quit at once.
 pub(super) fn interrupt(model: &mut Model) -> Vec<Effect> {
     if !model.cycle.running {
-        return vec![Effect::Quit(Exit::Quit)];
+        let asked = matches!(model.dialog, Some(Dialog { ask: Ask::Quit, .. }));
+        if asked || !model.loses_something() {
+            return vec![Effect::Quit(Exit::Quit)];
+        }
+        stand_back(model);
+        model.dialog = Some(Dialog::new(Ask::Quit));
+        return Vec::new();
     }
     if model.cycle.cancelling {
         return vec![Effect::Quit(Exit::Abandoned)];
@@ -101,11 +107,16 @@ pub(super) fn interrupt(model: &mut Model) -> Vec<Effect> {
     if let Some(Dialog { ask: ask @ (Ask::Cancel | Ask::Quit), .. }) = model.dialog.take() {
         return agree(model, ask);
     }
+    stand_back(model);
+    model.dialog = Some(Dialog::new(Ask::Cancel));
+    Vec::new()
+}
+
+/// Takes away what would stand beside a question.
+fn stand_back(model: &mut Model) {
     model.help = None;
     model.filtering = false;
     model.prompt = None;
-    model.dialog = Some(Dialog::new(Ask::Cancel));
-    Vec::new()
 }
 
 fn start(model: &mut Model, selected: Selected) -> Vec<Effect> {

@@ -61,6 +61,8 @@ fn behind(model: &mut Model, place: Place) -> Option<crate::tui::screen::Screen>
             filtered(model);
             Some(model.screen)
         }
+        // What is clicked there ends typing, or goes on elsewhere in the rule.
+        Place::Edit => Some(model.screen),
         _ => None,
     }
 }
@@ -86,7 +88,7 @@ fn on_drag(model: &mut Model, at: Position) -> Vec<Effect> {
 fn on_wheel(model: &mut Model, at: Position, by: isize) -> Vec<Effect> {
     match model.place() {
         Place::Screen(screen) if model.body().contains(at) => screen.wheel(model, at, by),
-        Place::Filter => model.screen.wheel(model, at, by),
+        Place::Filter | Place::Edit => model.screen.wheel(model, at, by),
         Place::Help => {
             let action = if by < 0 { Action::Up } else { Action::Down };
             (0..by.unsigned_abs()).flat_map(|_| on_help(model, action)).collect()

@@ -1,8 +1,8 @@
 //! A line that is typed, and what comes of it.
 
 use crossterm::event::{Event, KeyCode, KeyEvent};
+use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
-use tui_input::{Input, InputRequest};
 
 use super::{interrupt, on_screen, show};
 use crate::tui::effect::Effect;
@@ -11,7 +11,7 @@ use crate::tui::model::Model;
 use crate::tui::palette::{self, Command, candidates};
 use crate::tui::prompt::{Line, Prompt};
 use crate::tui::screen::{Screen, browse, cycle, failures, history, overview, plan, transforms};
-use crate::tui::widget;
+use crate::tui::widget::{self, typed};
 
 /// Begins a command.
 pub(super) fn command(model: &mut Model) {
@@ -74,10 +74,7 @@ pub(super) fn on_text(model: &mut Model, key: KeyEvent) {
 
 pub(super) fn on_paste(model: &mut Model, text: &str) {
     if let Some(prompt) = &mut model.prompt {
-        prompt.error = None;
-        for c in text.chars().filter(|c| !c.is_control()) {
-            prompt.input.handle(InputRequest::InsertChar(c));
-        }
+        prompt.error = (!typed::insert(&mut prompt.input, text)).then(typed::too_long);
         model.palette.reset();
     }
 }

@@ -144,10 +144,8 @@ fn tasks(model: &Model, plan: &Plan, rows: usize) -> Vec<Line<'static>> {
         }
         Line::from(spans)
     };
-    let of_part = |part: &DestinationPlan| {
-        let is_production = model.production.contains(&part.destination);
-        row(part.destination.as_str(), if is_production { theme.bad() } else { theme.strong() }, part.counts())
-    };
+    let of_part =
+        |part: &DestinationPlan| row(part.destination.as_str(), model.name_style(&part.destination), part.counts());
     let mut lines: Vec<_> = parts().map(of_part).collect();
     if lines.len() > 1 {
         let most = rows.saturating_sub(1);

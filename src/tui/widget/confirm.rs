@@ -59,6 +59,19 @@ fn layout(question: &Question, area: Rect) -> Layout {
     }
 }
 
+/// The lines that there is room for; what has to be typed is always among them.
+fn fitting<'a>(question: &Question<'a>, height: usize) -> Vec<Line<'a>> {
+    let lines = &question.lines;
+    if lines.len() <= height {
+        return lines.clone();
+    }
+    let last = usize::from(question.typed);
+    let mut shown = lines[..height.saturating_sub(1 + last).min(lines.len())].to_vec();
+    shown.push(Line::raw("…"));
+    shown.extend_from_slice(&lines[lines.len() - last..]);
+    shown
+}
+
 /// Draws the question over what is there.
 pub(in crate::tui) fn confirm(theme: &Theme, question: &Question, area: Rect, buffer: &mut Buffer) {
     let Layout { frame, no, yes } = layout(question, area);
@@ -78,7 +91,7 @@ pub(in crate::tui) fn confirm(theme: &Theme, question: &Question, area: Rect, bu
         width: inner.width.saturating_sub(4),
         height: inner.height.saturating_sub(3),
     };
-    panel::lines(question.lines.iter().cloned(), body, buffer);
+    panel::lines(fitting(question, usize::from(body.height)), body, buffer);
     let mut button = |label: &str, place: Rect, chosen: bool| {
         let style = if chosen { theme.active() } else { theme.muted() };
         Span::styled(format!("  {label}  "), style).render(place, buffer);

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Widget};
 
-use super::badge;
+use super::{badge, cell};
 use crate::tui::theme::Theme;
 
 /// Draws a frame with a title, and what stands at its right end; returns what is inside.
@@ -46,6 +46,12 @@ fn framed(
     let inner = block.inner(area);
     block.render(area, buffer);
     inner
+}
+
+/// Says in a frame that what stands in it is that of before, because it could not be read anew.
+pub(in crate::tui) fn outdated(theme: &Theme, reason: &str, area: Rect) -> Span<'static> {
+    let room = usize::from(area.width / 2).saturating_sub(16);
+    Span::styled(format!(" as before; {} ", cell::left(reason, room).trim_end()), theme.bad())
 }
 
 /// Draws a frame with text in it, from line `top` on; says so if there is more than fits.

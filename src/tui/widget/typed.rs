@@ -72,6 +72,27 @@ fn window(pieces: &[Piece], cursor: usize, width: usize) -> std::ops::Range<usiz
     start..end
 }
 
+/// Longer texts are not put into a line: the longest path a server takes is half of it.
+pub(in crate::tui) const LONGEST: usize = 8_192;
+
+/// What is told when a pasted text is too long.
+pub(in crate::tui) fn too_long() -> String {
+    format!("Not taken: a line has at most {LONGEST} characters.")
+}
+
+/// Puts a pasted text where the cursor is, without what is no text. `false`: it is too long, and nothing was done.
+pub(in crate::tui) fn insert(input: &mut Input, text: &str) -> bool {
+    let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST + 1).collect();
+    let count = text.chars().count();
+    let (value, cursor) = (input.value(), input.cursor());
+    if count + value.chars().count() > LONGEST {
+        return false;
+    }
+    let at = value.char_indices().nth(cursor).map_or(value.len(), |(at, _)| at);
+    *input = Input::new(format!("{}{text}{}", &value[..at], &value[at..])).with_cursor(cursor + count);
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,7 +57,7 @@ pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
     let found = if state.filter.is_empty() { all } else { format!("{} of {all}", format::count(state.found as u64)) };
     let mut head = vec![Span::styled(cell::left(&format!("   {found}"), names), theme.muted())];
     for name in model.destinations.iter().take(shown) {
-        head.push(Span::styled(format!(" {}", cell::left(name.as_str(), column - 1)), theme.strong()));
+        head.push(Span::styled(format!(" {}", cell::left(name.as_str(), column - 1)), model.name_style(name)));
     }
     panel::lines([Line::from(head)], inner, buffer);
     let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
@@ -65,6 +65,7 @@ pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
         let text = match (model.listing, state.filter.is_empty()) {
             (_, false) => "Nothing is like that: esc shows everything.",
             (Some(_), true) => "Listing the origin…",
+            (None, true) if model.plan.is_none() => "The origin has not been listed to its end.",
             (None, true) => "The origin holds no secret in the configured mounts.",
         };
         panel::lines([Line::styled(format!("   {text}"), theme.muted())], rows, buffer);

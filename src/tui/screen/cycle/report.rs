@@ -57,7 +57,7 @@ fn destination(model: &Model, report: &Report, part: &DestinationReport) -> Line
     let theme = &model.theme;
     let did = if report.dry_run { "would be possible" } else { "done" };
     let mut spans = vec![
-        Span::styled(format!("{} ", cell::left(part.destination.as_str(), NAME)), theme.strong()),
+        Span::styled(format!("{} ", cell::left(part.destination.as_str(), NAME)), model.name_style(&part.destination)),
         Span::styled(format!("{did}: {}", in_words(part.done)), theme.text()),
     ];
     let mut note = |count: u64, what: &str, style| {

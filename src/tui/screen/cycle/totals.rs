@@ -47,7 +47,13 @@ pub(super) fn view(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: 
     };
     let mut right = watch::sentence(model);
     right.push(Span::styled(format!(" started {} ", format::clock(snapshot.started)), theme.muted()));
-    let inner = panel::panel(theme, title, right, area, buffer);
+    let writes_production =
+        !snapshot.dry_run && snapshot.destinations.iter().any(|part| model.production.contains(&part.destination));
+    let inner = if writes_production {
+        panel::production(theme, title, right, area, buffer)
+    } else {
+        panel::panel(theme, title, right, area, buffer)
+    };
     let width = usize::from(inner.width);
     panel::lines([Line::styled(titles(width), theme.muted())], inner, buffer);
     let height = inner.height.saturating_sub(TITLES + charts_line(model));
@@ -132,7 +138,7 @@ fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<
     let theme = &model.theme;
     let (planned, done) = (part.planned.total(), part.done.total());
     let name = cell::left(part.destination.as_str(), NAME);
-    let mut spans = vec![Span::styled(format!(" {name} "), theme.strong())];
+    let mut spans = vec![Span::styled(format!(" {name} "), model.name_style(&part.destination))];
     let parts = [(done, theme.good()), (part.failed, theme.bad())];
     spans.extend(chart::bar(&parts, planned, bar_width(width), theme.border()));
     spans.push(Span::styled(cell::right(&format::percent(part.ended(), planned), 7), theme.text()));

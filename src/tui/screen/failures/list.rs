@@ -78,6 +78,9 @@ fn view_list(model: &Model, area: Rect, buffer: &mut Buffer) {
         Some(Part::Cause(cause)) => format!("Failures: {}", cause.as_str()),
         Some(Part::Ignored) => "Failures: ignored".to_owned(),
     };
+    if let Some(reason) = model.failures_error.as_ref().filter(|_| !state.rows.is_empty()) {
+        right.push(panel::outdated(theme, reason, area));
+    }
     let inner = panel::panel(theme, &title, right, area, buffer);
     if state.rows.is_empty() {
         let (text, style) = match &model.failures_error {

@@ -40,6 +40,9 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         right.push(Span::styled(" reading older… ", theme.muted()));
     }
     right.extend(super::super::filter_title(model, &state.filter));
+    if let Some(reason) = model.history_error.as_ref().filter(|_| !state.rows.is_empty()) {
+        right.push(panel::outdated(theme, reason, area));
+    }
     let title = format!("History {}{more}", format::count(known as u64));
     let inner = panel::panel(theme, &title, right, area, buffer);
     let width = usize::from(inner.width);

@@ -174,7 +174,7 @@ fn report<'a>(model: &'a Model, report: &'a Report, width: usize) -> Sheet<'a> {
         sheet.say(&format!("undoes cycle {undone}"), theme.accent(), width);
     }
     sheet.gap();
-    counts(theme, report, width, &mut sheet);
+    counts(model, report, width, &mut sheet);
     for trouble in outcome::troubles(report).chain(outcome::incomplete(report)) {
         sheet.gap();
         sheet.say(&trouble, theme.warning(), width);
@@ -185,7 +185,8 @@ fn report<'a>(model: &'a Model, report: &'a Report, width: usize) -> Sheet<'a> {
 }
 
 /// A row of counts per destination.
-fn counts(theme: &Theme, report: &Report, width: usize, sheet: &mut Sheet) {
+fn counts(model: &Model, report: &Report, width: usize, sheet: &mut Sheet) {
+    let theme = &model.theme;
     let names = report.destinations.iter().map(|part| part.destination.as_str().len()).max().unwrap_or(0);
     let titles = ["planned", "added", "updated", "deleted", "failed", "pending", "in sync", "drifted"];
     let fit = titles.len().min(width.saturating_sub(NAME) / COUNT);
@@ -208,7 +209,8 @@ fn counts(theme: &Theme, report: &Report, width: usize, sheet: &mut Sheet) {
             (part.in_sync, theme.good()),
             (part.drifted, theme.warning()),
         ];
-        let mut spans = vec![Span::styled(cell::left(part.destination.as_str(), name), theme.strong())];
+        let mut spans =
+            vec![Span::styled(cell::left(part.destination.as_str(), name), model.name_style(&part.destination))];
         for (number, style) in &numbers[..fit] {
             let style = if *number == 0 { theme.muted() } else { *style };
             spans.push(Span::styled(cell::right(&format::count(*number), COUNT), style));
@@ -424,7 +426,8 @@ fn undo<'a>(model: &'a Model, preview: &'a Preview, width: usize) -> Sheet<'a> {
             (part.already, theme.good()),
             (part.untouched, theme.text()),
         ];
-        let mut spans = vec![Span::styled(cell::left(plan.destination.as_str(), NAME), theme.strong())];
+        let mut spans =
+            vec![Span::styled(cell::left(plan.destination.as_str(), NAME), model.name_style(&plan.destination))];
         for (number, style) in &numbers[..fit] {
             let style = if *number == 0 { theme.muted() } else { *style };
             spans.push(Span::styled(cell::right(&format::count(*number), 11), style));

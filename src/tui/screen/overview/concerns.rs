@@ -42,6 +42,9 @@ impl Concern {
     }
 }
 
+/// So many unreadable parts of the origin are named, so that they do not hide the rest.
+const NAMED: usize = 3;
+
 /// All of them, the worst first.
 pub(super) fn concerns(model: &Model) -> Vec<Concern> {
     let theme = &model.theme;
@@ -68,11 +71,15 @@ pub(super) fn concerns(model: &Model) -> Vec<Concern> {
             }
         }
     }
-    for unknown in &model.unknown {
+    for unknown in model.unknown.iter().take(NAMED) {
         let text = format!(
             "{} could not be read: {}. What lies there is unknown, so nothing under it is deleted anywhere.",
             unknown.prefix, unknown.reason
         );
+        found.push(Concern::new('?', theme.state(SecretState::Unknown), text).on(Screen::Browse));
+    }
+    if let Some(more @ 1..) = model.unknown.len().checked_sub(NAMED) {
+        let text = format!("{} of the origin could not be read.", format::plural(more as u64, "more part"));
         found.push(Concern::new('?', theme.state(SecretState::Unknown), text).on(Screen::Browse));
     }
     let drift = |cause| matches!(cause, Cause::Drift | Cause::Existing);

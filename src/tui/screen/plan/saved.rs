@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{News, rebuild};
+use super::News;
 use crate::engine::{DestinationName, Plan, SavedPlan, StaleLine};
 use crate::tui::effect::plan::{Held, Named, Request};
 use crate::tui::effect::{Effect, Keep};
@@ -104,11 +104,12 @@ pub(in crate::tui) fn mark_by_file(model: &mut Model, file: &str) -> Result<Vec<
 
 /// Goes back to the present plan.
 pub(in crate::tui) fn leave(model: &mut Model) {
+    let task = super::cursor(model);
     if model.plan_list.saved.take().is_some() {
         for marks in &mut model.marks {
             marks.clear();
         }
-        rebuild(model);
+        super::renew(model, task);
     }
 }
 
@@ -144,9 +145,10 @@ pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
         }
         News::Saved { file, result: Err(reason) } => ask_again(model, Line::SavePlan, &file, reason),
         News::Opened { file, result: Ok(document) } => {
+            let task = super::cursor(model);
             model.plan_list.saved = Some(Saved { file, document, held: None });
             show(model, Screen::Plan);
-            rebuild(model);
+            super::renew(model, task);
             return if model.listing.is_some() { Vec::new() } else { refresh(model) };
         }
         News::Opened { file, result: Err(reason) } => ask_again(model, Line::LoadPlan, &file, reason),
@@ -158,6 +160,7 @@ pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
 }
 
 fn on_held(model: &mut Model, document: &Arc<SavedPlan>, result: Result<Held, String>) {
+    let task = super::cursor(model);
     let Some(saved) = model.plan_list.saved.as_mut().filter(|saved| Arc::ptr_eq(&saved.document, document)) else {
         return;
     };
@@ -180,12 +183,12 @@ fn on_held(model: &mut Model, document: &Arc<SavedPlan>, result: Result<Held, St
                     model.warn(format!("{gone} of {all} hold no longer and say why; the others are marked."));
                 }
             }
-            rebuild(model);
+            super::renew(model, task);
         }
         Err(reason) => {
             let file = saved.file.clone();
             model.plan_list.saved = None;
-            rebuild(model);
+            super::renew(model, task);
             model.warn(format!("{file}: {reason}"));
         }
     }

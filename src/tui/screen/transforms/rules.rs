@@ -35,13 +35,25 @@ pub(super) fn group_style(theme: &Theme, group: usize) -> Style {
     theme.state(states[group % states.len()]).add_modifier(Modifier::UNDERLINED)
 }
 
+/// The destination at a place of their list.
+pub(super) fn destination_at(model: &Model, area: Rect, at: Position) -> Option<usize> {
+    let inner = panel::rows(area, 0);
+    let row = usize::from(at.y.checked_sub(inner.y)?);
+    let shown = first_destination(model, inner)..model.destinations.len();
+    shown.skip(row).next().filter(|_| inner.contains(at))
+}
+
+/// The destination whose rules show is among those that do.
+fn first_destination(model: &Model, inner: Rect) -> usize {
+    (model.transform_list.at + 1).saturating_sub(usize::from(inner.height))
+}
+
 /// The destinations one below the other.
 pub(super) fn destinations(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
     let state = &model.transform_list;
     let inner = panel::panel(theme, "Destinations", Vec::new(), area, buffer);
-    let height = usize::from(inner.height);
-    let first = (state.at + 1).saturating_sub(height);
+    let first = first_destination(model, inner);
     let rows = model.destinations.iter().zip(&state.drafts).enumerate().skip(first);
     for (row, (at, (name, draft))) in inner.rows().zip(rows) {
         let count = format::plural(draft.rows().len() as u64, "rule");
@@ -209,12 +221,12 @@ pub(super) fn part_at(area: Rect, at: Position) -> Option<RulePart> {
     }
 }
 
-/// The byte of a text at a column of its field, while it is not typed into.
-pub(super) fn byte_at(text: &str, column: usize, area: Rect) -> usize {
-    let style = Style::new();
-    Field { text, cursor: None, show: None, style, cursor_style: style, marks: Vec::new() }
-        .lay(field_width(area))
-        .byte_at(column)
+/// The byte of a field's text at a column of the field as it is drawn now.
+pub(super) fn byte_at(model: &Model, area: Rect, part: RulePart, column: usize) -> Option<usize> {
+    let state = &model.transform_list;
+    let draft = state.draft()?;
+    let row = draft.rows().get(draft.cursor()?)?;
+    Some(field(&model.theme, state, row, part, field_width(area)).byte_at(column))
 }
 
 fn field_width(area: Rect) -> usize {

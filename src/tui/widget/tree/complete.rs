@@ -46,14 +46,10 @@ impl Tree {
         let (mut at, mut rest) = (ROOT, path);
         loop {
             // A mount's name may have slashes in it, so it is not just up to the next one.
-            let inner = self.children(at).filter(|id| self.label(*id).ends_with('/'));
-            let Some(next) =
-                inner.filter(|id| rest.starts_with(self.label(*id))).max_by_key(|id| self.label(*id).len())
-            else {
-                return (at, rest);
-            };
-            let Node::Folder(below) = Node::of(next) else { return (at, rest) };
-            rest = &rest[self.label(next).len()..];
+            let label = |below: usize| self.label(Node::Folder(below).id());
+            let inner = self.folders_in(at).filter(|below| rest.starts_with(label(*below)));
+            let Some(below) = inner.max_by_key(|below| label(*below).len()) else { return (at, rest) };
+            rest = &rest[label(below).len()..];
             at = below;
         }
     }

@@ -245,7 +245,7 @@ impl Tree {
     }
 
     /// The folders that lie in a folder and in no other one in it.
-    fn folders_in(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn folders_in(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
         let next = |below: usize| self.folders.get(below).map(|folder| folder.next as usize);
         let end = self.folders[at].next as usize;
         std::iter::successors(Some(at + 1), move |below| next(*below)).take_while(move |below| *below < end)
