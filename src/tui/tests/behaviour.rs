@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use super::{agree, press, select};
+use super::{agree, press, select, type_text};
 use crate::engine::{InventoryUpdate, Phase};
 use crate::tui::effect::failures::Judged;
 use crate::tui::effect::{Control, Effect, Keep};
 use crate::tui::input::Input;
 use crate::tui::message::{Asked, Message, Purpose, Selected, Work};
 use crate::tui::model::{Ask, Model};
-use crate::tui::screen::{Screen, browse};
+use crate::tui::screen::{Screen, browse, failures, plan};
 use crate::tui::update::{begin, update};
 use crate::tui::{Exit, sample};
 
@@ -567,5 +567,78 @@ fn a_question_about_many_destinations_keeps_its_sum() {
     let screen = sample::dump(&model);
     for text in ["site-1 ", " destinations  ", "all ", "Type 41 to delete 41 secrets:"] {
         assert!(screen.contains(text), "{text}\n{screen}");
+    }
+}
+
+/// What a filter hid and shows again is found where it was: what acts on the row under the cursor acts on no other.
+#[test]
+fn the_cursor_keeps_its_secret_when_a_filter_goes() {
+    let mut model = sample::full(80, 24);
+    press(&mut model, "5 / p r o d enter down down");
+    let failure = failures::cursor(&model);
+    assert!(matches!(failure, Some(failures::Cursor::Failure(..))), "{failure:?}");
+    press(&mut model, "esc");
+    assert_eq!(failures::cursor(&model), failure);
+
+    press(&mut model, "3 / p r o d enter down down");
+    let task = plan::cursor(&model);
+    assert!(task.is_some());
+    press(&mut model, "esc");
+    assert_eq!(plan::cursor(&model), task);
+    press(&mut model, "- - +");
+    assert_eq!(plan::cursor(&model), task, "nor when operations are hidden and shown");
+}
+
+#[test]
+fn ctrl_c_asks_where_something_would_be_lost() {
+    let mut model = sample::full(80, 24);
+    assert_eq!(quits(&press(&mut model, "ctrl-c")), Some(Exit::Quit), "there is nothing to lose");
+    model.watch.on = true;
+    assert_eq!(quits(&press(&mut model, "ctrl-c")), None);
+    assert!(matches!(model.dialog.as_ref().map(|dialog| &dialog.ask), Some(Ask::Quit)));
+    assert_eq!(quits(&press(&mut model, "ctrl-c")), Some(Exit::Quit), "asked for twice");
+}
+
+#[test]
+fn a_paste_that_is_no_line_is_not_taken() {
+    let long = "x".repeat(9_000);
+    let mut model = sample::full(80, 24);
+    press(&mut model, "3 /");
+    update(&mut model, Message::Input(Input::Paste(long.clone())));
+    assert_eq!(model.plan_list.filter.text(), "");
+    assert!(model.notice.as_ref().is_some_and(|notice| notice.bad && notice.text.contains("8192")));
+    update(&mut model, Message::Input(Input::Paste("billing\n/".into())));
+    press(&mut model, "left");
+    update(&mut model, Message::Input(Input::Paste("/pröd".into())));
+    assert_eq!(model.plan_list.filter.text(), "billing/pröd/");
+    press(&mut model, "esc :");
+    update(&mut model, Message::Input(Input::Paste(long)));
+    assert!(model.prompt.as_ref().is_some_and(|prompt| prompt.error.is_some() && prompt.input.value().is_empty()));
+}
+
+/// At the smallest size, too, one sees which number is asked for.
+#[test]
+fn what_has_to_be_typed_is_seen_at_any_size() {
+    let mut model = sample::full(60, 15);
+    model.production = sample::names().into();
+    let mut plan = (*sample::plan()).clone();
+    for part in &mut plan.destinations {
+        part.objections.clear();
+    }
+    select(&mut model, plan, Purpose::Execute);
+    let number = model.dialog.as_ref().and_then(super::super::model::Dialog::must_type).expect("something is deleted");
+    let screen = sample::text(&model);
+    assert!(screen.contains(&format!("Type {number} to delete")) && screen.contains("PROD"), "{screen}");
+}
+
+#[test]
+fn the_palette_does_nothing_to_a_row_that_is_not_seen() {
+    let mut model = sample::full(80, 24);
+    for line in ["delete-rule", "rule-up", "ignore", "keep", "skip"] {
+        press(&mut model, ":");
+        type_text(&mut model, line);
+        let screen = sample::text(&model);
+        assert!(!screen.lines().any(|row| row.contains(&format!("│ {line} "))), "{screen}");
+        press(&mut model, "esc");
     }
 }

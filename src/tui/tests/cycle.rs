@@ -55,6 +55,18 @@ fn every_state() {
         model
     });
     snapshot("cycle", running);
+    snapshot("cycle_production", |width, height| {
+        let mut model = running(width, height);
+        model.production.insert(sample::names()[1].clone());
+        model
+    });
+    snapshot("cycle_state_not_saved", |width, height| {
+        let mut model = running(width, height);
+        let [first, second, _] = sample::names();
+        update(&mut model, Message::Unsaved(first, "write vsync/us-east in Consul: connection refused".into()));
+        update(&mut model, Message::Blocked(second, "its lock is held by anna@vault-sync-1".into()));
+        model
+    });
     snapshot("cycle_of_one", |width, height| {
         let mut model = running(width, height);
         press(&mut model, "down down");

@@ -346,3 +346,17 @@ fn other_screens_ask_for_no_preview() {
     let mut model = sample::full(80, 24);
     assert!(press(&mut model, "2").iter().all(|effect| !matches!(effect, Effect::Transforms(_))));
 }
+
+/// While a rule is typed the mouse goes on elsewhere: into another field, onto another rule, to another screen.
+#[test]
+fn the_mouse_ends_typing() {
+    let mut model = shown(200, 60);
+    keys(&mut model, "enter");
+    assert!(model.transform_list.is_editing());
+    let row = text(&model).lines().position(|line| line.contains("payments first")).expect("a rule");
+    let at = ratatui::layout::Position::new(6, u16::try_from(row).expect("small"));
+    let gesture = crate::tui::input::Gesture::Press { twice: false };
+    update(&mut model, Message::Input(Input::Mouse(crate::tui::input::Mouse { at, gesture })));
+    assert!(!model.transform_list.is_editing());
+    assert_shows(&model, "Rule 2 of 2");
+}
