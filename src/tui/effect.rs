@@ -9,7 +9,7 @@ pub(super) mod overview;
 pub(super) mod plan;
 pub(super) mod transforms;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,6 +152,12 @@ pub(super) struct Worker {
     refresh: Option<JoinHandle<()>>,
     /// Whether there was a plan: from then on its tree stays until that of the next plan is there.
     planned: Arc<AtomicBool>,
+    /// Set whenever the operator's own look at everything has ended, for the watch.
+    planned_by_hand: Arc<AtomicBool>,
+    /// Servers, and stores about locks, that are being asked: nobody is asked twice at once, so answers come in order.
+    probes: HashMap<Side, JoinHandle<()>>,
+    lookups: HashMap<Side, JoinHandle<()>>,
+    reports: Option<JoinHandle<()>>,
     describe: Option<JoinHandle<()>>,
     inspections: browse::Inspections,
     running: Option<(CycleControl, JoinHandle<()>)>,
@@ -178,6 +184,10 @@ impl Worker {
             messages,
             refresh: None,
             planned: Arc::default(),
+            planned_by_hand: Arc::default(),
+            probes: HashMap::new(),
+            lookups: HashMap::new(),
+            reports: None,
             describe: None,
             inspections: browse::Inspections::default(),
             running: None,
@@ -204,23 +214,21 @@ impl Worker {
         }
     }
 
-    fn probe(&self) {
+    fn probe(&mut self) {
         let sides = self.engine.destinations().iter().map(|destination| destination.name.clone());
         let sides = sides.filter(|name| self.only.is_empty() || self.only.contains(name)).map(Side::Destination);
         let _ = self.messages.send(Message::Overview(News::Asking(Timestamp::now())));
         for side in std::iter::once(Side::Origin).chain(sides) {
-            self.look_for_holders(side.clone());
-            let (engine, messages) = (self.engine.clone(), self.messages.clone());
-            tokio::spawn(async move {
-                if let Ok(probe) = engine.probe(&side).await {
-                    let status = SideStatus {
-                        health: probe.health.map_err(|error| error.message().to_owned()),
-                        token: probe.token.map_err(|error| error.message().to_owned()),
-                        latency: probe.latency,
-                    };
-                    let _ = messages.send(Message::Probed(side, status));
-                }
-            });
+            let is_asked =
+                |asked: &HashMap<Side, JoinHandle<()>>| asked.get(&side).is_some_and(|one| !one.is_finished());
+            if !is_asked(&self.probes) {
+                let probe = tokio::spawn(probe_server(self.engine.clone(), side.clone(), self.messages.clone()));
+                self.probes.insert(side.clone(), probe);
+            }
+            if !is_asked(&self.lookups) {
+                let lookup = overview::look_for_holders(self.engine.clone(), side.clone(), self.messages.clone());
+                self.lookups.insert(side, tokio::spawn(lookup));
+            }
         }
     }
 
@@ -230,6 +238,7 @@ impl Worker {
         }
         let (engine, only, messages) = (self.engine.clone(), self.only.clone(), self.messages.clone());
         let planned = Arc::clone(&self.planned);
+        let by_hand = Arc::clone(&self.planned_by_hand);
         self.refresh = Some(tokio::spawn(async move {
             let growth = (!planned.load(Ordering::Relaxed)).then(|| {
                 let taking_part = |name: &&DestinationName| only.is_empty() || only.contains(name);
@@ -244,24 +253,31 @@ impl Worker {
             let inventory = Arc::clone(&refreshed.plan.inventory);
             planned.store(true, Ordering::Relaxed);
             let _ = messages.send(Message::Refreshed(Box::new(refreshed)));
+            by_hand.store(true, Ordering::Relaxed);
             if let Some(asked) = retry {
-                // what was left alone is tried again, too: somebody may have put it right
-                let engine = match asked.purpose {
-                    Purpose::Decide(decision) => engine.deciding(decision),
-                    _ => engine,
-                };
-                let plan = engine.plan(inventory, &PlanOptions { only, again: true }).await;
-                select(&engine, &plan, asked, &messages);
+                // by itself, so that looking at everything once more does not take it back
+                tokio::spawn(async move {
+                    // what was left alone is tried again, too: somebody may have put it right
+                    let engine = match asked.purpose {
+                        Purpose::Decide(decision) => engine.deciding(decision),
+                        _ => engine,
+                    };
+                    let plan = engine.plan(inventory, &PlanOptions { only, again: true }).await;
+                    select(&engine, &plan, asked, &messages);
+                });
             }
         }));
     }
 
-    fn reports(&self) {
+    fn reports(&mut self) {
+        if let Some(before) = self.reports.take() {
+            before.abort();
+        }
         let (engine, messages) = (self.engine.clone(), self.messages.clone());
-        tokio::spawn(async move {
+        self.reports = Some(tokio::spawn(async move {
             let reports = engine.history(20).await.map_err(|error| error.to_string());
             let _ = messages.send(Message::Reports(reports));
-        });
+        }));
     }
 
     fn start(&mut self, plan: Plan, dry_run: bool, manner: Manner) {
@@ -349,6 +365,18 @@ impl Perform for Worker {
             // The loop does these itself.
             Effect::Copy(_) | Effect::CopySecret(_) | Effect::CaptureMouse(_) | Effect::Suspend | Effect::Quit(_) => {}
         }
+    }
+}
+
+/// Asks how a server is.
+async fn probe_server(engine: Engine, side: Side, messages: UnboundedSender<Message>) {
+    if let Ok(probe) = engine.probe(&side).await {
+        let status = SideStatus {
+            health: probe.health.map_err(|error| error.message().to_owned()),
+            token: probe.token.map_err(|error| error.message().to_owned()),
+            latency: probe.latency,
+        };
+        let _ = messages.send(Message::Probed(side, status));
     }
 }
 

@@ -344,7 +344,11 @@ fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
     plan::renew(model, task);
     failures::renew(model, failure);
     browse::ask_again(model);
-    plan::judge(model)
+    let mut effects = plan::judge(model);
+    if std::mem::take(&mut model.failure_list.judge_again) {
+        effects.extend(begin(model));
+    }
+    effects
 }
 
 fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {

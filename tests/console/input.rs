@@ -137,3 +137,80 @@ fn column_of(screen: &Screen, row: usize, text: &str) -> u16 {
     let before = row.split(text).next().map_or(0, |before| before.chars().count());
     u16::try_from(before + 1).expect("a column")
 }
+
+/// Slow lines: a moved cursor is a few rows, another screen not much more than its text.
+#[test]
+fn frames_are_small() {
+    let mut console = demo((200, 60), &[]);
+    console.keys("2");
+    console.wait_for_texts(&["Origin", "▸ checkout/"]);
+    let mut sent = |keys: &str, texts: &[&str]| {
+        let before = console.bytes().len();
+        console.keys(keys);
+        console.wait_for_texts(texts);
+        console.bytes().len() - before
+    };
+    let moved = sent("j", &["Browse › secret/billing/"]);
+    assert!(moved < 4_000, "a moved cursor took {moved} bytes");
+    let other = sent("4", &["No cycle has run in this console"]);
+    assert!(other < 20_000, "another screen took {other} bytes");
+}
+
+/// At the smallest size everything works; below it one is told.
+#[test]
+fn a_terminal_that_is_too_small_says_so_and_does_nothing() {
+    let mut console = demo((60, 15), &[]);
+    console.keys("3");
+    assert_drawn(&console.wait_for_texts(&[TASKS]));
+    console.resize(59, 14);
+    console.wait_for_texts(&["vsync needs 60×15", "this is 59×14"]);
+    // keys that cannot be seen to do anything do nothing
+    console.keys("Xaq");
+    console.resize(300, 80);
+    let screen = console.wait_for("300 columns", |screen| rows(screen)[2].ends_with('╮'));
+    assert_drawn(&screen);
+    assert!(
+        !screen.contents().contains("Execute") && !screen.contents().contains("tasks marked"),
+        "{}",
+        screen.contents()
+    );
+    // the room is used: lists go down to the foot, and paths are whole
+    let filled = rows(&screen).iter().filter(|row| row.contains("secret/")).count();
+    assert!(filled > 60, "{filled} tasks on 80 rows\n{}", screen.contents());
+    assert!(!screen.contents().contains("…"), "{}", screen.contents());
+    console.keys("q");
+    assert_eq!(console.wait_for_end().code, 0);
+}
+
+/// Screens, destinations, paths and actions by their names.
+#[test]
+fn the_palette_completes_and_runs() {
+    let mut console = demo((140, 30), &[]);
+    let mut run = |line: &str, completed: &str, shown: &[&str]| {
+        console.keys(":");
+        console.wait_for_texts(&["Commands"]);
+        console.keys(line);
+        console.wait_for_texts(&[&format!(":{line}")]);
+        console.keys("\t");
+        console.wait_for_texts(&[&format!(":{completed}")]);
+        console.keys(ENTER);
+        console.wait_for_texts(shown);
+        console.wait_for_no("Commands");
+    };
+    run("hist", "history", &["History 2"]);
+    run("us-e", "us-east", &["Tasks for us-east"]);
+    run("secret/bil", "secret/billing/", &["Browse › secret/billing/"]);
+    run("only-pro", "only-problems", &["only problems"]);
+    console.keys(":state !");
+    console.wait_for_texts(&[":state !"]);
+    console.keys(ENTER);
+    console.wait_for_texts(&["33 of 1,987 secrets"]);
+    console.keys(":refersh");
+    console.wait_for_texts(&[":refersh"]);
+    console.keys(ENTER);
+    console.wait_for_texts(&["refresh"]);
+    console.keys(ESC);
+    console.wait_for_no("Commands");
+    console.keys("q");
+    assert_eq!(console.wait_for_end().code, 0);
+}

@@ -238,6 +238,8 @@ fn no_color_means_none_on_any_screen() {
     for screen in every_screen(&mut console) {
         assert!(!is_coloured(&screen), "{}", screen.contents());
     }
+    console.keys(ESC);
+    console.wait_for_no("Commands");
     console.keys("q");
     let ended = console.wait_for_end();
     assert_eq!(ended.code, 0);

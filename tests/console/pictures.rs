@@ -3,6 +3,7 @@
 //! They are taken in every run of the tests, into the build's folder for temporary files; `docs/pictures/take` puts them
 //! into `docs/pictures`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use vt100::Screen;
@@ -19,11 +20,20 @@ fn take(name: &str, title: &str, screen: &Screen) {
     let words = screen.contents();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     assert!(host.trim().is_empty() || !words.contains(host.trim()), "{name} tells where it was taken");
-    // every word that one reads on the screen is in the picture
-    let shown = |word: &&str| word.len() > 3 && word.chars().all(|c| c.is_ascii_alphabetic());
-    for word in words.split_whitespace().filter(shown) {
-        assert!(picture.contains(word), "no {word:?} in the picture {name}");
+    // what one reads on the screen stands in the picture, row by row
+    let mut written = BTreeMap::<u16, String>::new();
+    for text in picture.lines().filter(|line| line.starts_with("<text ")) {
+        let row = text.split(" y=\"").nth(1).and_then(|rest| rest.split('"').next()?.parse().ok()).expect("a row");
+        let letters = text.trim_end_matches("</text>").rsplit('>').next().unwrap_or_default();
+        let letters =
+            ["&quot;", "&lt;", "&gt;", "&amp;"].iter().fold(letters.to_owned(), |text, mark| text.replace(mark, ""));
+        *written.entry(row).or_default() += &letters;
     }
+    let is_letter = |c: &char| c.is_ascii_alphanumeric();
+    let letters: Vec<String> = words.lines().map(|row| row.chars().filter(is_letter).collect()).collect();
+    let pictured = written.into_values().map(|row| row.chars().filter(is_letter).collect::<String>());
+    let pictured: Vec<String> = pictured.filter(|row| !row.is_empty()).collect();
+    assert_eq!(letters.into_iter().filter(|row| !row.is_empty()).collect::<Vec<_>>(), pictured, "{name}");
     let folder = std::env::var_os("VSYNC_PICTURES")
         .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pictures"), PathBuf::from);
     std::fs::create_dir_all(&folder).expect("a folder for pictures");

@@ -55,7 +55,7 @@ pub(crate) fn type_the_number(console: &mut Console, screen: &Screen) {
     console.keys(ENTER);
 }
 
-/// Each screen, help and a question.
+/// Each screen, help, a question and the palette, which stays.
 pub(crate) fn every_screen(console: &mut Console) -> Vec<Screen> {
     let mut screens = Vec::new();
     let mut show = |keys: &str, texts: &[&str]| {
@@ -71,6 +71,10 @@ pub(crate) fn every_screen(console: &mut Console) -> Vec<Screen> {
     show(ESC, &["retry marked"]);
     show("X", &["Yes, start", ANSWERS]);
     show("n", &["retry marked"]);
+    show("6", &["History 2", "a.okafor"]);
+    show("7", &["What the rules do", "1,601 matched"]);
+    show("8", &["Logs", "following"]);
+    show(":", &["Commands"]);
     screens
 }
 

@@ -57,7 +57,7 @@ impl Worker {
             Request::Watch(tick) => {
                 self.unwatch();
                 let (engine, only, messages) = (self.engine.clone(), self.only.clone(), self.messages.clone());
-                self.watch = Some(watch::Watch::start(engine, only, tick, messages));
+                self.watch = Some(watch::Watch::start(engine, only, tick, Arc::clone(&self.planned_by_hand), messages));
             }
             Request::Unwatch => self.unwatch(),
             Request::Execute(go) => {

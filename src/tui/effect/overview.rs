@@ -1,23 +1,19 @@
 //! Work for Overview: who is at work.
 
-use super::Worker;
+use tokio::sync::mpsc::UnboundedSender;
+
 use crate::engine::{Engine, Side};
 use crate::state::LockTaken;
 use crate::text::sanitize;
 use crate::tui::message::Message;
 use crate::tui::screen::overview::{Held, News, Seen};
 
-impl Worker {
-    /// Asks a side's store who has its locks.
-    pub(super) fn look_for_holders(&self, side: Side) {
-        let (engine, messages) = (self.engine.clone(), self.messages.clone());
-        tokio::spawn(async move {
-            let held = engine.holders(&side).await.map_err(|error| error.to_string());
-            let seen = |taken: Option<LockTaken>| taken.map(|taken| seen(&engine, &taken));
-            let held = held.map(|held| Held { cycle: seen(held.cycle), daemon: seen(held.daemon) });
-            let _ = messages.send(Message::Overview(News::Held(side, held)));
-        });
-    }
+/// Asks a side's store who has its locks.
+pub(super) async fn look_for_holders(engine: Engine, side: Side, messages: UnboundedSender<Message>) {
+    let held = engine.holders(&side).await.map_err(|error| error.to_string());
+    let seen = |taken: Option<LockTaken>| taken.map(|taken| seen(&engine, &taken));
+    let held = held.map(|held| Held { cycle: seen(held.cycle), daemon: seen(held.daemon) });
+    let _ = messages.send(Message::Overview(News::Held(side, held)));
 }
 
 fn seen(engine: &Engine, taken: &LockTaken) -> Seen {

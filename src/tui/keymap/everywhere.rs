@@ -88,6 +88,6 @@ pub(super) const ROWS: &[Binding] = &[
             Place::Edit,
         ],
         "",
-        "quit; while a cycle runs: ask, again cancel it, again quit at once",
+        "quit; asks where something would be lost; while a cycle runs: ask, again cancel it, again quit at once",
     ),
 ];

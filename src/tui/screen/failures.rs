@@ -42,6 +42,8 @@ pub(in crate::tui) struct State {
     /// What is to be ignored once there is a reason.
     to_ignore: Vec<(DestinationName, Failure)>,
     detail_hidden: bool,
+    /// What is ignored has changed while everything is being looked at.
+    pub(in crate::tui) judge_again: bool,
     /// The first line of the details that shows.
     detail_top: usize,
 }
@@ -208,6 +210,8 @@ pub(in crate::tui) fn take(model: &mut Model, news: News) -> Vec<Effect> {
             model.failure_list.marks.clear();
             browse::adopt(model, *tree);
             renew(model, cursor);
+            // what is being looked at now may have read what is ignored before this was saved
+            model.failure_list.judge_again = model.listing.is_some();
         }
         News::Refused(reason) => model.warn(format!("Not saved: {reason}")),
     }

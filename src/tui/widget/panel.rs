@@ -50,8 +50,8 @@ fn framed(
 
 /// Says in a frame that what stands in it is that of before, because it could not be read anew.
 pub(in crate::tui) fn outdated(theme: &Theme, reason: &str, area: Rect) -> Span<'static> {
-    let room = usize::from(area.width / 2).saturating_sub(16);
-    Span::styled(format!(" as before; {} ", cell::left(reason, room).trim_end()), theme.bad())
+    let room = usize::from(area.width / 2).saturating_sub(24);
+    Span::styled(format!(" could not be read anew: {} ", cell::left(reason, room).trim_end()), theme.bad())
 }
 
 /// Draws a frame with text in it, from line `top` on; says so if there is more than fits.

@@ -8,8 +8,10 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -24,8 +26,7 @@ use super::super::refreshed;
 use super::{Go, PURPOSE};
 use crate::daemon::{Post, Setbacks, Turn};
 use crate::engine::{
-    DestinationName, DestinationPlan, DestinationReport, Engine, Inventory, OperationCounts, Plan, PlanOptions, Report,
-    Side,
+    DestinationName, DestinationPlan, DestinationReport, Engine, Inventory, Plan, PlanOptions, Report, Side,
 };
 use crate::kv::SecretPath;
 use crate::sync_info::Index;
@@ -52,6 +53,7 @@ impl Watch {
         engine: Engine,
         only: Vec<DestinationName>,
         tick: Duration,
+        overtaken: Arc<AtomicBool>,
         messages: UnboundedSender<Message>,
     ) -> Self {
         let stop = CancellationToken::new();
@@ -74,6 +76,7 @@ impl Watch {
             standings: BTreeMap::new(),
             told: None,
             shown: None,
+            overtaken,
         };
         let task = tokio::spawn(async move {
             if AssertUnwindSafe(watcher.run()).catch_unwind().await.is_err() {
@@ -111,6 +114,8 @@ struct Watcher {
     told: Option<BTreeMap<DestinationName, Standing>>,
     /// What the console was shown last.
     shown: Option<Shown>,
+    /// Whether it has been shown a plan of the operator's own since, which may be an older one.
+    overtaken: Arc<AtomicBool>,
 }
 
 /// What a plan looks like to who reads it: one that looks the same need not be shown again.
@@ -118,14 +123,24 @@ struct Watcher {
 struct Shown {
     secrets: Index,
     unknown: Vec<String>,
-    parts: Vec<(OperationCounts, u64, [usize; 3], Option<String>)>,
+    /// A fingerprint for each destination.
+    parts: Vec<u64>,
 }
 
 impl Shown {
     fn of(plan: &Plan) -> Self {
         let part = |part: &DestinationPlan| {
-            let others = [part.drifted.len(), part.unknown.len(), part.objections.len()];
-            (part.counts(), part.in_sync, others, part.unavailable.clone())
+            let mut hasher = DefaultHasher::new();
+            (part.in_sync, &part.unknown, &part.unavailable).hash(&mut hasher);
+            for task in &part.tasks {
+                let version = task.insight.map(|insight| insight.version);
+                (task.operation.as_str(), &task.origin, &task.destination, version).hash(&mut hasher);
+            }
+            for drift in &part.drifted {
+                (&drift.origin, drift.ours, drift.found, drift.kept).hash(&mut hasher);
+            }
+            part.objections.iter().for_each(|objection| objection.to_string().hash(&mut hasher));
+            hasher.finish()
         };
         Self {
             secrets: plan.inventory.secrets.index(),
@@ -278,6 +293,9 @@ impl Watcher {
 
     async fn show(&mut self, plan: &Plan) {
         let shown = Shown::of(plan);
+        if self.overtaken.swap(false, Ordering::Relaxed) {
+            self.shown = None;
+        }
         if self.shown.as_ref() != Some(&shown) {
             self.shown = Some(shown);
             let refreshed = refreshed(&self.engine, Arc::new(plan.clone())).await;

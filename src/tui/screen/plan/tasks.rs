@@ -82,7 +82,7 @@ impl Widths {
             Some(_) => 0,
             None => model.destinations.iter().map(|name| name.as_str().len()).max().unwrap_or(0).clamp(8, 16),
         };
-        let rule = if width >= 100 { 14 } else { 8 };
+        let rule = if width >= 100 { (width / 8).max(14) } else { 8 };
         let room = width.saturating_sub(4 + 1 + name + 2 + 2 + rule + 1);
         let origin = room / 2;
         Self { origin, name, target: room - origin, rule }
