@@ -144,6 +144,7 @@ fn headless(folder: &TempDir, secrets: usize) {
     print_memory("vsync plan, most memory", peak, secrets);
 }
 
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
 fn print_memory(what: &str, bytes: u64, secrets: usize) {
     println!("{what:34} {:8.0} MB {:6.0} bytes a secret", bytes as f64 / 1e6, bytes as f64 / secrets as f64);
 }
@@ -320,8 +321,8 @@ fn steps(folder: &TempDir) -> Vec<(String, f64)> {
         text += &fs::read_to_string(log.unwrap().path()).unwrap();
     }
     let took = |line: &str| line.split("milliseconds=").nth(1)?.split_whitespace().next()?.parse::<f64>().ok();
-    let lines = text.lines().filter(|line| line.contains("the tree is made"));
-    lines.last().and_then(took).map(|took| ("tree building".to_owned(), took)).into_iter().collect()
+    let mut lines = text.lines().filter(|line| line.contains("the tree is made"));
+    lines.next_back().and_then(took).map(|took| ("tree building".to_owned(), took)).into_iter().collect()
 }
 
 fn print_times(what: &str, mut took: Vec<Duration>, mut bytes: Vec<usize>) {

@@ -9,7 +9,7 @@ use ratatui::layout::{Constraint, Direction, Layout, Rect, Size};
 use ratatui::style::Style;
 
 use super::effect::Marked;
-use super::keymap::{Keymap, Place};
+use super::keymap::{Action, Keymap, Place};
 use super::message::{Purpose, Selected, SideStatus};
 use super::palette;
 use super::prompt::{Line, Prompt};
@@ -360,6 +360,17 @@ impl Model {
     /// How a destination's name is written: production is red wherever it turns up.
     pub(super) fn name_style(&self, name: &DestinationName) -> Style {
         if self.production.contains(name) { self.theme.bad() } else { self.theme.strong() }
+    }
+
+    /// A screen as the operator is sent to it: `Failures (5)`.
+    pub(super) fn way_to(&self, screen: Screen) -> String {
+        format!("{} ({})", screen.title(), self.keymap.key(Place::Screen(self.screen), Action::Show(screen)))
+    }
+
+    /// The keys that scroll what stands beside the list: `J K`.
+    pub(super) fn scroll_keys(&self) -> String {
+        let key = |action| self.keymap.key(Place::Screen(self.screen), action);
+        format!("{} {}", key(Action::DetailsDown), key(Action::DetailsUp))
     }
 
     /// Whether quitting would break something off or throw something away.

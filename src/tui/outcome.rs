@@ -44,5 +44,5 @@ pub(super) fn blocked(destination: &DestinationName, reason: &str) -> String {
 
 /// Said of a report that the store did not take.
 pub(super) fn not_kept(reason: &str) -> String {
-    format!("The report could not be kept, so history and Failures (5) do not know of this cycle: {reason}")
+    format!("The report could not be kept, so History and Failures do not know of this cycle: {reason}")
 }

@@ -131,7 +131,7 @@ fn main_path(columns: u16, rows: u16) {
     assert_drawn(&screen);
 
     console.keys("1");
-    assert_drawn(&console.wait_for_texts(&["33 secrets failed; 5 shows why", " ! 33"]));
+    assert_drawn(&console.wait_for_texts(&["33 secrets failed; Failures (5) shows why", " ! 33"]));
     console.keys("q");
     let ended = console.wait_for_end();
     assert_eq!(ended.code, 0);

@@ -612,7 +612,14 @@ pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
         rows::view(model, tree, buffer);
         if let Some(area) = detail {
             let text = detail::text(model, panel::text_width(area));
-            panel::text(&model.theme, text.title, text.lines, model.browse.detail_top, area, buffer);
+            panel::text(
+                &model.theme,
+                text.title,
+                text.lines,
+                (model.browse.detail_top, &model.scroll_keys()),
+                area,
+                buffer,
+            );
         }
     }
     reveal::view(model, body, buffer);

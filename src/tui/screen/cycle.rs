@@ -244,10 +244,19 @@ fn view_nothing(model: &Model, body: Rect, buffer: &mut Buffer) {
     let mut paragraphs = vec![if model.cycle.running {
         "Starting…".to_owned()
     } else if model.read_only {
-        "No cycle has run in this console. This one is read-only: d on the Plan screen tries without writing."
-            .to_owned()
+        format!(
+            "No cycle has run in this console. This one is read-only: {} on the Plan screen tries without writing.",
+            model.keymap.key(Place::Screen(Screen::Plan), Action::DryRun)
+        )
     } else {
-        "No cycle has run in this console. Plan (3) starts one: x what is marked, X all, d a dry run.".to_owned()
+        let plan = |action| model.keymap.key(Place::Screen(Screen::Plan), action);
+        format!(
+            "No cycle has run in this console. {} starts one: {} what is marked, {} all, {} a dry run.",
+            model.way_to(Screen::Plan),
+            plan(Action::ExecuteMarked),
+            plan(Action::ExecuteAll),
+            plan(Action::DryRun)
+        )
     }];
     if model.watch.on {
         paragraphs.push(format!(

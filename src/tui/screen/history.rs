@@ -151,7 +151,7 @@ fn planned(model: &mut Model, preview: Box<Preview>) {
     state.over = Some(Over::Undo(preview));
     state.top = 0;
     if model.screen != Screen::History {
-        model.say("The undo is planned: History (6) shows what it would do.");
+        model.say(format!("The undo is planned: {} shows what it would do.", model.way_to(Screen::History)));
     }
 }
 

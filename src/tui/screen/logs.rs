@@ -286,6 +286,6 @@ pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
         let text = lines::details(model, panel::text_width(area));
         let number = model.log_list.current().map_or(0, |record| record.number);
         let title = format!("Line {}", format::count(number));
-        panel::text(&model.theme, &title, text, model.log_list.detail_top, area, buffer);
+        panel::text(&model.theme, &title, text, (model.log_list.detail_top, &model.scroll_keys()), area, buffer);
     }
 }

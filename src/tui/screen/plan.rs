@@ -238,7 +238,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             rebuild(model);
         }
         Action::Open => model.plan_list.detail = Some(!shows_details(model, model.body())),
-        Action::Mark if matches!(current(model), Some((_, Row::Drift(_)))) => model.say(LEFT_ALONE),
+        Action::Mark if matches!(current(model), Some((_, Row::Drift(_)))) => model.say(left_alone(model)),
         Action::Mark if matches!(current(model), Some((_, Row::Stale(_)))) => {
             model.say("This line of the saved plan holds no longer: it cannot be carried out.");
         }
@@ -304,8 +304,10 @@ pub(super) fn click(model: &mut Model, at: Position, twice: bool) -> Vec<Effect>
 }
 
 /// Said of a secret that somebody else wrote.
-const LEFT_ALONE: &str =
-    "Somebody else wrote this at the destination, so it is left alone: Failures (5) says what to do.";
+pub(super) fn left_alone(model: &Model) -> String {
+    let failures = model.way_to(Screen::Failures);
+    format!("Somebody else wrote this at the destination, so it is left alone: {failures} says what to do.")
+}
 
 /// The destinations with their verdicts, and what is below.
 fn areas(model: &Model, body: Rect) -> [Rect; 2] {
@@ -362,6 +364,6 @@ pub(super) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
     tasks::view_tasks(model, tasks, buffer);
     if let Some(area) = detail {
         let text = detail::details(model, panel::text_width(area));
-        panel::text(&model.theme, "Details", text, model.plan_list.detail_top, area, buffer);
+        panel::text(&model.theme, "Details", text, (model.plan_list.detail_top, &model.scroll_keys()), area, buffer);
     }
 }

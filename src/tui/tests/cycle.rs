@@ -116,7 +116,7 @@ fn a_skipped_destination_is_no_mishap_and_the_report_says_where_the_rest_is() {
     assert!(model.notice.as_ref().is_some_and(|notice| !notice.bad && notice.text.contains("skipped in part")));
     model.notice = None;
     let screen = dump(&model);
-    assert!(screen.contains("ap-south was skipped: what is pending there stays in the plan (3)."), "{screen}");
+    assert!(screen.contains("ap-south was skipped: what is pending there stays in Plan (3)."), "{screen}");
     assert!(screen.contains("120 skipped"));
 }
 

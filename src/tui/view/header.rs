@@ -102,7 +102,10 @@ fn status(model: &Model) -> Vec<Span<'static>> {
             Some(held) => {
                 let tasks = format::plural(held.plan.counts().total(), "task");
                 let key = failures::retry_key(model, &held.asked);
-                vec![Span::styled(format!("  retry planned: {tasks}; {key} on Failures (5) "), theme.warning())]
+                vec![Span::styled(
+                    format!("  retry planned: {tasks}; {key} on {} ", model.way_to(Screen::Failures)),
+                    theme.warning(),
+                )]
             }
             None => Vec::new(),
         };

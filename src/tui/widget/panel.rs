@@ -54,17 +54,17 @@ pub(in crate::tui) fn outdated(theme: &Theme, reason: &str, area: Rect) -> Span<
     Span::styled(format!(" could not be read anew: {} ", cell::left(reason, room).trim_end()), theme.bad())
 }
 
-/// Draws a frame with text in it, from line `top` on; says so if there is more than fits.
+/// Draws a frame with text in it, from line `top` on; names the keys that scroll it if there is more than fits.
 pub(in crate::tui) fn text(
     theme: &Theme,
     title: &str,
     text: Vec<Line<'static>>,
-    top: usize,
+    (top, keys): (usize, &str),
     area: Rect,
     buffer: &mut Buffer,
 ) {
     let more = overflow(text.len(), area);
-    let right = if more > 0 { vec![Span::styled(" J K for more ", theme.muted())] } else { Vec::new() };
+    let right = if more > 0 { vec![Span::styled(format!(" {keys} for more "), theme.muted())] } else { Vec::new() };
     let inner = panel(theme, title, right, area, buffer);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     lines(text.into_iter().skip(top.min(more)), inner, buffer);

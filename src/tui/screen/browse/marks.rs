@@ -5,6 +5,7 @@ use crate::engine::DestinationName;
 use crate::tui::format;
 use crate::tui::keymap::Action;
 use crate::tui::model::Model;
+use crate::tui::screen::plan;
 use crate::tui::widget::tree::{NodeId, Standing};
 
 /// What is to be marked: nodes, each with the destination whose tasks are meant.
@@ -125,8 +126,8 @@ fn nothing_to_mark(model: &mut Model, id: NodeId) {
     let drifted = |(at, _): (usize, &DestinationName)| tree.ways_behind(id, at).any(|way| way == Standing::Drifted);
     let left_alone = model.destinations.iter().enumerate().any(drifted);
     model.say(if left_alone {
-        "Somebody else wrote this at the destination, so it is left alone: Failures (5) says what to do."
+        plan::left_alone(model)
     } else {
-        "Nothing is to be done here, so there is nothing to mark."
+        "Nothing is to be done here, so there is nothing to mark.".to_owned()
     });
 }

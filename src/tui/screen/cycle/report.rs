@@ -11,11 +11,12 @@ use crate::engine::{Cause, DestinationReport, Ending, Report, SecretState};
 use crate::tui::format;
 use crate::tui::model::{Model, in_words};
 use crate::tui::outcome;
+use crate::tui::screen::Screen;
 use crate::tui::widget::{cell, panel};
 
 pub(super) fn view(model: &Model, report: &Report, area: Rect, buffer: &mut Buffer) {
     let lines = lines(model, report, panel::text_width(area));
-    panel::text(&model.theme, "Report", lines, model.cycle_list.top, area, buffer);
+    panel::text(&model.theme, "Report", lines, (model.cycle_list.top, &model.scroll_keys()), area, buffer);
 }
 
 /// The report, for lines of such a width.
@@ -44,7 +45,7 @@ pub(super) fn lines(model: &Model, report: &Report, width: usize) -> Vec<Line<'s
     let standings = model.watch.standings.iter().filter(|(_, standing)| standing.is_bad());
     lines.extend(standings.flat_map(|(name, standing)| wrapped(&format!("{name}: {standing}"), theme.bad())));
     lines.extend(report.destinations.iter().map(|part| destination(model, report, part)));
-    for text in next_steps(report) {
+    for text in next_steps(model, report) {
         for (at, line) in cell::wrap(&text, width.saturating_sub(2)).into_iter().enumerate() {
             let mark = if at == 0 { "→ " } else { "  " };
             lines.push(Line::from(vec![Span::styled(mark, theme.accent()), Span::styled(line, theme.text())]));
@@ -74,21 +75,19 @@ fn destination(model: &Model, report: &Report, part: &DestinationReport) -> Line
 }
 
 /// What to do about it, the most pressing first.
-fn next_steps(report: &Report) -> Vec<String> {
+fn next_steps(model: &Model, report: &Report) -> Vec<String> {
+    let plan = model.way_to(Screen::Plan);
     let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
     for (_, failure) in report.failures() {
         *causes.entry(failure.cause).or_default() += 1;
     }
     let mut steps = Vec::new();
     if report.failed() > 0 {
-        steps.push(
-            match (report.unkept.is_some(), report.dry_run) {
-                (true, _) => "Only the next plan (3) shows what failed: it is still to do there.",
-                (_, true) => "The failures below are what these tasks would meet.",
-                _ => "Failures (5) says why, and retries.",
-            }
-            .to_owned(),
-        );
+        steps.push(match (report.unkept.is_some(), report.dry_run) {
+            (true, _) => format!("Only the next plan shows what failed: {plan}. It is still to do there."),
+            (_, true) => "The failures below are what these tasks would meet.".to_owned(),
+            _ => format!("{} says why, and retries.", model.way_to(Screen::Failures)),
+        });
         let mut causes: Vec<_> = causes.into_iter().collect();
         causes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         steps.extend(
@@ -100,10 +99,10 @@ fn next_steps(report: &Report) -> Vec<String> {
     let skipped: Vec<&str> =
         report.destinations.iter().filter(|part| part.skipped).map(|part| part.destination.as_str()).collect();
     if !skipped.is_empty() {
-        steps.push(format!("{} was skipped: what is pending there stays in the plan (3).", skipped.join(", ")));
+        steps.push(format!("{} was skipped: what is pending there stays in {plan}.", skipped.join(", ")));
     }
     if report.destinations.iter().any(|part| part.pending > 0 && !part.skipped) {
-        steps.push("What is pending stays in the plan (3); the next cycle finds it again.".to_owned());
+        steps.push(format!("What is pending stays in {plan}; the next cycle finds it again."));
     }
     if steps.is_empty() {
         let text =
@@ -111,7 +110,7 @@ fn next_steps(report: &Report) -> Vec<String> {
         steps.push(text.to_owned());
     }
     if !report.dry_run && report.unkept.is_none() && report.done().total() > 0 {
-        steps.push("History (6) keeps this report, and can take the cycle back.".to_owned());
+        steps.push(format!("{} keeps this report, and can take the cycle back.", model.way_to(Screen::History)));
     }
     steps
 }

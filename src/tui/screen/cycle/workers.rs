@@ -55,7 +55,7 @@ pub(super) fn view(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: 
     }
     let height = usize::from(area.height.saturating_sub(3));
     if rows.len() > height {
-        right.push(Span::styled(" J K for more ", theme.muted()));
+        right.push(Span::styled(format!(" {} for more ", model.scroll_keys()), theme.muted()));
     }
     let inner = panel::panel(theme, &title, right, area, buffer);
     let path = usize::from(inner.width).saturating_sub(NAME + 34);

@@ -56,7 +56,7 @@ pub(in crate::tui) fn view(model: &Model, body: Rect, buffer: &mut Buffer) {
     view_list(model, list, buffer);
     if let Some(area) = detail {
         let text = details(model, panel::text_width(area));
-        panel::text(&model.theme, "Details", text, model.failure_list.detail_top, area, buffer);
+        panel::text(&model.theme, "Details", text, (model.failure_list.detail_top, &model.scroll_keys()), area, buffer);
     }
 }
 

@@ -108,7 +108,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let right = match (more, model.history_list.over.is_some()) {
         (0, _) => Vec::new(),
         (_, true) => vec![Span::styled(format!(" {} ", format::percent(top as u64, more as u64)), theme.muted())],
-        (_, false) => vec![Span::styled(" J K for more ", theme.muted())],
+        (_, false) => vec![Span::styled(format!(" {} for more ", model.scroll_keys()), theme.muted())],
     };
     let inner = panel::panel(theme, &sheet.title, right, area, buffer);
     let mut place = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), height: 1, ..inner };

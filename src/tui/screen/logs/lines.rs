@@ -15,7 +15,9 @@ use super::State;
 use crate::logging::LogRecord;
 use crate::text::sanitize;
 use crate::tui::format;
+use crate::tui::keymap::{Action, Place};
 use crate::tui::model::Model;
+use crate::tui::screen::Screen;
 use crate::tui::theme::Theme;
 use crate::tui::widget::{cell, panel};
 
@@ -28,7 +30,7 @@ pub(super) fn list(model: &Model, area: Rect, buffer: &mut Buffer) {
     let title = format!("Logs {}", format::count(state.rows.len() as u64));
     let inner = panel::panel(theme, &title, standing(model), area, buffer);
     if state.rows.is_empty() {
-        let lines = cell::wrap(&nothing(state), usize::from(inner.width.saturating_sub(2)));
+        let lines = cell::wrap(&nothing(model), usize::from(inner.width.saturating_sub(2)));
         panel::lines(lines.into_iter().map(|line| Line::styled(format!(" {line}"), theme.muted())), inner, buffer);
         return;
     }
@@ -73,18 +75,22 @@ fn standing(model: &Model) -> Vec<Span<'static>> {
 }
 
 /// Why no line shows.
-fn nothing(state: &State) -> String {
+fn nothing(model: &Model) -> String {
+    let state = &model.log_list;
+    let more = model.keymap.key(Place::Screen(Screen::Logs), Action::LogMore);
     let Some(_) = &state.source else { return "This console keeps no log.".to_owned() };
     if state.level == LevelFilter::OFF {
         let why = if state.records.is_empty() { "The log is off" } else { "Nothing shows at this level" };
-        return format!("{why}. + shows errors, then more; it is kept in memory, for as long as the console runs.");
+        return format!(
+            "{why}. {more} shows errors, then more; it is kept in memory, for as long as the console runs."
+        );
     }
     if state.records.is_empty() {
         return "Nothing has been logged yet.".to_owned();
     }
     let level = state.level;
     if state.filter.is_empty() {
-        format!("Nothing of level {level} or worse has been logged. + shows more.")
+        format!("Nothing of level {level} or worse has been logged. {more} shows more.")
     } else {
         format!("No line of level {level} or worse has this in it.")
     }

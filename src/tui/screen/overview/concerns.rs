@@ -85,7 +85,11 @@ pub(super) fn concerns(model: &Model) -> Vec<Concern> {
     let drift = |cause| matches!(cause, Cause::Drift | Cause::Existing);
     let failed = model.failures.iter().filter(|(_, failure)| !drift(failure.cause)).count() as u64;
     if failed > 0 {
-        let text = format!("{} failed; 5 shows why and what to do.", format::plural(failed, "secret"));
+        let text = format!(
+            "{} failed; {} shows why and what to do.",
+            format::plural(failed, "secret"),
+            model.way_to(Screen::Failures)
+        );
         found.push(bad(text).on(Screen::Failures));
     }
     for part in model.plan.iter().flat_map(|plan| &plan.destinations) {
@@ -98,9 +102,10 @@ pub(super) fn concerns(model: &Model) -> Vec<Concern> {
                 let count = count as u64;
                 let (verb, them) = if count == 1 { ("was", "it, and is") } else { ("were", "them, and are") };
                 let text = format!(
-                    "{}: {} {verb} {what} {them} left alone; 5 says what to do.",
+                    "{}: {} {verb} {what} {them} left alone; {} says what to do.",
                     part.destination,
-                    format::plural(count, "secret")
+                    format::plural(count, "secret"),
+                    model.way_to(Screen::Failures)
                 );
                 found.push(Concern::new('~', theme.state(SecretState::Drifted), text).on(Screen::Failures));
             }

@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::{LEFT_ALONE, Row, current, present};
+use super::{Row, current, present};
 use crate::engine::{Cause, DestinationPlan, Expected, IDENTITY, Operation, Task};
 use crate::sync_info::Insight;
 use crate::tui::format;
@@ -55,7 +55,7 @@ pub(super) fn details(model: &Model, width: usize) -> Vec<Line<'static>> {
             add(&drift.message(), theme.warning());
             let explanation = if drift.ours == 0 { Cause::Existing.explanation() } else { Cause::Drift.explanation() };
             add(explanation, theme.text());
-            add(LEFT_ALONE, theme.text());
+            add(&super::left_alone(model), theme.text());
         }
         Row::Stale(line) => {
             add(&format!("{} {target}", line.failure.operation.as_str()), theme.muted());

@@ -12,7 +12,9 @@ use crate::engine::{Example, Explained, Mark, Preview, SecretState};
 use crate::kv::SecretPath;
 use crate::text::{sanitize, truncate_start};
 use crate::tui::format;
+use crate::tui::keymap::{Action, Place};
 use crate::tui::model::Model;
+use crate::tui::screen::Screen;
 use crate::tui::theme::Theme;
 use crate::tui::widget::{cell, panel};
 
@@ -36,7 +38,9 @@ pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
         right.push(Span::styled(share, theme.accent()));
     }
     if more > 0 {
-        right.push(Span::styled(" pgup pgdn for more ", theme.muted()));
+        let key = |action| model.keymap.key(Place::Screen(Screen::Transforms), action);
+        let keys = format!(" {} {} for more ", key(Action::PageUp), key(Action::PageDown));
+        right.push(Span::styled(keys, theme.muted()));
     }
     let inner = panel::panel(theme, "What the rules do", right, area, buffer);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };

@@ -39,8 +39,8 @@ pub(super) fn group_style(theme: &Theme, group: usize) -> Style {
 pub(super) fn destination_at(model: &Model, area: Rect, at: Position) -> Option<usize> {
     let inner = panel::rows(area, 0);
     let row = usize::from(at.y.checked_sub(inner.y)?);
-    let shown = first_destination(model, inner)..model.destinations.len();
-    shown.skip(row).next().filter(|_| inner.contains(at))
+    let mut shown = first_destination(model, inner)..model.destinations.len();
+    shown.nth(row).filter(|_| inner.contains(at))
 }
 
 /// The destination whose rules show is among those that do.
