@@ -371,7 +371,7 @@ fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
         text.push(' ');
         text += &first;
         if troubles.next().is_some() {
-            text += &format!(" {} shows more.", model.way_to(Screen::Cycle));
+            text = format!("{text} {} shows more.", model.way_to(Screen::Cycle));
         }
     }
     drop(troubles);

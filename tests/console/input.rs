@@ -208,9 +208,9 @@ fn the_palette_completes_and_runs() {
     console.keys(":refersh");
     console.wait_for_texts(&[":refersh"]);
     console.keys(ENTER);
-    console.wait_for_texts(&["refresh"]);
+    console.wait_for_texts(&[":refersh", "the nearest is \"refresh\""]);
     console.keys(ESC);
-    console.wait_for_no("Commands");
+    console.wait_for_no(":refersh");
     console.keys("q");
     assert_eq!(console.wait_for_end().code, 0);
 }
