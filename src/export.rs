@@ -5,12 +5,11 @@
 mod html;
 mod table;
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::engine::Report;
+use crate::files;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +68,7 @@ pub fn export(report: &Report, file: &Path) -> Result<(), ExportError> {
         _ => ExportError::Write { file: file.to_owned(), source },
     };
     let bytes = render(report, format).map_err(failed)?;
-    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
-    new.write_all(&bytes).and_then(|()| new.sync_all()).map_err(|source| {
-        // half a report must not pass for a whole one; why it is half is what has to be told
-        let _ = std::fs::remove_file(file);
-        failed(source)
-    })
+    files::write_new(file, &bytes).map_err(failed)
 }
 
 /// A report in a format.

@@ -14,6 +14,7 @@
 //!   vault, consul            thin API clients: requests, typed answers, typed errors
 //!   http                     TLS, timeouts, retry, rate limit, in one place
 //!   kv, sync_info, text      the words everybody uses
+//!   files                    files that an operator names
 //! ```
 //!
 //! A secret goes **inventory → plan → cycle → report**; [`engine`] shows it as a picture. A retry is a new plan made of the
@@ -29,6 +30,7 @@ pub mod demo;
 pub mod engine;
 pub mod exit;
 pub mod export;
+pub mod files;
 pub mod http;
 pub mod kv;
 pub mod logging;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules from the lowest layer to the highest. Those in one row do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["exit", "kv", "text"],
+    &["exit", "files", "kv", "text"],
     &["sync_info"],
     &["http"],
     &["consul", "vault"],

@@ -1,8 +1,5 @@
 //! `vsync plan`: what a cycle would do.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::drift::{DriftArgs, show_drift};
@@ -13,6 +10,7 @@ use super::survey::{self, show_counts, show_objections, show_unknown};
 use super::{CliError, Common, Context, Output};
 use crate::engine::{DestinationPlan, Expected, Operation, Plan};
 use crate::exit::Exit;
+use crate::files;
 use crate::text::sanitize;
 
 /// Flags of `plan`.
@@ -72,7 +70,7 @@ async fn save(
     }
     let saved = interrupts.unless(context.engine.save_plan(plan)).await?;
     let saved = saved.map_err(|source| CliError::saved_plan(file, source))?;
-    write(file, &saved.encode()).map_err(|source| CliError::PlanFile {
+    files::write_new(file, &saved.encode()).map_err(|source| CliError::PlanFile {
         file: file.to_owned(),
         done: "written",
         source,
@@ -85,22 +83,6 @@ async fn save(
         out.line(format!("{} lines saved; \"vsync sync --plan {shown}\" does exactly these", saved.len()))?;
     }
     Ok(())
-}
-
-/// Writes a file that only its owner can read, all at once or not at all.
-fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = file.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
-    let beside = file.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-    let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut new| {
-        new.write_all(bytes)?;
-        new.sync_all()?;
-        fs::rename(&beside, file)
-    });
-    if written.is_err() {
-        // of a failure only the first reason is worth telling
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }
 
 fn judge(plan: &Plan) -> Exit {

@@ -1,13 +1,14 @@
 //! Work for History: reading older cycles and what they changed, exporting a report, planning an undo.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
 use crate::engine::{CycleId, DestinationName, Engine, Report, Side, UndoOptions};
 use crate::export;
+use crate::files;
 use crate::state::LockTaken;
 use crate::tui::message::Message;
 use crate::tui::screen::history::{News, Preview};
@@ -74,10 +75,7 @@ async fn holders(engine: &Engine, names: Vec<DestinationName>) -> BTreeMap<Desti
 async fn write(engine: &Engine, cycle: CycleId, file: PathBuf) -> Result<String, String> {
     let report = engine.report(cycle).await.map_err(|error| error.to_string())?;
     let report = report.ok_or("the cycle is no longer among those that are kept")?;
-    let file = match (file.strip_prefix("~"), std::env::var_os("HOME")) {
-        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
-        _ => file,
-    };
+    let file = file.to_str().map_or_else(|| file.clone(), files::typed);
     let written = tokio::task::spawn_blocking(move || export::export(&report, &file).map(|()| file)).await;
     let file = written.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     Ok(std::path::absolute(&file).unwrap_or(file).display().to_string())

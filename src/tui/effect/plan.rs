@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Keep, Worker, part_of};
 use crate::engine::{DestinationName, DestinationPlan, Engine, Inventory, Plan, SavedPlan, StaleLine};
+use crate::files;
 use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::tui::message::Message;
 use crate::tui::screen::plan::News;
@@ -57,7 +57,7 @@ impl Worker {
                     News::Saved { file, result }
                 }
                 Request::Open { file } => {
-                    let place = path(&file);
+                    let place = files::typed(&file);
                     let result = read(&place).and_then(|bytes| {
                         SavedPlan::decode(&bytes).map_err(|error| format!("{}: {error}", place.display()))
                     });
@@ -71,7 +71,7 @@ impl Worker {
                     let mounts = engine.origin().mounts.clone();
                     let typed = file.clone();
                     let found = tokio::task::spawn_blocking(move || {
-                        let text = read(&path(&typed))?;
+                        let text = read(&files::typed(&typed))?;
                         named(plan, destination, &String::from_utf8_lossy(&text), &mounts)
                     });
                     let result = found.await.unwrap_or_else(|error| Err(error.to_string()));
@@ -83,15 +83,6 @@ impl Worker {
     }
 }
 
-/// A file as an operator types it: `~` is the home folder.
-fn path(typed: &str) -> PathBuf {
-    match (typed.strip_prefix('~'), std::env::home_dir()) {
-        (Some(""), Some(home)) => home,
-        (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
-        _ => PathBuf::from(typed),
-    }
-}
-
 fn read(file: &Path) -> Result<Vec<u8>, String> {
     fs::read(file).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!("there is no file {}", file.display()),
@@ -100,7 +91,7 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 async fn save(engine: &Engine, plan: &Plan, keep: &Keep, file: &str) -> Result<usize, String> {
-    let file = path(file);
+    let file = files::typed(file);
     let exists =
         || format!("{} exists already and may be a plan that is yet to be executed: name another", file.display());
     if file.exists() {
@@ -108,26 +99,11 @@ async fn save(engine: &Engine, plan: &Plan, keep: &Keep, file: &str) -> Result<u
     }
     let part = part_of(engine, plan, keep);
     let saved = engine.save_plan(&part).await.map_err(|error| error.to_string())?;
-    write(&file, &saved.encode()).map_err(|error| match error.kind() {
+    files::write_new(&file, &saved.encode()).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => exists(),
         _ => format!("{} cannot be written: {error}", file.display()),
     })?;
     Ok(saved.len())
-}
-
-/// Writes a new file that only its owner can read, all at once or not at all.
-fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = file.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
-    let beside = file.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-    let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut new| {
-        new.write_all(bytes)?;
-        new.sync_all()?;
-        // unlike a rename it replaces nothing
-        fs::hard_link(&beside, file)
-    });
-    // of a failure only the first reason is worth telling
-    let _ = fs::remove_file(&beside);
-    written
 }
 
 async fn judge(
@@ -234,15 +210,5 @@ mod tests {
     fn a_glob_that_is_none_is_told_by_its_line() {
         let error = named(sample::plan(), None, "secret/a\nsecret/[", &[sample::mount()]).expect_err("no glob");
         assert!(error.starts_with("line 2: "), "{error}");
-    }
-
-    #[test]
-    fn a_plan_replaces_no_file() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("plan.json");
-        write(&file, b"one").expect("it is new");
-        assert_eq!(write(&file, b"two").expect_err("it exists").kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(fs::read(&file).expect("it is there"), b"one");
-        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left beside it");
     }
 }
