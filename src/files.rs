@@ -13,6 +13,24 @@ pub fn typed(text: &str) -> PathBuf {
     }
 }
 
+/// Longer files are not read: a plan of a million lines is half as long.
+const LONGEST: u64 = 1 << 30;
+
+/// Reads a file whole.
+///
+/// # Errors
+/// Why it could not be read; a device or a pipe, which may have no end or no beginning, is not.
+pub fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let about = std::fs::metadata(file)?;
+    if !about.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    if about.len() > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is longer than 1 GiB"));
+    }
+    std::fs::read(file)
+}
+
 /// Writes a new file that only its owner can read, all at once or not at all; what is there is never replaced.
 ///
 /// # Errors
@@ -55,6 +73,15 @@ mod tests {
         std::os::unix::fs::symlink("/nowhere", folder.path().join("link")).expect("a link");
         let link = write_new(&folder.path().join("link"), b"").expect_err("a link is there");
         assert_eq!(link.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn what_has_no_end_is_not_read() {
+        assert!(read(Path::new("/dev/zero")).expect_err("a device").to_string().contains("not a regular file"));
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(read(folder.path()).is_err());
+        write_new(&folder.path().join("a"), b"text").expect("it is new");
+        assert_eq!(read(&folder.path().join("a")).expect("it is there"), b"text");
     }
 
     #[test]

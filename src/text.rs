@@ -23,9 +23,17 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
+/// Besides control characters those that Unicode calls format characters or default-ignorable, and line and paragraph
+/// separators: they are not seen, make two names look the same, or are as wide as each terminal thinks (U+3164).
 fn is_dangerous(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}' | '\u{ad}')
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+            | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Cuts `text` to `width` terminal columns, with `…` in place of what was left out at the end.
@@ -91,6 +99,13 @@ mod tests {
         assert_eq!(sanitize("a\x1b[2Jb"), "a\u{241b}[2Jb");
         assert_eq!(sanitize("a\u{202e}b"), "a\\u{202e}b");
         assert!(!sanitize("\u{9b}31m").contains('\u{9b}'));
+        for c in ['\u{34f}', '\u{3164}', '\u{ffa0}', '\u{fff9}', '\u{180e}', '\u{e0041}', '\u{fe0f}', '\u{2800}'] {
+            assert_eq!(
+                sanitize(&format!("prod{c}")),
+                format!("prod{}", c.escape_unicode()),
+                "two names that look the same"
+            );
+        }
     }
 
     #[test]

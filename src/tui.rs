@@ -58,7 +58,7 @@ use effect::{Effect, Perform, Worker};
 use input::{InputSource, TerminalInput};
 use message::Message;
 use model::{Model, Setup};
-use screen::logs;
+use screen::{browse, logs};
 use theme::{Depth, Themes};
 
 /// The shortest time between two frames.
@@ -267,6 +267,9 @@ trait Host<B: Backend> {
     /// Shows what has been drawn, all at once.
     fn present(&mut self, terminal: &mut Terminal<B>) -> Result<(), B::Error>;
 
+    /// Wipes the terminal with the next frame, so that nothing is left of what was drawn before, however it was drawn.
+    fn wipe(&mut self, terminal: &mut Terminal<B>) -> Result<(), B::Error>;
+
     /// Gives the terminal to the shell until the shell continues the process.
     fn suspend(&mut self, terminal: &mut Terminal<B>, running: bool, mouse: bool) -> Result<(), B::Error>;
 
@@ -288,9 +291,13 @@ impl Host<CrosstermBackend<terminal::Frames>> for RealTerminal {
         self.frames.send()
     }
 
+    fn wipe(&mut self, screen: &mut terminal::Screen) -> std::io::Result<()> {
+        self.frames.wipe(screen)
+    }
+
     fn suspend(&mut self, screen: &mut terminal::Screen, running: bool, mouse: bool) -> std::io::Result<()> {
         let notice = running.then_some("vsync: the running cycle stands still until fg");
-        terminal::suspend(screen, &self.frames, notice, mouse)
+        terminal::suspend(screen, &mut self.frames, notice, mouse)
     }
 
     fn capture_mouse(&mut self, _: &mut terminal::Screen, on: bool) -> std::io::Result<()> {
@@ -344,7 +351,16 @@ where
             }
         };
         changed = true;
-        for effect in update::update(model, message) {
+        let showed_value = browse::shows_value(model);
+        let effects = update::update(model, message);
+        let leaves = effects.iter().any(|effect| matches!(effect, Effect::Quit(_) | Effect::Suspend));
+        if showed_value && (leaves || !browse::shows_value(model)) {
+            // a terminal that is left shows what it showed last, and some keep it
+            let _ = browse::conceal(model);
+            host.wipe(terminal).map_err(failed)?;
+            draw(terminal, host, model).map_err(failed)?;
+        }
+        for effect in effects {
             match effect {
                 Effect::Quit(exit) => return Ok(exit),
                 Effect::Suspend => {

@@ -51,6 +51,13 @@ impl Entry {
         }
     }
 
+    /// Takes a version's soft deletion back.
+    pub(super) fn undelete(&mut self, version: u64) {
+        if let Some(version) = self.get_mut(version) {
+            version.deleted = None;
+        }
+    }
+
     /// Destroys a version.
     pub(super) fn destroy(&mut self, version: u64) {
         if let Some(version) = self.get_mut(version) {

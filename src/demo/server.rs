@@ -247,6 +247,7 @@ fn kv(shared: &Shared, operation: Operation, path: &str, parameters: &Parameters
             }
             StatusCode::NO_CONTENT.into_response()
         }
+        ("undelete", Operation::Write) => undelete(mount, name, body),
         ("metadata", Operation::Read) => mount.get(name).map_or_else(not_found, |entry| data(entry.metadata())),
         ("metadata" | "detailed-metadata", Operation::List) => {
             list(mount, name, parameters, endpoint == "detailed-metadata")
@@ -287,6 +288,18 @@ fn subkeys(value: Option<&RawValue>) -> Value {
         }
     }
     value.and_then(|raw| serde_json::from_str(raw.get()).ok()).map_or(Value::Null, hide)
+}
+
+fn undelete(mount: &mut Mount, name: &str, body: &[u8]) -> Response {
+    #[derive(Deserialize)]
+    struct Asked {
+        versions: Vec<u64>,
+    }
+    let Ok(asked) = serde_json::from_slice::<Asked>(body) else { return bad_request("no version number provided") };
+    if let Some(entry) = mount.get_mut(name) {
+        asked.versions.into_iter().for_each(|version| entry.undelete(version));
+    }
+    StatusCode::NO_CONTENT.into_response()
 }
 
 fn write(mount: &mut Mount, name: &str, body: &[u8]) -> Response {

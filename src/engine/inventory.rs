@@ -207,7 +207,11 @@ struct Findings {
 
 impl Findings {
     fn is_empty(&self) -> bool {
-        self.found.is_empty() && self.excluded.is_empty() && self.deleted == 0 && self.jobs.is_empty()
+        self.found.is_empty()
+            && self.excluded.is_empty()
+            && self.deleted == 0
+            && self.jobs.is_empty()
+            && self.unknown.is_none()
     }
 
     fn add_to(self, inventory: &mut Inventory, updates: Option<&mpsc::UnboundedSender<InventoryUpdate>>) {
@@ -347,7 +351,7 @@ impl Job {
     async fn scan(&self, folder: &str, findings: &mut Findings) -> Result<(), VaultError> {
         let scan = self.walk.vault.scan(&self.walk.mount, folder).await?;
         for (name, info) in scan.secrets {
-            self.listed(&format!("{folder}{name}"), info, findings);
+            self.entry(folder, &name, info, findings);
         }
         Ok(())
     }
@@ -361,7 +365,7 @@ impl Job {
             let last = page.keys.last().cloned();
             for name in page.keys {
                 let info = page.infos.get(&name).copied();
-                self.listed(&format!("{folder}{name}"), info, findings);
+                self.entry(folder, &name, info, findings);
             }
             if !more {
                 return Ok(());
@@ -372,7 +376,7 @@ impl Job {
 
     async fn list_plain(&self, folder: &str, findings: &mut Findings) -> Result<(), VaultError> {
         for name in self.walk.vault.list(&self.walk.mount, folder).await? {
-            self.listed(&format!("{folder}{name}"), None, findings);
+            self.entry(folder, &name, None, findings);
         }
         Ok(())
     }
@@ -391,6 +395,17 @@ impl Job {
                 Err(error.to_string())
             }
         }
+    }
+
+    /// Takes in one entry of a folder's listing. One without a name cannot be asked about, so what the folder holds is not
+    /// known.
+    fn entry(&self, folder: &str, name: &str, info: Option<KeyInfo>, findings: &mut Findings) {
+        if name.trim_end_matches('/').is_empty() {
+            let reason = "its listing has an entry without a name".to_owned();
+            findings.unknown = Some(UnknownSubtree { prefix: format!("{}{folder}", self.walk.mount), reason });
+            return;
+        }
+        self.listed(&format!("{folder}{name}"), info, findings);
     }
 
     /// Takes in one name of a listing: a folder (with a slash at its end) to look into, or a secret.

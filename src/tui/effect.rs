@@ -29,8 +29,8 @@ use super::screen::overview::News;
 use super::widget::tree::{Growth, Tree};
 use crate::config::RulesFile;
 use crate::engine::{
-    CycleControl, CycleHandle, CycleId, CycleOptions, Decision, DestinationName, DestinationPlan, Engine, EngineError,
-    Event, Failure, InventoryUpdate, Plan, PlanOptions, Report, Side,
+    Cause, CycleControl, CycleHandle, CycleId, CycleOptions, Decision, DestinationName, DestinationPlan, Engine,
+    EngineError, Event, Failure, InventoryUpdate, Plan, PlanOptions, Report, Side,
 };
 use crate::kv::{Mount, SecretPath, SecretText};
 use crate::logging::LogTail;
@@ -438,6 +438,10 @@ async fn refreshed(engine: &Engine, plan: Arc<Plan>) -> Refreshed {
 
 /// Failures that stand, and what is known to have drifted: the reports that met it first may be long gone.
 fn with_drift(mut failures: Vec<Failure>, part: &DestinationPlan, known: Timestamp) -> Vec<Failure> {
+    // what is kept has been decided, whatever earlier reports say
+    let kept: HashSet<&SecretPath> =
+        part.drifted.iter().filter(|drift| drift.kept).map(|drift| &drift.origin).collect();
+    failures.retain(|one| !(matches!(one.cause, Cause::Drift | Cause::Existing) && kept.contains(&one.origin)));
     let listed: HashSet<SecretPath> = failures.iter().map(|failure| failure.origin.clone()).collect();
     let others = part.drifted.iter().filter(|drift| !drift.kept && !listed.contains(&drift.origin));
     failures.extend(others.map(|drift| drift.to_failure(known)));

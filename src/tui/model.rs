@@ -165,7 +165,10 @@ pub(super) enum Ask {
     Cancel,
     /// Begin nothing more at a destination.
     Skip(DestinationName),
-    Watch,
+    /// Start watch mode, whose first cycle would delete so many secrets.
+    Watch {
+        deletes: u64,
+    },
     Unwatch,
     Quit,
     Browse(browse::Question),
@@ -192,7 +195,7 @@ impl Dialog {
             Ask::Start(selected) => obstacles(&selected.plan).next().is_none(),
             Ask::Cancel
             | Ask::Skip(_)
-            | Ask::Watch
+            | Ask::Watch { .. }
             | Ask::Unwatch
             | Ask::Quit
             | Ask::Browse(_)
@@ -204,6 +207,7 @@ impl Dialog {
     /// The number that has to be typed before one can say yes: how many secrets would be deleted.
     pub(super) fn must_type(&self) -> Option<u64> {
         match &self.ask {
+            Ask::Watch { deletes } => Some(*deletes).filter(|deletes| *deletes > 0),
             Ask::Start(selected) if selected.asked.purpose.deletes() && self.can_agree() => {
                 Some(selected.plan.counts().delete).filter(|deletes| *deletes > 0)
             }

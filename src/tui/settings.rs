@@ -17,6 +17,7 @@ use toml::de::{DeTable, DeValue};
 use super::keymap;
 use super::message::Message;
 use super::theme::{Palette, Themes};
+use crate::files;
 use crate::text::nearest;
 
 /// The file with the settings themselves.
@@ -59,7 +60,8 @@ impl Files {
 }
 
 fn read(path: &Path) -> Text {
-    match std::fs::read_to_string(path) {
+    let text = files::read(path).and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+    match text {
         Ok(text) => Some(Ok(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => Some(Err(error.to_string())),

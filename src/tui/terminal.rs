@@ -132,18 +132,14 @@ pub(super) fn screen(frames: &Frames) -> io::Result<Screen> {
 ///
 /// # Errors
 /// When the process cannot be stopped, or the terminal not be taken again.
-pub(super) fn suspend(screen: &mut Screen, frames: &Frames, notice: Option<&str>, mouse: bool) -> io::Result<()> {
+pub(super) fn suspend(screen: &mut Screen, frames: &mut Frames, notice: Option<&str>, mouse: bool) -> io::Result<()> {
     restore();
     if let Some(notice) = notice {
         let _ = writeln!(io::stdout(), "{notice}");
     }
     rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
     enter(mouse)?;
-    execute!(io::stdout(), Clear(ClearType::All))?;
-    // A new one draws everything. Clearing the old one would ask the terminal for its cursor, and the answer would have
-    // to pass the keys that are waiting already.
-    *screen = self::screen(frames)?;
-    Ok(())
+    frames.wipe(screen)
 }
 
 /// What is to be sent to the terminal as one update, so that no half-drawn screen is ever seen.
@@ -169,6 +165,18 @@ impl Frames {
         // A value may have been shown, or put into the clipboard.
         frame.zeroize();
         sent
+    }
+
+    /// Clears the screen with the next frame, which draws everything.
+    ///
+    /// # Errors
+    /// When the terminal's size cannot be found out.
+    pub(super) fn wipe(&mut self, screen: &mut Screen) -> io::Result<()> {
+        queue!(self, Clear(ClearType::All))?;
+        // A new one draws everything. Clearing the old one would ask the terminal for its cursor, and the answer would
+        // have to pass the keys that are waiting already.
+        *screen = self::screen(self)?;
+        Ok(())
     }
 
     /// Puts a text into the clipboard of whoever looks at this terminal, also through SSH (OSC 52). Whether the terminal

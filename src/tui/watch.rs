@@ -13,7 +13,7 @@ use super::effect::cycle::{Go, Request};
 use super::format;
 use super::model::{Ask, Cycle, Dialog, Model};
 use super::screen::overview;
-use crate::engine::DestinationName;
+use crate::engine::{DestinationName, OperationCounts};
 
 /// Watch mode.
 #[derive(Debug, Default)]
@@ -151,7 +151,18 @@ fn begin(model: &mut Model, go: Box<Go>) -> Vec<Effect> {
 
 /// The key that starts and stops it.
 pub(super) fn toggle(model: &mut Model) {
-    model.dialog = Some(Dialog::new(if model.watch.on { Ask::Unwatch } else { Ask::Watch }));
+    let ask = if model.watch.on { Ask::Unwatch } else { Ask::Watch { deletes: to_do(model).delete } };
+    model.dialog = Some(Dialog::new(ask));
+}
+
+/// What the first cycle would do by the plan that shows: nothing where a guard stands against it.
+fn to_do(model: &Model) -> OperationCounts {
+    let parts = model.plan.iter().flat_map(|plan| &plan.destinations);
+    let mut counts = OperationCounts::default();
+    for part in parts.filter(|part| part.objections.is_empty() && part.unavailable.is_none()) {
+        counts += part.counts();
+    }
+    counts
 }
 
 pub(super) fn start(model: &mut Model) -> Vec<Effect> {
@@ -190,8 +201,8 @@ pub(super) fn promise(model: &Model) -> Vec<String> {
     if !production.is_empty() {
         text.push(format!("Production among them: {}.", production.join(", ")));
     }
-    if let Some(plan) = model.plan.as_ref().filter(|plan| plan.counts().total() > 0) {
-        text.push(format!("By the plan that shows that is now: {}.", super::model::in_words(plan.counts())));
+    if to_do(model).total() > 0 {
+        text.push(format!("By the plan that shows that is now: {}.", super::model::in_words(to_do(model))));
     }
     text.push(
         "Guards hold as ever: where one stands against the plan nothing is written, and it is told. A daemon that looks after a destination keeps it. It ends with the console."

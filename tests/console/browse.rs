@@ -60,6 +60,31 @@ fn a_value_shows_copies_and_goes_and_a_difference_names_keys() {
     assert_drawn(&screen);
 }
 
+/// Some terminals keep what was drawn last: a value must not be in it.
+#[test]
+fn a_value_is_gone_before_the_terminal_is() {
+    for leave in ["q", "\x1a"] {
+        let mut console = crate::terminal::Console::start_in_shell("\"$0\" demo", (80, 24));
+        console.wait_for_texts(crate::steps::READY);
+        console.keys("2/~bildevdunnicache");
+        console.keys(ENTER);
+        console.keys("G");
+        console.keys(ENTER);
+        console.wait_for_texts(&["url  password", "there now"]);
+        console.keys("]v");
+        console.wait_for_texts(&["The value of password", ANSWERS]);
+        console.keys("y");
+        console.wait_for_texts(&["Value of password", "y copies it"]);
+        let shown = console.bytes().len();
+        console.keys(leave);
+        console.wait_for("the shell's screen", |screen| !screen.alternate_screen());
+        let sent = console.bytes()[shown..].to_owned();
+        let left = sent.find("\x1b[?1049l").expect("the alternate screen is left");
+        let wiped = sent.find("\x1b[2J").expect("the screen is wiped");
+        assert!(wiped < left && !sent[wiped..left].contains("Value of password"), "{sent:?}");
+    }
+}
+
 #[test]
 fn a_read_only_console_shows_no_value() {
     let mut console = crate::terminal::Console::start(&["demo", "--read-only"], (120, 40), &[]);

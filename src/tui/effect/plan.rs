@@ -1,7 +1,6 @@
 //! Work for Plan: plans in files, and files of paths.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,9 +57,11 @@ impl Worker {
                 }
                 Request::Open { file } => {
                     let place = files::typed(&file);
-                    let result = read(&place).and_then(|bytes| {
+                    let opened = tokio::task::spawn_blocking(move || {
+                        let bytes = read(&place)?;
                         SavedPlan::decode(&bytes).map_err(|error| format!("{}: {error}", place.display()))
                     });
+                    let result = opened.await.unwrap_or_else(|error| Err(error.to_string()));
                     News::Opened { file, result: result.map(Arc::new) }
                 }
                 Request::Judge { saved, inventory, destinations } => {
@@ -84,7 +85,7 @@ impl Worker {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| match error.kind() {
+    files::read(file).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!("there is no file {}", file.display()),
         _ => format!("{} cannot be read: {error}", file.display()),
     })

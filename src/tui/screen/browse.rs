@@ -258,6 +258,11 @@ pub(in crate::tui) fn agree(model: &mut Model, question: Question) -> Vec<Effect
     }
 }
 
+/// Whether a value is on the screen, or on its way there.
+pub(in crate::tui) fn shows_value(model: &Model) -> bool {
+    model.browse.reveal.is_some()
+}
+
 /// Whether there is something before the tree that the way back leads out of.
 pub(in crate::tui) fn has_inner(model: &Model) -> bool {
     model.browse.reveal.is_some() || model.browse.comparing.is_some()

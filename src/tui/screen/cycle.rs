@@ -131,6 +131,10 @@ fn workers_each(model: &Model) -> usize {
 
 /// Sets how many workers each destination has.
 pub(in crate::tui) fn set_workers(model: &mut Model, count: usize) -> Vec<Effect> {
+    if !can_steer(model) {
+        model.say("No cycle is running.");
+        return Vec::new();
+    }
     model.cycle.workers = Some(count);
     model.say(format!("{} per destination.", format::plural(count as u64, "worker")));
     vec![Effect::Control(Control::Workers(count))]

@@ -87,6 +87,8 @@ pub(in crate::tui) struct Saving {
     pub(in crate::tui) change: Result<RulesChange, String>,
     /// How many paths move, and whether all were looked at.
     pub(in crate::tui) moved: Option<(u64, bool)>,
+    /// What will stand against every plan with these rules, as far as it is known.
+    pub(in crate::tui) objections: Vec<String>,
 }
 
 /// What comes back from outside.
@@ -485,7 +487,19 @@ fn checked(
     }
     let preview = state.preview.as_ref().filter(|_| state.is_present && at == Some(state.at));
     let moved = preview.map(|preview| (preview.moved, preview.is_complete()));
-    model.dialog = Some(Dialog::unasked(Ask::SaveRules(Box::new(Saving { destination, rows, change, moved }))));
+    let against = |count: u64, what: &str, why: &str| {
+        (count > 0)
+            .then(|| format!("{} {why}: every plan for this destination is objected to.", format::plural(count, what)))
+    };
+    let objections = preview.into_iter().flat_map(|preview| {
+        let collisions = against(preview.collisions, "path", "would be written by several secrets");
+        let astray = against(preview.unroutable, "secret", "would go outside of the destination's mounts");
+        let feedback = against(preview.feedback, "secret", "would be read from the origin again as its own copy");
+        [collisions, astray, feedback].into_iter().flatten()
+    });
+    let objections = objections.collect();
+    model.dialog =
+        Some(Dialog::unasked(Ask::SaveRules(Box::new(Saving { destination, rows, change, moved, objections }))));
     vec![Effect::Arm]
 }
 

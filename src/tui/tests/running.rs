@@ -68,6 +68,10 @@ impl<B: ratatui::backend::Backend> Host<B> for NoHost {
         Ok(())
     }
 
+    fn wipe(&mut self, terminal: &mut Terminal<B>) -> Result<(), B::Error> {
+        terminal.clear()
+    }
+
     fn suspend(&mut self, _: &mut Terminal<B>, _: bool, _: bool) -> Result<(), B::Error> {
         Ok(())
     }

@@ -18,7 +18,8 @@ use crate::tui::watch::{News, Now, Standing};
 fn watching(width: u16, height: u16) -> Model {
     let mut model = sample::full(width, height);
     press(&mut model, "4 w");
-    let effects = press(&mut model, "y");
+    assert!(press(&mut model, "y").is_empty(), "its first cycle deletes: the number is typed");
+    let effects = agree(&mut model);
     assert!(
         matches!(effects.as_slice(), [Effect::Cycle(Request::Watch(tick))] if *tick == Duration::from_secs(10)),
         "{effects:?}"
@@ -86,7 +87,8 @@ fn it_starts_and_stops_after_a_yes() {
     assert!(dump(&model).lines().next().is_some_and(|line| line.contains("watch 7s")));
     assert!(press(&mut model, "w n").is_empty());
     assert!(model.watch.on);
-    let effects = press(&mut model, "w y");
+    press(&mut model, "w");
+    let effects = agree(&mut model);
     assert!(matches!(effects.as_slice(), [Effect::Cycle(Request::Unwatch)]), "{effects:?}");
     assert!(!model.watch.on);
     // what was under way when it was stopped changes nothing any more

@@ -69,7 +69,7 @@ fn agree(model: &mut Model, ask: Ask) -> Vec<Effect> {
         Ask::Browse(question) => browse::agree(model, question),
         Ask::Cancel => cancel(model),
         Ask::Skip(destination) => cycle::skip(model, destination),
-        Ask::Watch => watch::start(model),
+        Ask::Watch { .. } => watch::start(model),
         Ask::Unwatch => watch::stop(model),
         Ask::Quit => {
             model.quitting = true;

@@ -26,7 +26,10 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
             let consequence = consequences(model, selected, dialog, room);
             let warning = production(model, &selected.plan, room);
             let rows = usize::from(area.height).saturating_sub(consequence.len() + warning.len() + 9);
-            let mut lines = tasks(model, &selected.plan, rows);
+            let mut lines = match selected.asked.purpose {
+                Purpose::Decide(Decision::Keep) => kept(model, &selected.plan),
+                _ => tasks(model, &selected.plan, rows),
+            };
             lines.push(Line::default());
             lines.extend(warning);
             lines.extend(consequence);
@@ -51,13 +54,17 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
             ("Cancel the running cycle?", lines, Some("Yes, cancel it"), "No, go on")
         }
         Ask::Skip(name) => ("Skip a destination?", text(&cycle::skipping(model, name)), Some("Yes, skip it"), "No"),
-        Ask::Watch => {
+        Ask::Watch { .. } => {
             let mut lines = Vec::new();
             for paragraph in watch::promise(model) {
                 if !lines.is_empty() {
                     lines.push(Line::default());
                 }
                 lines.extend(text(&paragraph));
+            }
+            if let Some(number) = dialog.must_type() {
+                lines.push(Line::default());
+                lines.push(typed(theme, dialog, number));
             }
             ("Start watch mode?", lines, Some("Yes, watch"), "No")
         }
@@ -95,7 +102,7 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
     };
     let danger = match &dialog.ask {
         Ask::Start(selected) => touched(model, &selected.plan).next().is_some(),
-        Ask::Watch => model.destinations.iter().any(|name| model.production.contains(name)),
+        Ask::Watch { .. } => model.destinations.iter().any(|name| model.production.contains(name)),
         Ask::SaveRules(saving) => model.production.contains(&saving.destination),
         Ask::Cancel | Ask::Skip(_) | Ask::Unwatch | Ask::Quit | Ask::Browse(_) | Ask::DiscardDraft => false,
     };
@@ -125,6 +132,17 @@ fn production(model: &Model, plan: &Plan, room: usize) -> Vec<Line<'static>> {
         Line::from(vec![badge, Span::raw("  "), Span::styled(line, model.theme.strong())])
     });
     lines.chain([Line::default()]).collect()
+}
+
+/// How many secrets are decided about, where nothing is written.
+fn kept(model: &Model, plan: &Plan) -> Vec<Line<'static>> {
+    let parts = plan.destinations.iter().filter(|part| !part.tasks.is_empty());
+    let line = |part: &DestinationPlan| {
+        let count = format::plural(part.tasks.len() as u64, "secret");
+        let name = Span::styled(part.destination.as_str().to_owned(), model.name_style(&part.destination));
+        Line::from(vec![name, Span::styled(format!("  {count}"), model.theme.text())])
+    };
+    parts.map(line).collect()
 }
 
 /// What would be done, destination by destination, in so many rows; the sum is always among them.

@@ -85,6 +85,7 @@ fn next_steps(model: &Model, report: &Report) -> Vec<String> {
     if report.failed() > 0 {
         steps.push(match (report.unkept.is_some(), report.dry_run) {
             (true, _) => format!("Only the next plan shows what failed: {plan}. It is still to do there."),
+            _ if report.undoes.is_some() => "What could not be put back stands below, with the reason.".to_owned(),
             (_, true) => "The failures below are what these tasks would meet.".to_owned(),
             _ => format!("{} says why, and retries.", model.way_to(Screen::Failures)),
         });

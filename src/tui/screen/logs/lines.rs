@@ -270,7 +270,8 @@ pub(super) fn details(model: &Model, width: usize) -> Vec<Line<'static>> {
     if let Some(source) = &state.source
         && let Some(file) = &source.file
     {
-        let file = format!("The file {} has what is {} or worse, a file a day.", file.display(), source.level);
+        let (file, level) = (file.display(), source.level);
+        let file = format!("What is {level} or worse is also in a file a day, {file} with the day in its name.");
         lines.extend(text(&file, theme.muted()));
     }
     lines

@@ -50,6 +50,9 @@ pub(in crate::tui) fn question(
         }
     };
     let mut foot = vec![Line::default()];
+    for objection in &saving.objections {
+        foot.extend(wrapped(objection, theme.bad()));
+    }
     let moved = match saving.moved {
         Some((0, true)) => "No path moves.".to_owned(),
         Some((count, true)) => format!(
