@@ -507,3 +507,23 @@ async fn follow(mut handle: CycleHandle, messages: UnboundedSender<Message>) -> 
     let _ = messages.send(Message::Ended(Arc::clone(&report)));
     report
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Drift;
+    use crate::tui::sample;
+
+    /// Reports of before it was decided go on naming it.
+    #[test]
+    fn what_is_kept_is_no_failure_again() {
+        let plan = sample::plan();
+        let mut part = plan.destinations[0].clone();
+        let waiting = part.drifted.iter().find(|drift| !drift.kept).expect("drift").clone();
+        part.drifted.push(Drift { origin: sample::path("billing/kept"), kept: true, ..waiting.clone() });
+        let reported = part.drifted.iter().map(|drift| drift.to_failure(sample::time())).collect();
+        let failures = with_drift(reported, &part, sample::time());
+        let names: Vec<_> = failures.iter().map(|one| one.origin.name()).collect();
+        assert!(names.contains(&waiting.origin.name()) && !names.contains(&"billing/kept"), "{names:?}");
+    }
+}

@@ -44,7 +44,7 @@ fn assert_named(run: &Run, part: &str, fault: &Fault) {
 fn one_folder_fails(listing: &str) {
     let trial = trial(&format!("listing = \"{listing}\""), 1, true);
     // in the middle of the names, too
-    for (round, fault) in failures().iter().chain(&[Fault::CutOff(600)]).enumerate() {
+    for (round, fault) in failures().iter().chain(&[Fault::CutOff(600), Fault::Nameless]).enumerate() {
         let gone = format!("app-{round}");
         trial.remove("secret", &format!("team-a/{gone}"));
         trial.remove("secret", &format!("team-b/{gone}"));

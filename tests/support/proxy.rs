@@ -32,6 +32,8 @@ pub enum Fault {
     CutOff(usize),
     /// 200, with a body that begins as JSON. The server never hears of the request.
     Garbage,
+    /// 200, with a listing in which an entry has no name. The server never hears of the request.
+    Nameless,
     /// An error in Vault's form; 404 says that there is nothing. The server never hears of the request.
     Status(u16),
     /// 429 with `Retry-After` in seconds. The server never hears of the request.
@@ -289,6 +291,9 @@ impl Connection {
                 return Ok(false);
             }
             Some(Fault::Garbage) => Some(Message::answer(200, "{\"data\": {\"keys\": [\"a".to_owned())),
+            Some(Fault::Nameless) => {
+                Some(Message::answer(200, "{\"data\": {\"keys\": [\"\", \"app-0\"], \"key_info\": {}}}".to_owned()))
+            }
             Some(Fault::Status(status)) => Some(Message::error(*status, None)),
             Some(Fault::RetryAfter(seconds)) => Some(Message::error(429, Some(*seconds))),
             _ => None,
