@@ -152,24 +152,27 @@ pub(super) fn watch(folder: PathBuf, mut known: Files, messages: UnboundedSender
         }
     };
     tokio::spawn(async move {
-        // The folder may come into being only later.
-        if let Some(parent) = folder.parent() {
-            let _ = watcher.watch(parent, RecursiveMode::NonRecursive);
-        }
-        let _ = watcher.watch(&folder, RecursiveMode::Recursive);
-        while changes.recv().await.is_some() {
-            tokio::time::sleep(WHOLE).await;
-            while changes.try_recv().is_ok() {}
-            // It may be another one of the same name by now.
+        loop {
+            // The folder, and those above it, may come into being only later; and it may be another one of the same name
+            // by now.
+            if let Some(above) = folder.ancestors().skip(1).find(|above| above.is_dir()) {
+                let _ = watcher.watch(above, RecursiveMode::NonRecursive);
+            }
             let _ = watcher.watch(&folder, RecursiveMode::Recursive);
+            // read also before the first change: there may have been one since `known`
             let place = folder.clone();
-            let Ok(files) = tokio::task::spawn_blocking(move || Files::read(&place)).await else { continue };
+            let Ok(files) = tokio::task::spawn_blocking(move || Files::read(&place)).await else { break };
             if files != known {
                 known.clone_from(&files);
                 if messages.send(Message::Settings(Box::new(files))).is_err() {
                     break;
                 }
             }
+            if changes.recv().await.is_none() {
+                break;
+            }
+            tokio::time::sleep(WHOLE).await;
+            while changes.try_recv().is_ok() {}
         }
     });
 }
@@ -190,7 +193,8 @@ fn matters(folder: &Path, event: &notify::Event) -> bool {
                 || rest == themes
                 || (rest.parent() == Some(themes) && theme_name(rest).is_some())
         }
-        Err(_) => false,
+        // a folder above it that has just been made
+        Err(_) => folder.starts_with(path),
     };
     change && event.paths.iter().any(ours)
 }

@@ -3,6 +3,20 @@
 use crate::steps::{ENTER, READY, assert_drawn, assert_shows, demo, line_with};
 use crate::terminal::{Console, rows};
 
+/// The folder, and the one above it, need not be there when the console opens.
+#[test]
+fn settings_are_found_wherever_they_come_into_being() {
+    let mut console = Console::start(&["demo"], (80, 24), &[("XDG_CONFIG_HOME", "")]);
+    console.wait_for_texts(READY);
+    // without the variable it is ~/.config, which is not there yet
+    let folder = console.folder("home").join(".config/vsync");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("console.toml"), "ascii = true\n").expect("a file");
+    console.wait_for("ASCII", |screen| screen.contents().is_ascii());
+    console.keys("q");
+    assert_eq!(console.wait_for_end().code, 0);
+}
+
 /// Every file is taken as soon as it is written, and what is wrong in one is told with its line.
 #[test]
 fn what_is_written_into_the_settings_is_taken_at_once() {
