@@ -165,7 +165,9 @@ fn a_terminal_that_is_too_small_says_so_and_does_nothing() {
     console.resize(59, 14);
     console.wait_for_texts(&["vsync needs 60×15", "this is 59×14"]);
     // keys that cannot be seen to do anything do nothing
+    let frames = console.frames();
     console.keys("Xaq");
+    console.wait_for_frame_after(frames);
     console.resize(300, 80);
     let screen = console.wait_for("300 columns", |screen| rows(screen)[2].ends_with('╮'));
     assert_drawn(&screen);

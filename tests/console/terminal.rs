@@ -43,6 +43,8 @@ struct Seen {
 #[derive(Default)]
 struct Updates {
     under_way: bool,
+    /// How many there have been.
+    ended: usize,
     /// How many updates left nothing on the screen.
     blank: usize,
 }
@@ -51,6 +53,7 @@ impl vt100::Callbacks for Updates {
     fn unhandled_csi(&mut self, screen: &mut Screen, i1: Option<u8>, _: Option<u8>, params: &[&[u16]], c: char) {
         if i1 == Some(b'?') && params == [&[2026]] {
             self.under_way = c == 'h';
+            self.ended += usize::from(c == 'l');
             self.blank += usize::from(c == 'l' && screen.contents().is_empty());
         }
     }
@@ -226,6 +229,16 @@ impl Console {
     /// Whether raw mode is on.
     pub(crate) fn is_raw(&self) -> bool {
         modes(&*self.master) != self.modes_before
+    }
+
+    /// How many frames there have been.
+    pub(crate) fn frames(&self) -> usize {
+        lock(&self.seen.0).terminal.callbacks().ended
+    }
+
+    /// Waits for a frame later than so many: whatever has been typed before, all at once, has been taken in by then.
+    pub(crate) fn wait_for_frame_after(&self, frames: usize) {
+        let _seen = self.wait_until("another frame", |seen| seen.terminal.callbacks().ended > frames);
     }
 
     /// How many frames until now showed nothing.
