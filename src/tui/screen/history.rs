@@ -157,7 +157,9 @@ fn planned(model: &mut Model, preview: Box<Preview>) {
 
 /// The newest cycles have been read again; what has been the newest before is not forgotten.
 pub(in crate::tui) fn refreshed(model: &mut Model, newest: Vec<Report>) {
-    let at = cursor(model);
+    // whoever comes here after a cycle means that one
+    let follows = model.screen != Screen::History && model.history_list.scroll.row() == 0;
+    let at = if follows { None } else { cursor(model) };
     let former = std::mem::replace(&mut model.history, newest);
     model.history_list.older.extend(former);
     model.history_list.stale = true;

@@ -374,3 +374,20 @@ fn a_list_of_many_changes_is_drawn_in_part() {
     assert!(dump(&model).contains("somebody else's") || dump(&model).contains("version"));
     assert!(begun.elapsed().as_millis() < 1_000, "{:?}", begun.elapsed());
 }
+
+/// After a cycle one comes to History for that one; while one is there the cursor stays on its cycle.
+#[test]
+fn the_newest_cycle_is_under_the_cursor_of_who_comes() {
+    let mut model = sample::full(80, 24);
+    let newer = |number: u64| -> Vec<Report> { (1..=number).rev().map(cycle).collect() };
+    update(&mut model, Message::Reports(Ok(newer(2))));
+    update(&mut model, Message::Reports(Ok(newer(3))));
+    press(&mut model, "6");
+    let copied = |model: &mut Model| {
+        let effects = press(model, "c");
+        effects.into_iter().find_map(|effect| if let Effect::Copy(id) = effect { Some(id) } else { None })
+    };
+    assert_eq!(copied(&mut model), Some(cycle(3).cycle.to_string()));
+    update(&mut model, Message::Reports(Ok(newer(4))));
+    assert_eq!(copied(&mut model), Some(cycle(3).cycle.to_string()));
+}
