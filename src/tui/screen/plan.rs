@@ -93,6 +93,11 @@ pub(in crate::tui) fn choose(model: &mut Model, destination: Option<usize>) {
     rebuild(model);
 }
 
+/// Whether some operations do not show in the list, though executing all does them.
+pub(in crate::tui) fn hides_some(model: &Model) -> bool {
+    !model.plan_list.hidden.is_empty()
+}
+
 /// The plan that shows and is executed: what holds of a saved one, or what there is to do now.
 pub(in crate::tui) fn present(model: &Model) -> Option<&Arc<Plan>> {
     model.plan_list.saved_plan().or(model.plan.as_ref())

@@ -312,3 +312,14 @@ fn the_details_say_why() {
     let screen = dump(&with_keys(80, 24, "3 enter"));
     assert!(screen.contains("Details") && screen.contains("J K for more"), "{screen}");
 }
+
+#[test]
+fn executing_all_says_that_what_is_hidden_is_part_of_it() {
+    let hidden = "What is hidden from the list is among them.";
+    let mut model = with_keys(80, 24, "3");
+    select(&mut model, plan_of(2), Purpose::Execute);
+    assert!(!dump(&model).contains(hidden));
+    press(&mut model, "esc *");
+    select(&mut model, plan_of(2), Purpose::Execute);
+    assert!(dump(&model).contains(hidden), "{}", dump(&model));
+}

@@ -5,10 +5,11 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::engine::{Decision, DestinationName, DestinationPlan, Operation, OperationCounts, Plan};
+use crate::tui::effect::Keep;
 use crate::tui::format;
 use crate::tui::message::{Purpose, Selected};
 use crate::tui::model::{Ask, Dialog, Model, obstacles, purpose_title};
-use crate::tui::screen::{browse, cycle, history, transforms};
+use crate::tui::screen::{Screen, browse, cycle, history, plan, transforms};
 use crate::tui::theme::Theme;
 use crate::tui::watch;
 use crate::tui::widget::confirm::Question;
@@ -202,6 +203,11 @@ fn consequences(model: &Model, selected: &Selected, dialog: &Dialog, room: usize
             let warning = cell::wrap(&warning, room).into_iter();
             lines.extend(warning.map(|line| Line::styled(line, model.theme.warning())));
         }
+    }
+    let all = !matches!(selected.asked.keep, Keep::Marked(_)) && selected.asked.screen == Screen::Plan;
+    if all && selected.asked.purpose == Purpose::Execute && plan::hides_some(model) {
+        let text = cell::wrap("What is hidden from the list is among them.", room).into_iter();
+        lines.extend(text.map(|line| Line::styled(line, model.theme.warning())));
     }
     let Some(number) = dialog.must_type() else {
         lines.extend(wrapped("Start?"));
