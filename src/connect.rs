@@ -107,6 +107,7 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
         num_workers: config.origin.num_workers,
         listing: config.origin.listing,
         mounts: mounts.clone(),
+        patience: config.origin.patience,
     };
     let mut destinations = Vec::with_capacity(config.destinations.len());
     for destination in &config.destinations {
@@ -128,6 +129,12 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
             on_existing: destination.on_existing,
             journal: Some(config.state.file.with_file_name("journal")),
             timeout: destination.timeout,
+            patience: destination.patience,
+            wave: destination.wave,
+            canary: match destination.canary.as_slice() {
+                [] => None,
+                globs => Some(PathFilter::new(globs, &[], &mounts)?),
+            },
         });
     }
     Ok(Engine::new(origin, destinations, operator()))

@@ -15,6 +15,7 @@
 
 mod health;
 mod post;
+mod resting;
 mod round;
 mod setback;
 mod signals;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use self::health::HealthServer;
 pub(crate) use self::post::{Post, Turn};
 pub(crate) use self::setback::Setbacks;
+use self::resting::Resting;
 use self::signals::Signals;
 use self::status::{DestinationStatus, SharedStatus, State};
 use self::trouble::{Change, Kind, Trouble, Troubles};
@@ -216,6 +218,7 @@ pub async fn run(loaded: &Loaded, options: DaemonOptions, observer: &mut dyn Obs
         posts: Vec::new(),
         troubles: Troubles::default(),
         setbacks: Setbacks::default(),
+        resting: Resting::default(),
         former: None,
         status,
         line: String::new(),
@@ -302,6 +305,7 @@ struct Daemon<'a> {
     posts: Vec<Post>,
     troubles: Troubles,
     setbacks: Setbacks,
+    resting: Resting,
     /// The origin's sync info as it was last read.
     former: Option<Arc<Inventory>>,
     status: SharedStatus,
@@ -321,6 +325,7 @@ impl Daemon<'_> {
         }
         self.watcher = (self.options.role == Role::Destination).then(|| Watcher::start(engine));
         self.setbacks = Setbacks::default();
+        self.resting = Resting::default();
         self.former = None;
         let destinations: Vec<&str> = match self.options.role {
             Role::Origin => Vec::new(),

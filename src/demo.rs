@@ -111,6 +111,7 @@ pub async fn start() -> Result<Demo, DemoError> {
         num_buckets: None,
         num_workers: 8,
         listing: Listing::Auto,
+        patience: None,
     };
 
     let mut servers = vec![origin_server];
@@ -200,6 +201,9 @@ impl Sketch {
             on_existing: OnExisting::Report,
             journal: None,
             timeout: None,
+            patience: None,
+            wave: 1,
+            canary: None,
         })
     }
 }

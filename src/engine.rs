@@ -44,7 +44,9 @@ use tokio::sync::mpsc;
 
 pub use cycle::{CycleControl, CycleHandle, CycleOptions};
 pub use drift::{Decision, Drift, OnDrift, OnExisting};
-pub use event::{Activity, CycleSnapshot, DestinationProgress, Event, Latency, Phase, Step, WorkerRow};
+pub use event::{
+    Activity, Aside, CycleSnapshot, DestinationProgress, Event, Latency, Phase, Standing, Step, WorkerRow,
+};
 pub use guard::{MaxDelete, MaxDeleteError};
 pub use ignore::Ignored;
 pub use inspect::{CopyDetail, Difference, Held, InspectError, KeyDifference, KeyState, Record, SecretDetail};
@@ -106,6 +108,8 @@ pub struct Origin {
     pub num_workers: usize,
     /// How metadata is listed.
     pub listing: Listing,
+    /// For how long a cycle waits while it does not answer. `None`: the destinations' longest timeout, or two minutes.
+    pub patience: Option<Duration>,
 }
 
 /// A Vault that secrets are copied to.
@@ -141,6 +145,12 @@ pub struct Destination {
     pub journal: Option<PathBuf>,
     /// How long a cycle may go on beginning tasks here; the rest stays pending. `None`: as long as it takes.
     pub timeout: Option<Duration>,
+    /// For how long a cycle waits while its server does not answer. `None`: the timeout, or two minutes.
+    pub patience: Option<Duration>,
+    /// It begins when all destinations of smaller waves have ended without failures.
+    pub wave: u32,
+    /// Secrets that are copied and verified before the others; `None`: there are none.
+    pub canary: Option<PathFilter>,
 }
 
 /// Who runs cycles; kept in reports.
@@ -326,6 +336,14 @@ impl Engine {
         let health = vault.health().await;
         let latency = asked.elapsed();
         Ok(Probe { health, token: vault.token_info().await, latency })
+    }
+
+    /// Whether a destination's server says of itself that it can do something: it answers, and is not sealed.
+    pub async fn is_well(&self, destination: &DestinationName) -> bool {
+        match self.destination(destination) {
+            Some(destination) => worker::is_well(&destination.vault).await,
+            None => false,
+        }
     }
 
     /// The last reports, newest first, at most `limit`. Dry runs, and cycles that had nothing to do, are not kept.

@@ -129,6 +129,7 @@ pub(crate) mod tests {
             skipped: false,
             locked: None,
             blocked: (name == "ap-south").then(|| "its lock is held by <b>anna</b>".to_owned()),
+            unreached: false,
             failures,
         };
         Report {

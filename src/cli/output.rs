@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Format;
-use crate::engine::{Cause, Failure, FindingKind, OperationCounts, Report};
+use crate::engine::{Cause, DestinationProgress, Failure, FindingKind, OperationCounts, Report, Standing};
 use crate::state::LockHolder;
 
 /// One line of JSON.
@@ -136,6 +136,8 @@ pub enum Object<'a> {
         rate: f64,
         /// Seconds left at this rate.
         eta: Option<f64>,
+        /// One part per destination.
+        destinations: Vec<DestinationProgressObject>,
     },
     /// A secret that could not be copied or deleted.
     Failure {
@@ -397,6 +399,59 @@ pub struct ReportObject<'a> {
     /// Why this report could not be kept.
     unkept: Option<&'a str>,
     destinations: Vec<DestinationObject<'a>>,
+}
+
+/// How far a cycle is at one destination.
+#[derive(Debug, Serialize)]
+pub struct DestinationProgressObject {
+    destination: String,
+    planned: u64,
+    ended: u64,
+    failed: u64,
+    #[serde(flatten)]
+    standing: StandingObject,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "standing", rename_all = "snake_case")]
+enum StandingObject {
+    AtWork,
+    Canary,
+    Verifying,
+    AfterWave {
+        wave: u32,
+    },
+    /// A server that does not answer; seconds since when, and until it is asked again.
+    SetAside {
+        server: &'static str,
+        since: f64,
+        next: f64,
+        reason: String,
+    },
+}
+
+impl From<&DestinationProgress> for DestinationProgressObject {
+    fn from(part: &DestinationProgress) -> Self {
+        let standing = match &part.standing {
+            Standing::AtWork => StandingObject::AtWork,
+            Standing::Canary => StandingObject::Canary,
+            Standing::Verifying => StandingObject::Verifying,
+            Standing::AfterWave(wave) => StandingObject::AfterWave { wave: *wave },
+            Standing::SetAside(aside) => StandingObject::SetAside {
+                server: if aside.origin { "origin" } else { "destination" },
+                since: aside.since.as_secs_f64(),
+                next: aside.next.as_secs_f64(),
+                reason: aside.reason.clone(),
+            },
+        };
+        Self {
+            destination: part.destination.to_string(),
+            planned: part.planned.total(),
+            ended: part.ended(),
+            failed: part.failed,
+            standing,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]

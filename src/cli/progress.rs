@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use super::output::{self, Object};
+use super::output::{self, DestinationProgressObject, Object};
 use super::{Common, Format};
-use crate::engine::{CycleSnapshot, Phase};
-use crate::text::truncate_end;
+use crate::engine::{Aside, CycleSnapshot, Phase, Standing};
+use crate::text::{sanitize, truncate_end};
 
 /// How often a line is written where it cannot be changed.
 const EVERY: Duration = Duration::from_secs(5);
@@ -52,6 +52,7 @@ impl Progress {
                     failed: snapshot.failed(),
                     rate: snapshot.rate,
                     eta: snapshot.eta.map(|eta| eta.as_secs_f64()),
+                    destinations: snapshot.destinations.iter().map(DestinationProgressObject::from).collect(),
                 };
                 if let Ok(line) = serde_json::to_string(&object) {
                     say(&line);
@@ -125,6 +126,20 @@ fn line(snapshot: &CycleSnapshot, bar: bool) -> String {
         (Phase::Paused, _) => parts.push("paused".to_owned()),
         (Phase::Stopping, _) => parts.push("stopping".to_owned()),
         (Phase::Ended, _) => parts.push("saved".to_owned()),
+    }
+    for part in &snapshot.destinations {
+        let name = sanitize(part.destination.as_str());
+        match &part.standing {
+            Standing::SetAside(Aside { origin: false, reason, .. }) => {
+                parts.push(format!("{name} set aside: {}", sanitize(reason)));
+            }
+            Standing::SetAside(Aside { reason, .. }) => {
+                parts.push(format!("origin set aside: {}", sanitize(reason)));
+                break;
+            }
+            Standing::Verifying => parts.push(format!("{name}: canaries are verified")),
+            Standing::AtWork | Standing::Canary | Standing::AfterWave(_) => {}
+        }
     }
     if snapshot.destinations.iter().any(|part| part.unsaved.is_some()) {
         parts.push("state not saved yet".to_owned());

@@ -424,10 +424,10 @@ mod tests {
         let consul = r#"address = "c:8500", dc = "d", token = "t", token_file = "f", ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
         let vault = r#"address = "https://v:1", token = "t", token_file = "f", namespace = "n", approle = { path = "p", role_id = "r", secret_id_env = "E" }, ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
         let side = format!(
-            "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
+            "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\npatience = \"1s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
         );
         let text = format!(
-            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\nproduction = true\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
+            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\nproduction = true\nwave = 2\ncanary = [\"a/**\"]\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
         );
         let loaded = load_text("vsync.toml", &text, &[], &[]).map_err(|error| panic!("{error}")).expect("never");
         assert_eq!(loaded.config.log.level, "error");

@@ -22,6 +22,10 @@ pub struct Config {
     pub num_buckets: Option<usize>,
     /// What is gone at the origin stays at the destinations; each may say otherwise.
     pub ignore_deletes: bool,
+    /// Globs over the origin's paths: what matches is copied and verified before the rest; each destination may say
+    /// otherwise.
+    #[serde(default)]
+    pub canary: Vec<String>,
     /// The log.
     pub log: Log,
     /// The embedded store, for sides without Consul.
@@ -122,6 +126,9 @@ pub struct Origin {
     /// How long finding out what the origin holds may take.
     #[serde(default, deserialize_with = "duration")]
     pub timeout: Option<Duration>,
+    /// For how long a cycle waits while its Vault does not answer.
+    #[serde(default, deserialize_with = "duration")]
+    pub patience: Option<Duration>,
     /// Accepted because vsync v0.3 has it: tokens that can be renewed always are.
     pub renew_token: Option<bool>,
     /// Globs of which one must match a secret; none: all take part.
@@ -157,6 +164,14 @@ pub struct Destination {
     /// How long a cycle may go on beginning tasks.
     #[serde(default, deserialize_with = "duration")]
     pub timeout: Option<Duration>,
+    /// For how long a cycle waits while its Vault does not answer.
+    #[serde(default, deserialize_with = "duration")]
+    pub patience: Option<Duration>,
+    /// It begins when all destinations of smaller waves have ended without failures.
+    pub wave: u32,
+    /// Globs over the origin's paths: what matches is copied and verified before the rest.
+    #[serde(default)]
+    pub canary: Vec<String>,
     /// Accepted because vsync v0.3 has it: tokens that can be renewed always are.
     pub renew_token: Option<bool>,
     /// Where secrets go, first match wins.

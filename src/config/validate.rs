@@ -22,7 +22,7 @@ pub(super) fn validate(config: &Config, root: &Node, purpose: Purpose) -> Vec<Pr
     found.mounts_and_globs(
         &config.origin.mounts,
         &config.origin.mounts,
-        [&config.origin.include, &config.origin.exclude],
+        &[("include", &config.origin.include), ("exclude", &config.origin.exclude)],
         &origin,
     );
     found.sync_path(&config.origin.sync_path, &origin);
@@ -33,7 +33,7 @@ pub(super) fn validate(config: &Config, root: &Node, purpose: Purpose) -> Vec<Pr
         found.mounts_and_globs(
             &destination.mounts,
             &config.origin.mounts,
-            [&destination.include, &destination.exclude],
+            &[("include", &destination.include), ("exclude", &destination.exclude), ("canary", &destination.canary)],
             &at,
         );
         found.sync_path(&destination.sync_path, &at);
@@ -147,7 +147,7 @@ impl Found<'_> {
         &mut self,
         mounts: &[String],
         origin_mounts: &[String],
-        globs: [&[String]; 2],
+        globs: &[(&str, &[String])],
         side: &[Step<'_>],
     ) {
         let at = |key, index| [side, &[Step::Key(key), Step::Index(index)]].concat();
@@ -176,7 +176,7 @@ impl Found<'_> {
             }
         }
         let origin: Vec<Mount> = origin_mounts.iter().filter_map(|text| Mount::parse(text).ok()).collect();
-        for (key, globs) in ["include", "exclude"].into_iter().zip(globs) {
+        for (key, globs) in globs {
             for (index, glob) in globs.iter().enumerate() {
                 if let Err(error) = PathFilter::new(std::slice::from_ref(glob), &[], &origin) {
                     self.add(Problem::new(error.to_string()), &at(key, index));

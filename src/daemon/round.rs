@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::status::{Foreign, State};
@@ -171,6 +172,13 @@ impl Daemon<'_> {
             })
             .collect();
         let stop = self.stop.clone();
+        let only = tokio::select! {
+            only = self.without_resting(only) => only,
+            () = stop.cancelled() => return,
+        };
+        if only.is_empty() {
+            return;
+        }
         let options = PlanOptions { only, ..PlanOptions::default() };
         let plan = tokio::select! {
             plan = engine.plan(Arc::clone(&inventory), &options) => plan,
@@ -187,7 +195,7 @@ impl Daemon<'_> {
             }
             return;
         }
-        let options = CycleOptions { purpose: self.options.role.as_str(), ..CycleOptions::default() };
+        let options = CycleOptions { purpose: self.options.role.as_str(), waits: false, ..CycleOptions::default() };
         let handle = match engine.start(plan, options) {
             Ok(handle) => handle,
             Err(error) => {
@@ -225,6 +233,35 @@ impl Daemon<'_> {
         }
     }
 
+    /// Those whose servers answer, as far as is known. The others are asked again when it is time for it.
+    async fn without_resting(&mut self, names: Vec<DestinationName>) -> Vec<DestinationName> {
+        let due = names.iter().filter(|name| self.resting.is_due(name));
+        let engine = &self.setup.engine;
+        let asked = join_all(due.map(|name| async move { (name, engine.is_well(name).await) })).await;
+        let well: HashSet<DestinationName> =
+            asked.iter().filter(|(_, well)| *well).map(|(name, _)| (*name).clone()).collect();
+        for (name, _) in asked.iter().filter(|(_, well)| !*well) {
+            self.resting.add(name);
+        }
+        names.into_iter().filter(|name| !self.resting.contains(name) || well.contains(name)).collect()
+    }
+
+    /// The wave that the next one has to wait for, and whose fault that is.
+    fn unclean_wave(&self, plan: &Plan) -> Option<(u32, DestinationName)> {
+        let engine = &self.setup.engine;
+        let stuck = |name: &DestinationName| {
+            let part = plan.destinations.iter().find(|part| part.destination == *name);
+            self.resting.contains(name)
+                || !self.setbacks.causes(name).is_empty()
+                || part.is_some_and(|part| part.unavailable.is_some() || !part.objections.is_empty())
+        };
+        let ours = self.posts.iter().filter_map(|post| match &post.side {
+            Side::Destination(name) => engine.destination(name),
+            Side::Origin => None,
+        });
+        ours.filter(|one| stuck(&one.name)).map(|one| (one.wave, one.name.clone())).min_by_key(|(wave, _)| *wave)
+    }
+
     /// What of a plan is to be done now, and what is to be remembered of it. The rest is trouble, or has to wait.
     fn sift(&mut self, mut plan: Plan, round: &mut Round) -> (Plan, HashMap<DestinationName, Tried>) {
         for part in plan.destinations.iter().filter(|part| part.unavailable.is_none()) {
@@ -239,6 +276,7 @@ impl Daemon<'_> {
         if plan.destinations.iter().any(|part| part.tasks.iter().any(|task| held_back(&part.destination, task))) {
             plan = self.setup.engine.select(&plan, |name, task| !held_back(name, task));
         }
+        let unclean = self.unclean_wave(&plan);
         let mut tried = HashMap::new();
         let mut rest = Vec::new();
         for part in std::mem::take(&mut plan.destinations) {
@@ -267,7 +305,12 @@ impl Daemon<'_> {
                     format!("stopped before the first write: {}", reasons.join("; ")),
                 );
             } else if part.tasks.is_empty() && !part.has_unsaved_records() {
+                self.resting.remove(&name);
                 self.well(&name);
+            } else if let Some((wave, culprit)) = unclean.as_ref().filter(|(wave, _)| self.wave(&name) > *wave) {
+                self.unwell(&name);
+                let message = format!("it waits until wave {wave} has ended without failures: {culprit} has not");
+                round.found(name.as_str(), Kind::Wave, message);
             } else {
                 let paths: HashSet<SecretPath> = part.tasks.iter().map(|task| task.origin.clone()).collect();
                 let held_back = all - paths.len() as u64;
@@ -302,7 +345,12 @@ impl Daemon<'_> {
                 status.oldest = if part.pending > 0 { tried.oldest } else { waiting_since };
             }
         }
+        if part.unreached { self.resting.add(name) } else { self.resting.remove(name) }
         match (&part.locked, &part.blocked) {
+            (_, Some(reason)) if part.unreached => {
+                let message = format!("{reason}; {} are pending until it does", part.pending);
+                round.found(name.as_str(), Kind::Unreached, message);
+            }
             (Some(holder), _) => {
                 round.found(name.as_str(), Kind::Locked, format!("another cycle is at work, of {holder}"));
             }
@@ -352,6 +400,10 @@ impl Daemon<'_> {
                 round.found(name.as_str(), kind, message);
             }
         }
+    }
+
+    fn wave(&self, name: &DestinationName) -> u32 {
+        self.setup.engine.destination(name).map_or(1, |destination| destination.wave)
     }
 
     fn well(&self, name: &DestinationName) {

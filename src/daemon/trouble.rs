@@ -16,8 +16,12 @@ pub(crate) enum Kind {
     Guard,
     /// A cycle of somebody else's is at work.
     Locked,
-    /// Nothing was begun.
+    /// Its server does not answer.
+    Unreached,
+    /// Nothing was begun, or not gone on with.
     Blocked,
+    /// An earlier wave has not ended without failures.
+    Wave,
     /// Secrets that could not be copied or deleted.
     Failures,
     /// Secrets that somebody else changed.

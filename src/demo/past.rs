@@ -199,6 +199,7 @@ fn part(
         unsaved: None,
         locked: None,
         blocked: None,
+        unreached: false,
         failures: Vec::new(),
     }
 }

@@ -10,6 +10,7 @@
 //! ```
 
 mod amend;
+mod canary;
 mod lane;
 mod rate;
 mod record;
@@ -38,6 +39,8 @@ pub struct CycleOptions {
     pub dry_run: bool,
     /// When to stop beginning tasks; `None`: never.
     pub timeout: Option<Duration>,
+    /// Wait for servers that do not answer, also when all else is done; otherwise what they were to get stays pending.
+    pub waits: bool,
     /// How often state is saved while the cycle runs.
     pub save_every: Duration,
     /// Do exactly what was planned: a secret that has another version by now, on either side, is not touched.
@@ -53,6 +56,7 @@ impl Default for CycleOptions {
         Self {
             dry_run: false,
             timeout: None,
+            waits: true,
             save_every: Duration::from_secs(5),
             exact: false,
             undoes: None,

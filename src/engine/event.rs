@@ -94,6 +94,8 @@ pub struct DestinationProgress {
     pub failed: u64,
     /// What is left, without the tasks that workers hold.
     pub pending: u64,
+    /// What it does.
+    pub standing: Standing,
     /// Somebody skipped it: what is left stays pending.
     pub skipped: bool,
     /// Tasks ended here per second, over the last few seconds.
@@ -114,6 +116,35 @@ impl DestinationProgress {
     pub fn ended(&self) -> u64 {
         self.done.total() + self.failed
     }
+}
+
+/// A server that did not answer, and is asked again later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Aside {
+    /// It is the origin.
+    pub origin: bool,
+    /// For how long it has been set aside.
+    pub since: Duration,
+    /// What it answered, or why it did not.
+    pub reason: String,
+    /// How long until it is asked again.
+    pub next: Duration,
+}
+
+/// What a destination does at this moment of the cycle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Its workers take tasks, or have done so.
+    AtWork,
+    /// The secrets of `canary` come first.
+    Canary,
+    /// What was written for `canary` is compared with the origin.
+    Verifying,
+    /// It waits until the destinations of this wave have ended.
+    AfterWave(u32),
+    /// Its server, or the origin's, does not answer.
+    SetAside(Aside),
 }
 
 /// How long tasks took, from when a worker took them up until they had ended.

@@ -114,6 +114,11 @@ impl Cause {
         }
     }
 
+    /// Whether it is the server as a whole that could do nothing, whichever secret it was.
+    pub(super) fn is_of_server(self) -> bool {
+        matches!(self, Self::Network | Self::Sealed | Self::Token)
+    }
+
     /// Whether somebody else's version stood in the way: trying again changes nothing before somebody has decided.
     #[must_use]
     pub fn is_foreign(self) -> bool {
@@ -249,11 +254,13 @@ pub(super) struct Failed {
     pub met: Option<u64>,
     /// A write may have been carried out all the same.
     pub unsettled: bool,
+    /// The server could do nothing at all: whether it was the origin.
+    pub unreached: Option<bool>,
 }
 
 impl Failed {
     pub(super) fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into(), denied: None, met: None, unsettled: false }
+        Self { cause, message: message.into(), denied: None, met: None, unsettled: false, unreached: None }
     }
 }
 
@@ -328,6 +335,9 @@ pub struct DestinationReport {
     /// The reason.
     #[serde(default)]
     pub blocked: Option<String>,
+    /// Its server, or the origin's, did not answer any more, and that is why the rest is pending.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreached: bool,
     /// What could not be done, in the order it happened.
     pub failures: Vec<Failure>,
 }

@@ -93,6 +93,7 @@ pub(crate) fn origin(mount: &Mount) -> Origin {
         num_buckets: None,
         num_workers: 4,
         listing: Listing::Auto,
+        patience: None,
     }
 }
 
@@ -113,5 +114,8 @@ pub(crate) fn destination(name: &str, mount: &Mount) -> Destination {
         on_existing: OnExisting::Report,
         journal: None,
         timeout: None,
+        patience: None,
+        wave: 1,
+        canary: None,
     }
 }

@@ -3,10 +3,12 @@
 mod check;
 mod conflict;
 mod perform;
+mod queue;
+mod reach;
+mod reads;
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -14,37 +16,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Activity, Step, WorkerRow};
 use super::plan::{DestinationName, Task};
-use super::policy::Access;
-use super::report::{Cause, Failed, Outcome};
+use super::report::{Done, Failed, Outcome};
 use super::{OnDrift, OnExisting};
 use crate::http::Attempts;
 use crate::vault::{VaultClient, VaultError};
 
+use queue::Again;
+pub(super) use queue::Queue;
+use reach::Admission;
+pub(super) use reach::{Reach, is_well};
+pub(super) use reads::Reads;
+
 /// A panic while a lock of this module is held leaves plain data behind it, so its poison means nothing.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The tasks of one destination that no worker holds.
-#[derive(Debug)]
-pub(super) struct Queue(Mutex<VecDeque<Task>>);
-
-impl Queue {
-    pub(super) fn new(tasks: Vec<Task>) -> Self {
-        Self(Mutex::new(tasks.into()))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        lock(&self.0).len()
-    }
-
-    fn take(&self) -> Option<Task> {
-        lock(&self.0).pop_front()
-    }
-
-    fn give_back(&self, task: Task) {
-        lock(&self.0).push_front(task);
-    }
 }
 
 /// What a worker is at, for whoever looks.
@@ -55,6 +40,8 @@ pub(super) struct Slot {
     current: Mutex<Option<Current>>,
     attempts: Attempts,
     ended: AtomicU64,
+    /// An earlier try of the task may have written.
+    doubtful: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -66,7 +53,14 @@ struct Current {
 
 impl Slot {
     pub(super) fn new(number: usize, destination: DestinationName) -> Self {
-        Self { number, destination, current: Mutex::default(), attempts: Attempts::default(), ended: AtomicU64::new(0) }
+        Self {
+            number,
+            destination,
+            current: Mutex::default(),
+            attempts: Attempts::default(),
+            ended: AtomicU64::new(0),
+            doubtful: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn row(&self) -> WorkerRow {
@@ -86,9 +80,20 @@ impl Slot {
         }
     }
 
-    fn begin(&self, task: &Task) {
+    /// How many tasks were ended here.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    fn begin(&self, task: &Task, again: Again) {
         self.attempts.reset();
+        self.doubtful.store(again.doubtful, Ordering::Relaxed);
         *lock(&self.current) = Some(Current { task: task.clone(), step: Step::Reading, since: Instant::now() });
+    }
+
+    /// Whether an earlier try may have written what is to be written.
+    fn is_doubtful(&self) -> bool {
+        self.doubtful.load(Ordering::Relaxed)
     }
 
     fn step(&self, step: Step) {
@@ -105,54 +110,6 @@ impl Slot {
 
     pub(super) fn end(&self) {
         *lock(&self.current) = None;
-    }
-}
-
-/// Whether a server still answers. After `limit` tasks in a row that failed because it does not, nothing more is sent to
-/// it: the rest would only wait in vain, one retry after the other.
-#[derive(Debug)]
-pub(super) struct Reach {
-    at_origin: bool,
-    limit: u32,
-    misses: AtomicU32,
-    gone: OnceLock<Failed>,
-}
-
-impl Reach {
-    pub(super) fn of_origin(limit: usize) -> Self {
-        Self { at_origin: true, ..Self::of_destination(limit) }
-    }
-
-    pub(super) fn of_destination(limit: usize) -> Self {
-        Self {
-            at_origin: false,
-            limit: u32::try_from(limit).unwrap_or(u32::MAX).max(4),
-            misses: AtomicU32::new(0),
-            gone: OnceLock::new(),
-        }
-    }
-
-    fn answered(&self) {
-        self.misses.store(0, Ordering::Relaxed);
-    }
-
-    fn check(&self) -> Result<(), Failed> {
-        self.gone.get().map_or(Ok(()), |reason| Err(reason.clone()))
-    }
-
-    /// Notes the failure of a request, and makes a task's failure of it.
-    fn failed(&self, error: &VaultError) -> Failed {
-        let mut failed = Failed::new(error.kind().into(), brief(error));
-        if failed.cause == Cause::Permission {
-            failed.denied = Access::of(self.at_origin, error.operation());
-        }
-        if !matches!(failed.cause, Cause::Network | Cause::Sealed | Cause::Token) {
-            self.answered();
-        } else if self.misses.fetch_add(1, Ordering::Relaxed) + 1 >= self.limit {
-            let message = format!("not tried, because the server no longer answered: {}", error.message());
-            let _ = self.gone.set(Failed::new(failed.cause, message));
-        }
-        failed
     }
 }
 
@@ -190,6 +147,7 @@ pub(super) struct Worker {
     pub(super) destination: VaultClient,
     pub(super) origin_reach: Arc<Reach>,
     pub(super) destination_reach: Arc<Reach>,
+    pub(super) reads: Arc<Reads>,
     pub(super) manner: Manner,
     pub(super) stop: CancellationToken,
     pub(super) gate: watch::Receiver<Gate>,
@@ -205,13 +163,15 @@ impl Worker {
         self.origin = self.origin.observed(self.slot.attempts.clone());
         self.destination = self.destination.observed(self.slot.attempts.clone());
         while self.may_go_on().await {
-            let Some(task) = self.queue.take() else { break };
-            self.slot.begin(&task);
+            let Some((task, again)) = self.queue.take() else { break };
+            self.slot.begin(&task, again);
             let Ok(result) = self.perform(&task).await else {
                 self.queue.give_back(task);
                 break;
             };
-            let outcome = Outcome { task, result, attempts: self.slot.attempts.get(), took: self.slot.elapsed() };
+            let (attempts, took) = (self.slot.attempts.get(), self.slot.elapsed());
+            let Some(task) = self.or_later(task, &result).await else { continue };
+            let outcome = Outcome { task, result, attempts, took };
             self.slot.ended.fetch_add(1, Ordering::Relaxed);
             self.slot.end();
             // without a receiver the cycle has ended, and this worker with it
@@ -222,15 +182,39 @@ impl Worker {
         self.slot.end();
     }
 
+    /// The task, unless it is put back because its server did not answer: then it is no failure of this secret.
+    async fn or_later(&self, task: Task, result: &Result<Done, Failed>) -> Option<Task> {
+        let unreached = match result {
+            Err(failed) => failed.unreached.map(|at_origin| (at_origin, failed.unsettled)),
+            Ok(_) => None,
+        };
+        let Some((at_origin, unsettled)) = unreached else {
+            self.queue.ended(&task);
+            return Some(task);
+        };
+        let reach = if at_origin { &self.origin_reach } else { &self.destination_reach };
+        // a server that is well has something against this one secret
+        let counts = reach.is_at_work() && (reach.is_well().await && reach.is_at_work());
+        self.slot.end();
+        let task = self.queue.put_back(task, counts, unsettled)?;
+        self.queue.ended(&task);
+        Some(task)
+    }
+
     async fn may_go_on(&mut self) -> bool {
         let stop = self.stop.clone();
         let number = self.slot.number;
+        let admitted = async {
+            let open = self.gate.wait_for(|gate| !gate.paused).await;
+            let wanted = open.is_ok_and(|gate| gate.workers.is_none_or(|workers| number <= workers));
+            wanted
+                && self.origin_reach.admission().await == Admission::Granted
+                && self.destination_reach.admission().await == Admission::Granted
+        };
         tokio::select! {
             biased;
             () = stop.cancelled() => false,
-            gate = self.gate.wait_for(|gate| !gate.paused) => {
-                gate.is_ok_and(|gate| gate.workers.is_none_or(|workers| number <= workers))
-            }
+            admitted = admitted => admitted,
         }
     }
 }

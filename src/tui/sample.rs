@@ -23,7 +23,7 @@ use super::widget::tree::{Growth, Tree};
 use crate::engine::{
     Access, Activity, Cause, CycleId, CycleSnapshot, DestinationName, DestinationPlan, DestinationProgress,
     DestinationReport, Drift, Ending, Expected, Failure, Ignored, Inventory, InventoryUpdate, Latency, Mapping,
-    Objection, Operation, OperationCounts, Phase, Plan, Report, Rule, SecretDetail, Side, Source, Step, Task,
+    Objection, Operation, OperationCounts, Phase, Plan, Report, Rule, SecretDetail, Side, Source, Standing, Step, Task,
     UnknownSubtree, WorkerRow,
 };
 use crate::kv::{Mount, SecretPath};
@@ -178,6 +178,7 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         unsaved: None,
         locked: None,
         blocked: None,
+        unreached: false,
         failures,
     };
     let failed = if failed { failures().into_iter().map(|(_, failure)| failure).collect() } else { Vec::new() };
@@ -213,6 +214,7 @@ pub(super) fn snapshot(phase: Phase) -> Arc<CycleSnapshot> {
         done: OperationCounts { add: done, update: 0, delete: 0 },
         failed,
         pending: planned - done - failed,
+        standing: Standing::AtWork,
         skipped: false,
         rate: if done + failed < planned { 50.25 } else { 0.0 },
         eta: (done + failed < planned).then(|| Duration::from_secs(18)),

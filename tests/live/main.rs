@@ -14,6 +14,7 @@ mod consul;
 mod daemon;
 mod drift;
 mod engine;
+mod fan_out;
 mod faults;
 mod ignored;
 mod inspect;

@@ -47,6 +47,7 @@ impl Sides {
             num_buckets: None,
             num_workers: 8,
             listing: Listing::Auto,
+            patience: None,
         };
         let destination = Destination {
             name: DestinationName::new("there"),
@@ -64,6 +65,9 @@ impl Sides {
             on_existing: OnExisting::Report,
             journal: Some(folder.path().join("journal")),
             timeout: None,
+            patience: None,
+            wave: 1,
+            canary: None,
         };
         Self { origin, destination, _folder: folder }
     }

@@ -8,15 +8,19 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Skip;
+use super::canary::Written;
 use super::rate::Rate;
 use super::record::{Record, Save};
 use crate::engine::Destination;
-use crate::engine::event::DestinationProgress;
+use crate::engine::event::{Aside, DestinationProgress, Standing};
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
 use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome};
-use crate::engine::worker::{Manner, Queue, Reach, Slot};
+use crate::engine::worker::{Manner, Queue, Reach, Reads, Slot};
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
+
+/// How long a server that does not answer is waited for, where neither `patience` nor `timeout` says so.
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -42,6 +46,25 @@ pub(super) struct Lane {
     rate: Rate,
     /// When it is to stop beginning tasks.
     pub(super) deadline: Option<tokio::time::Instant>,
+    /// What follows when the canaries have been written and verified.
+    rest: Vec<Task>,
+    stage: Stage,
+    /// Tasks of this stage that have not ended.
+    stage_left: usize,
+    /// What was written for the canaries.
+    written: Vec<Written>,
+    /// Its values are among those the shared reads hold.
+    claims: bool,
+}
+
+/// What a lane is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// An earlier wave is at work: the one whose end is waited for.
+    AfterWave(u32),
+    Canary,
+    Verifying,
+    Work,
 }
 
 impl Lane {
@@ -68,6 +91,13 @@ impl Lane {
             }
         }
         drop((to_write, set_aside));
+        let tasks = Vec::from_iter(std::mem::take(&mut plan.tasks));
+        let is_first = |task: &Task| destination.canary.as_ref().is_some_and(|canary| canary.admits(&task.origin));
+        let (canaries, rest): (Vec<Task>, Vec<Task>) =
+            if manner.dry_run || manner.undo { (Vec::new(), tasks) } else { tasks.into_iter().partition(is_first) };
+        let (first, rest, stage) =
+            if canaries.is_empty() { (rest, Vec::new(), Stage::Work) } else { (canaries, rest, Stage::Canary) };
+        let patience = destination.patience.or(destination.timeout).unwrap_or(PATIENCE);
         Self {
             report: DestinationReport {
                 destination: plan.destination.clone(),
@@ -84,10 +114,16 @@ impl Lane {
                 unsaved: None,
                 locked: None,
                 blocked: None,
+                unreached: false,
                 failures: Vec::new(),
             },
-            queue: Arc::new(Queue::new(std::mem::take(&mut plan.tasks).into_iter().collect())),
-            reach: Arc::new(Reach::of_destination(destination.num_workers)),
+            stage_left: first.len(),
+            queue: Arc::new(Queue::new(first)),
+            reach: Arc::new(Reach::of_destination(destination.vault.clone(), destination.num_workers, patience)),
+            rest,
+            stage,
+            written: Vec::new(),
+            claims: false,
             slots: Vec::new(),
             alive: Vec::new(),
             manner: Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner },
@@ -98,15 +134,119 @@ impl Lane {
             stop: skip.stop.clone(),
             skip,
             rate: Rate::new(Instant::now()),
-            deadline: destination.timeout.map(|timeout| tokio::time::Instant::now() + timeout),
+            deadline: None,
             destination,
+        }
+    }
+
+    /// The wave it belongs to.
+    pub(super) fn wave(&self) -> u32 {
+        self.destination.wave
+    }
+
+    /// It waits until the lanes of this wave have ended.
+    pub(super) fn wait_for_wave(&mut self, wave: u32) {
+        self.stage = Stage::AfterWave(wave);
+    }
+
+    pub(super) fn waits_for_its_wave(&self) -> bool {
+        matches!(self.stage, Stage::AfterWave(_))
+    }
+
+    /// Its time begins. `reads`: where it says which values it will need, if others may need them, too.
+    pub(super) fn begin(&mut self, reads: Option<&Reads>) {
+        if self.waits_for_its_wave() {
+            self.stage = if self.rest.is_empty() { Stage::Work } else { Stage::Canary };
+        }
+        self.deadline = self.destination.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+        self.reach.begin();
+        if let Some(reads) = reads {
+            self.claim(reads);
+        }
+    }
+
+    fn claim(&mut self, reads: &Reads) {
+        self.queue.claim(reads);
+        reads.expect(self.rest.iter());
+        self.claims = true;
+    }
+
+    /// It does not need the values of what waits, or not soon.
+    pub(super) fn forgo(&mut self, reads: &Reads) {
+        if std::mem::take(&mut self.claims) {
+            self.queue.each(|task| reads.forgo(task));
+            self.rest.iter().for_each(|task| reads.forgo(task));
+        }
+    }
+
+    /// Whether it has workers, or will have some when its server answers.
+    pub(super) fn is_at_work(&self) -> bool {
+        !self.waits_for_its_wave()
+            && self.report.blocked.is_none()
+            && !self.stop.is_cancelled()
+            && self.reach.gone().is_none()
+            && self.report.pending > 0
+    }
+
+    /// Whether all of it was done, well.
+    pub(super) fn is_clean(&self) -> bool {
+        self.report.pending == 0 && self.report.failures.is_empty()
+    }
+
+    /// Why the rest of it is not done, unless somebody stopped it.
+    pub(super) fn note_gone(&mut self, origin: Option<String>) {
+        if self.report.pending > 0 && !self.stop.is_cancelled() && !self.waits_for_its_wave() {
+            let Some(reason) = self.reach.gone().or(origin) else { return };
+            self.report.unreached |= self.report.blocked.is_none() && self.reach.gone().is_some();
+            self.report.blocked.get_or_insert(reason);
+        }
+    }
+
+    /// Nothing more is begun.
+    pub(super) fn halt(&mut self, reason: String) {
+        self.report.blocked.get_or_insert(reason);
+    }
+
+    /// What was written for the canaries, if they have all ended, and well; why not otherwise.
+    pub(super) fn canaries(&mut self) -> Option<Result<Vec<Written>, String>> {
+        if self.stage != Stage::Canary || self.stage_left > 0 {
+            return None;
+        }
+        self.stage = Stage::Verifying;
+        Some(match self.report.failures.as_slice() {
+            [] => Ok(std::mem::take(&mut self.written)),
+            [first, rest @ ..] => {
+                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+                Err(format!("of the secrets in canary, {}{more} failed, so the rest was not begun", first.destination))
+            }
+        })
+    }
+
+    /// The canaries are as they should be: the rest follows.
+    pub(super) fn go_on(&mut self) {
+        self.stage = Stage::Work;
+        let rest = std::mem::take(&mut self.rest);
+        self.stage_left = rest.len();
+        self.queue.fill(rest);
+    }
+
+    fn standing(&self, origin: Option<Aside>) -> Standing {
+        match self.stage {
+            Stage::AfterWave(wave) => Standing::AfterWave(wave),
+            _ if !self.is_at_work() => Standing::AtWork,
+            stage => match (self.reach.aside().or(origin), stage) {
+                (Some(aside), _) => Standing::SetAside(aside),
+                (None, Stage::Canary) => Standing::Canary,
+                (None, Stage::Verifying) => Standing::Verifying,
+                (None, _) => Standing::AtWork,
+            },
         }
     }
 
     /// Takes the destination's lock, and keeps what must be kept before the first secret is written. The error says why
     /// the lane must not begin.
     pub(super) async fn prepare(&mut self, holder: &LockHolder) -> Result<(), Blocked> {
-        if self.queue.len() == 0 && !self.record.has_news() {
+        if self.report.pending == 0 && !self.record.has_news() {
             return Ok(());
         }
         self.record.begin(holder, &self.stop).await?;
@@ -150,6 +290,10 @@ impl Lane {
     pub(super) fn fold(&mut self, outcome: &Outcome, now: Instant) {
         self.rate.count(now, took(outcome));
         self.report.fold(outcome);
+        self.stage_left = self.stage_left.saturating_sub(1);
+        if self.stage == Stage::Canary {
+            self.written.extend(Written::of(outcome));
+        }
         self.unsettled |= outcome.result.as_ref().is_err_and(|failed| failed.unsettled);
         let Some(change) = self.change(outcome) else { return };
         let gone = match change.kind {
@@ -223,6 +367,7 @@ impl Lane {
             self.report.blocked.get_or_insert(reason);
         }
         // what an interrupted cycle may have written is only settled when everything was tried
+        self.unsettled |= self.queue.is_doubtful();
         let judged = |failure: &Failure| matches!(failure.cause, Cause::Drift | Cause::Existing);
         let all_tried = !self.partial && self.report.pending == 0 && self.report.failures.iter().all(judged);
         let settled =
@@ -239,14 +384,16 @@ impl Lane {
         self.rate.finish(now);
     }
 
-    pub(super) fn progress(&self, now: Instant) -> DestinationProgress {
+    /// `origin`: how it is if it does not answer.
+    pub(super) fn progress(&self, now: Instant, origin: Option<Aside>) -> DestinationProgress {
         let to_come = self.to_come();
         DestinationProgress {
             destination: self.report.destination.clone(),
             planned: self.report.planned,
             done: self.report.done,
             failed: self.report.failures.len() as u64,
-            pending: self.queue.len() as u64,
+            pending: (self.queue.len() + self.rest.len()) as u64,
+            standing: self.standing(origin),
             skipped: self.is_skipped(),
             rate: self.rate.per_second(now),
             eta: if to_come > 0 { self.rate.eta(to_come, now) } else { None },

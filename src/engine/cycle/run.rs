@@ -11,7 +11,8 @@ use tokio::task::{self, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::amend::amend;
-use super::lane::{Lane, took};
+use super::canary::verify;
+use super::lane::{Lane, PATIENCE, took};
 use super::rate::Rate;
 use super::record::Save;
 use super::{CycleControl, CycleHandle, CycleOptions};
@@ -19,7 +20,7 @@ use crate::engine::event::{CycleSnapshot, Event, Phase};
 use crate::engine::inventory::Inventory;
 use crate::engine::plan::{DestinationName, OperationCounts, Plan};
 use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
-use crate::engine::worker::{Gate, Manner, Reach, Slot, Worker};
+use crate::engine::worker::{Gate, Manner, Reach, Reads, Slot, Worker};
 use crate::engine::{Destination, Engine};
 use crate::state::State;
 use crate::text::sanitize;
@@ -50,7 +51,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
     let (events, events_taken) = mpsc::unbounded_channel();
     let (outcomes, outcomes_taken) = mpsc::unbounded_channel();
     let started = Instant::now();
-    let lanes: Vec<Lane> = plan
+    let mut lanes: Vec<Lane> = plan
         .destinations
         .into_iter()
         .filter_map(|part| {
@@ -68,20 +69,39 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
             Some(Lane::new(id, destination, part, state, manner, skip))
         })
         .collect();
+    // what is only tried, or taken back, has no order
+    if !options.dry_run && options.undoes.is_none() {
+        let with_tasks = |lane: &&mut Lane| lane.report.pending > 0;
+        let first = lanes.iter_mut().filter(with_tasks).map(|lane| lane.wave()).min();
+        for lane in lanes.iter_mut().filter(with_tasks) {
+            if let Some(first) = first.filter(|first| lane.wave() > *first) {
+                lane.wait_for_wave(first);
+            }
+        }
+    }
     let most = engine.destinations().iter().map(|destination| destination.num_workers).max().unwrap_or(1);
+    let origin = engine.origin();
+    // each destination may wait for as long as it says
+    let patience = origin.patience.unwrap_or_else(|| {
+        let times = lanes.iter().map(|lane| lane.destination.timeout);
+        times.max().flatten().unwrap_or(PATIENCE)
+    });
     let run = Run {
         id,
         engine: engine.clone(),
         options,
         inventory: plan.inventory,
         control: control.clone(),
-        origin_reach: Arc::new(Reach::of_origin(most)),
+        origin_reach: Arc::new(Reach::of_origin(origin.vault.clone(), most, patience)),
+        reads: Arc::new(Reads::default()),
         lanes,
         workers: JoinSet::new(),
         running: HashMap::new(),
         saves: JoinSet::new(),
+        checks: JoinSet::new(),
         lost_save: None,
         outcomes,
+        outcomes_taken: 0,
         events,
         recent: VecDeque::new(),
         rate: Rate::new(started),
@@ -103,14 +123,18 @@ struct Run {
     inventory: Arc<Inventory>,
     control: CycleControl,
     origin_reach: Arc<Reach>,
+    reads: Arc<Reads>,
     lanes: Vec<Lane>,
     workers: JoinSet<()>,
     /// The lane and number of each.
     running: HashMap<task::Id, (usize, usize)>,
     saves: JoinSet<Save>,
+    /// Canaries being looked at: the lane, and why the rest must not follow.
+    checks: JoinSet<Option<(usize, Result<(), String>)>>,
     /// A save that broke down and did not say whose it was.
     lost_save: Option<String>,
     outcomes: mpsc::UnboundedSender<(usize, Outcome)>,
+    outcomes_taken: u64,
     events: mpsc::UnboundedSender<Event>,
     recent: VecDeque<(DestinationName, Failure)>,
     rate: Rate,
@@ -138,6 +162,7 @@ impl Run {
         }
         let mut gate = self.control.gate.subscribe();
         let at_start = *gate.borrow_and_update();
+        self.begin_lanes();
         self.obey(at_start);
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -147,14 +172,18 @@ impl Run {
         save_times.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut grace_ends = None;
         let mut clean = true;
-        while !self.workers.is_empty() {
+        while self.is_at_work() {
             let stopping = self.phase == Phase::Stopping;
             let lane_deadline = self.next_deadline();
             tokio::select! {
                 Some((lane, outcome)) = outcomes.recv() => self.fold(lane, &outcome),
                 Some(ended) = self.workers.join_next_with_id() => self.worker_ended(ended),
+                Some(checked) = self.checks.join_next() => self.canaries_looked_at(checked),
                 Some(saved) = self.saves.join_next() => self.saved(saved),
-                _ = frames.tick() => self.publish(&snapshots),
+                _ = frames.tick() => {
+                    self.mind_those_aside();
+                    self.publish(&snapshots);
+                }
                 _ = save_times.tick() => self.save(false),
                 Ok(()) = gate.changed() => { let gate = *gate.borrow_and_update(); self.obey(gate); }
                 () = self.control.stop.cancelled(), if !stopping => {
@@ -171,6 +200,7 @@ impl Run {
                 () = until(lane_deadline) => self.stop_late_lanes(),
                 () = until(grace_ends) => {
                     clean = false;
+                    self.checks.shutdown().await;
                     self.workers.shutdown().await;
                 }
             }
@@ -178,6 +208,7 @@ impl Run {
         while let Ok((lane, outcome)) = outcomes.try_recv() {
             self.fold(lane, &outcome);
         }
+        self.note_what_is_left();
         if self.pending() == 0 {
             self.ending = Ending::Completed;
         } else if self.ending == Ending::Completed {
@@ -213,6 +244,143 @@ impl Run {
         self.publish(&snapshots);
         let _ = self.events.send(Event::Ended(Arc::clone(&report)));
         report
+    }
+
+    /// Whether there is something to wait for; begins the next wave when one has ended.
+    fn is_at_work(&mut self) -> bool {
+        if self.workers.is_empty() && self.checks.is_empty() && self.phase == Phase::Running && self.folded() {
+            self.next_wave();
+        }
+        let waits = |lane: &Lane| lane.waits_for_its_wave() && lane.report.blocked.is_none();
+        !self.workers.is_empty()
+            || !self.checks.is_empty()
+            || match self.phase {
+                Phase::Running => !self.folded() || self.lanes.iter().any(waits),
+                Phase::Paused => self.lanes.iter().any(|lane| waits(lane) || lane.is_at_work()),
+                Phase::Stopping | Phase::Ended => false,
+            }
+    }
+
+    /// Whether all outcomes that workers sent have been taken in.
+    fn folded(&self) -> bool {
+        let held: u64 = self.lanes.iter().flat_map(|lane| &lane.slots).map(|slot| slot.ended()).sum();
+        held == self.outcomes_taken
+    }
+
+    /// Lanes of the first wave begin.
+    fn begin_lanes(&mut self) {
+        let ready = |lane: &&mut Lane| !lane.waits_for_its_wave() && lane.report.blocked.is_none();
+        let shared = self.lanes.iter_mut().filter(ready).count() > 1;
+        let reads = shared.then_some(&*self.reads);
+        self.lanes.iter_mut().filter(ready).for_each(|lane| lane.begin(reads));
+    }
+
+    /// Begins the next wave, if the ones before have ended without failures; notes why not otherwise.
+    fn next_wave(&mut self) {
+        if self.control.stop.is_cancelled() {
+            return;
+        }
+        let waiting = self.lanes.iter().filter(|lane| lane.waits_for_its_wave() && lane.report.blocked.is_none());
+        let Some(next) = waiting.map(Lane::wave).min() else { return };
+        let unclean: Vec<String> = self
+            .lanes
+            .iter()
+            .filter(|lane| !lane.waits_for_its_wave() && !lane.is_clean())
+            .map(|lane| {
+                let (failed, pending) = (lane.report.failures.len(), lane.report.pending);
+                format!("{} (wave {}): {failed} failed, {pending} pending", lane.destination.name, lane.wave())
+            })
+            .collect();
+        if !unclean.is_empty() {
+            let reason = format!("an earlier wave has not ended without failures: {}", unclean.join("; "));
+            for lane in self.lanes.iter_mut().filter(|lane| lane.waits_for_its_wave()) {
+                tracing::warn!(destination = %lane.destination.name, "nothing is written: {reason}");
+                lane.halt(reason.clone());
+                let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason.clone()));
+            }
+            return;
+        }
+        tracing::info!(wave = next, "the wave begins");
+        let in_it = |lane: &&mut Lane| lane.waits_for_its_wave() && lane.wave() == next;
+        let shared = self.lanes.iter_mut().filter(in_it).count() > 1;
+        let reads = shared.then_some(&*self.reads);
+        self.lanes.iter_mut().filter(in_it).for_each(|lane| lane.begin(reads));
+        for lane in self.lanes.iter_mut().filter(|lane| lane.waits_for_its_wave()) {
+            lane.wait_for_wave(next);
+        }
+        self.staff();
+    }
+
+    /// Takes in whether what was written for the canaries of a lane is as it should be.
+    fn canaries_looked_at(&mut self, looked_at: Result<Option<(usize, Result<(), String>)>, task::JoinError>) {
+        match looked_at {
+            Ok(None) => {}
+            Ok(Some((at, Ok(())))) => {
+                tracing::info!(destination = %self.lanes[at].destination.name, "the canaries are as they should be");
+                self.lanes[at].go_on();
+                if self.phase == Phase::Running {
+                    self.staff();
+                }
+            }
+            Ok(Some((at, Err(reason)))) => self.halt(at, reason),
+            // the lane's rest stays pending
+            Err(error) => tracing::error!(%error, "looking at the canaries failed unexpectedly"),
+        }
+    }
+
+    fn halt(&mut self, at: usize, reason: String) {
+        let lane = &mut self.lanes[at];
+        tracing::warn!(destination = %lane.destination.name, "stopped: {reason}");
+        lane.forgo(&self.reads);
+        lane.halt(reason.clone());
+        let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason));
+    }
+
+    /// Sees to the canaries of a lane, once they have all ended.
+    fn mind_canaries(&mut self, at: usize) {
+        match self.lanes[at].canaries() {
+            None => {}
+            Some(Err(reason)) => self.halt(at, reason),
+            Some(Ok(written)) => {
+                let (origin, destination) =
+                    (self.engine.origin().vault.clone(), self.lanes[at].destination.vault.clone());
+                let stop = self.lanes[at].stop.clone();
+                self.checks.spawn(async move {
+                    tokio::select! {
+                        looked = verify(origin, destination, written) => Some((at, looked)),
+                        () = stop.cancelled() => None,
+                    }
+                });
+            }
+        }
+    }
+
+    /// Values are not held for those that are set aside or stopped. Where nobody wants to wait, those that are the only
+    /// ones left are given up.
+    fn mind_those_aside(&mut self) {
+        let origin_is_aside = self.origin_reach.aside().is_some();
+        for lane in &mut self.lanes {
+            if !lane.waits_for_its_wave() && (!lane.is_at_work() || lane.reach.aside().is_some()) {
+                lane.forgo(&self.reads);
+            }
+        }
+        let is_aside = |lane: &Lane| origin_is_aside || lane.reach.aside().is_some();
+        if !self.options.waits && self.lanes.iter().filter(|lane| lane.is_at_work()).all(is_aside) {
+            self.origin_reach.give_up();
+            self.lanes.iter().for_each(|lane| lane.reach.give_up());
+        }
+    }
+
+    fn note_what_is_left(&mut self) {
+        let origin = self.origin_reach.gone();
+        for lane in &mut self.lanes {
+            let was_blocked = lane.report.blocked.is_some();
+            lane.note_gone(origin.clone());
+            if !was_blocked && let Some(reason) = &lane.report.blocked {
+                tracing::warn!(destination = %lane.destination.name, "the rest stays pending: {reason}");
+                let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason.clone()));
+            }
+        }
     }
 
     /// Lanes whose state cannot be saved do not begin.
@@ -267,7 +435,8 @@ impl Run {
     fn staff(&mut self) {
         let Gate { workers, .. } = *self.control.gate.borrow();
         for (at, lane) in self.lanes.iter_mut().enumerate() {
-            if lane.report.blocked.is_some() || lane.stop.is_cancelled() {
+            let is_gone = lane.reach.gone().is_some() || self.origin_reach.gone().is_some();
+            if lane.report.blocked.is_some() || lane.stop.is_cancelled() || lane.waits_for_its_wave() || is_gone {
                 continue;
             }
             let wanted = workers.unwrap_or(lane.destination.num_workers).max(1).min(lane.queue.len());
@@ -287,6 +456,7 @@ impl Run {
                     destination: lane.destination.vault.clone(),
                     origin_reach: Arc::clone(&self.origin_reach),
                     destination_reach: Arc::clone(&lane.reach),
+                    reads: Arc::clone(&self.reads),
                     manner: lane.manner,
                     stop: lane.stop.clone(),
                     gate: self.control.gate.subscribe(),
@@ -331,8 +501,10 @@ impl Run {
 
     fn fold(&mut self, lane: usize, outcome: &Outcome) {
         let now = Instant::now();
+        self.outcomes_taken += 1;
         self.rate.count(now, took(outcome));
-        let lane = &mut self.lanes[lane];
+        let at = lane;
+        let lane = &mut self.lanes[at];
         lane.fold(outcome, now);
         if outcome.result.is_err()
             && let Some(failure) = lane.report.failures.last()
@@ -345,6 +517,7 @@ impl Run {
             self.recent.truncate(RECENT);
             let _ = self.events.send(Event::Failed(lane.destination.name.clone(), failure.clone()));
         }
+        self.mind_canaries(at);
     }
 
     /// `all`: also what had better wait a little.
@@ -521,13 +694,14 @@ impl Run {
 
     fn snapshot(&self) -> CycleSnapshot {
         let now = Instant::now();
+        let origin = self.origin_reach.aside();
         CycleSnapshot {
             cycle: self.id,
             phase: self.phase,
             dry_run: self.options.dry_run,
             started: self.started_at,
             elapsed: now.duration_since(self.started),
-            destinations: self.lanes.iter().map(|lane| lane.progress(now)).collect(),
+            destinations: self.lanes.iter().map(|lane| lane.progress(now, origin.clone())).collect(),
             workers: self.lanes.iter().flat_map(|lane| lane.slots.iter().map(|slot| slot.row())).collect(),
             rate: self.rate.per_second(now),
             eta: self.rate.eta(self.lanes.iter().map(Lane::to_come).sum(), now),

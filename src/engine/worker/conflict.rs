@@ -37,7 +37,7 @@ impl Worker {
         mut cas: Option<u64>,
     ) -> Result<Done, Failed> {
         // a write of a cycle that did not end properly may not have been recorded
-        let mut doubtful = self.manner.interrupted;
+        let mut doubtful = self.manner.interrupted || self.slot.is_doubtful();
         for _ in 0..TRIES {
             self.slot.step(Step::Writing);
             let error = match self.destination.write(&task.destination, data, cas).await {

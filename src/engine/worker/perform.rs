@@ -1,5 +1,7 @@
 //! Carrying out one task.
 
+use std::sync::Arc;
+
 use super::{Abandoned, Worker, brief};
 use crate::engine::OnDrift;
 use crate::engine::event::Step;
@@ -10,10 +12,6 @@ use crate::vault::{ErrorKind, Metadata, Secret, VaultError};
 
 impl Worker {
     pub(super) async fn perform(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
-        if let Err(failed) = self.origin_reach.check().and_then(|()| self.destination_reach.check()) {
-            self.slot.attempts.reset();
-            return Ok(Err(failed));
-        }
         // Stopping may cut off whatever leaves no trace at the destination; a write that has begun is finished.
         if self.manner.dry_run {
             self.slot.step(Step::Checking);
@@ -62,15 +60,16 @@ impl Worker {
     }
 
     /// What is to be written, the insight it belongs to, and the version it is to replace (`None`: whichever).
-    async fn read(&self, task: &Task) -> Result<(Secret, Insight, Option<u64>), Failed> {
+    async fn read(&self, task: &Task) -> Result<(Arc<Secret>, Insight, Option<u64>), Failed> {
         let (secret, insight) = if let Source::Version(version) = task.source {
             let earlier = self.destination.read_version(&task.destination, version).await;
             let secret = earlier.map_err(|error| self.destination_reach.failed(&error))?;
             self.destination_reach.answered();
             let insight = task.insight.unwrap_or_else(|| insight_of(&secret));
-            (secret, insight)
+            (Arc::new(secret), insight)
         } else {
-            let secret = self.origin.read(&task.origin).await.map_err(|error| self.unreadable(&error))?;
+            let read = self.reads.get(&task.origin, || self.origin.read(&task.origin)).await;
+            let secret = read.map_err(|error| self.unreadable(&error))?;
             self.origin_reach.answered();
             let planned = task.insight.filter(|insight| insight.version == secret.version);
             if self.manner.exact && planned.is_none() {

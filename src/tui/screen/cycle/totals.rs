@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{NAME, areas, charts, rows};
-use crate::engine::{CycleSnapshot, DestinationProgress, Phase};
+use crate::engine::{CycleSnapshot, DestinationProgress, Phase, Standing};
 use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::watch;
@@ -134,6 +134,17 @@ fn titles(width: usize) -> String {
     text + &cell::right("to go", 9)
 }
 
+/// What keeps a destination from its tasks.
+fn standing(standing: &Standing) -> Option<&'static str> {
+    Some(match standing {
+        Standing::AtWork | Standing::Canary => return None,
+        Standing::Verifying => " verifying canary",
+        Standing::AfterWave(_) => " waits for its wave",
+        Standing::SetAside(aside) if aside.origin => " origin set aside",
+        Standing::SetAside(_) => " set aside",
+    })
+}
+
 fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<'static> {
     let theme = &model.theme;
     let (planned, done) = (part.planned.total(), part.done.total());
@@ -150,6 +161,8 @@ fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<
         Some((" not begun", theme.bad()))
     } else if part.unsaved.is_some() {
         Some((" state not saved", theme.bad()))
+    } else if let Some(word) = standing(&part.standing) {
+        Some((word, theme.warning()))
     } else if part.skipped && part.pending > 0 {
         Some((" skipped", theme.warning()))
     } else if part.ended() == planned {

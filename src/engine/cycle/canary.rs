@@ -1,0 +1,79 @@
+//! Looking at what was written for the secrets of `canary`, before the rest follows.
+
+use crate::engine::plan::Task;
+use crate::engine::report::{Done, Outcome};
+use crate::kv::SecretPath;
+use crate::vault::{ErrorKind, VaultClient};
+
+/// What a task has left at the destination.
+#[derive(Debug)]
+pub(super) struct Written {
+    origin: SecretPath,
+    destination: SecretPath,
+    /// The origin's version that it is a copy of; `None`: it was deleted.
+    copy_of: Option<u64>,
+    version: u64,
+}
+
+impl Written {
+    pub(super) fn of(outcome: &Outcome) -> Option<Self> {
+        let Task { origin, destination, .. } = &outcome.task;
+        let (copy_of, version) = match outcome.result.as_ref().ok()? {
+            Done::Written { insight, version, .. } | Done::Adopted { insight, version, .. } => {
+                (Some(insight.version), *version)
+            }
+            Done::Deleted { version } => (None, *version),
+            _ => return None,
+        };
+        Some(Self { origin: origin.clone(), destination: destination.clone(), copy_of, version })
+    }
+}
+
+/// Why the rest must not follow, if so: something is not as it was written, or cannot be seen.
+pub(super) async fn verify(origin: VaultClient, destination: VaultClient, all: Vec<Written>) -> Result<(), String> {
+    for written in &all {
+        look(&origin, &destination, written).await.map_err(|reason| {
+            format!("{} is in canary, and {reason}; so the rest was not begun", written.destination)
+        })?;
+    }
+    Ok(())
+}
+
+async fn look(origin: &VaultClient, destination: &VaultClient, written: &Written) -> Result<(), String> {
+    let Some(copy_of) = written.copy_of else {
+        return match destination.metadata(&written.destination).await {
+            Ok(metadata) if metadata.key_info().live => Err("it can still be read after it was deleted".to_owned()),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(format!("it cannot be seen whether it is deleted: {}", error.message())),
+        };
+    };
+    let there = match destination.read(&written.destination).await {
+        Ok(there) => there,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return by_metadata(destination, written).await;
+        }
+        Err(error) => return Err(format!("it cannot be read: {}", error.message())),
+    };
+    if there.version != written.version {
+        return Err(format!("version {} is there, and vsync wrote version {}", there.version, written.version));
+    }
+    let here = origin.read_version(&written.origin, copy_of).await;
+    let here = here.map_err(|error| format!("the origin's version {copy_of} cannot be read: {}", error.message()))?;
+    if here.data.has_same_values(&there.data) {
+        Ok(())
+    } else {
+        Err(format!("it differs from the origin's version {copy_of}"))
+    }
+}
+
+/// Where the token may not read values, the version must do.
+async fn by_metadata(destination: &VaultClient, written: &Written) -> Result<(), String> {
+    let metadata = destination.metadata(&written.destination).await;
+    let info = metadata.map_err(|error| format!("it cannot be looked at: {}", error.message()))?.key_info();
+    if info.live && info.version == written.version {
+        Ok(())
+    } else {
+        Err(format!("version {} is there, and vsync wrote version {}", info.version, written.version))
+    }
+}

@@ -1,0 +1,91 @@
+//! The tasks of one destination that no worker holds.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
+
+use super::{Reads, lock};
+use crate::engine::plan::Task;
+use crate::kv::SecretPath;
+
+/// How often a task is tried while its server answers others.
+const TRIES: u8 = 2;
+
+#[derive(Debug)]
+pub(in crate::engine) struct Queue(Mutex<Tasks>);
+
+#[derive(Debug)]
+struct Tasks {
+    waiting: VecDeque<Task>,
+    /// What is known of tasks that were put back, by their destination path.
+    again: HashMap<SecretPath, Again>,
+}
+
+/// What an earlier try has left.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Again {
+    /// How often it failed while the server answered.
+    tries: u8,
+    /// A write may have been carried out.
+    pub(super) doubtful: bool,
+}
+
+impl Queue {
+    pub(in crate::engine) fn new(tasks: Vec<Task>) -> Self {
+        Self(Mutex::new(Tasks { waiting: tasks.into(), again: HashMap::new() }))
+    }
+
+    pub(in crate::engine) fn len(&self) -> usize {
+        lock(&self.0).waiting.len()
+    }
+
+    /// More to do.
+    pub(in crate::engine) fn fill(&self, tasks: Vec<Task>) {
+        lock(&self.0).waiting.extend(tasks);
+    }
+
+    /// Whether a write of a task that waits again may have been carried out.
+    pub(in crate::engine) fn is_doubtful(&self) -> bool {
+        lock(&self.0).again.values().any(|again| again.doubtful)
+    }
+
+    /// Lets somebody see all that wait.
+    pub(in crate::engine) fn each(&self, see: impl FnMut(&Task)) {
+        lock(&self.0).waiting.iter().for_each(see);
+    }
+
+    /// Tells the shared reads of all that wait.
+    pub(in crate::engine) fn claim(&self, reads: &Reads) {
+        reads.expect(lock(&self.0).waiting.iter());
+    }
+
+    pub(super) fn take(&self) -> Option<(Task, Again)> {
+        let mut tasks = lock(&self.0);
+        let task = tasks.waiting.pop_front()?;
+        let again = tasks.again.get(&task.destination).copied().unwrap_or_default();
+        Some((task, again))
+    }
+
+    /// It was not begun.
+    pub(super) fn give_back(&self, task: Task) {
+        lock(&self.0).waiting.push_front(task);
+    }
+
+    /// It is over, well or not.
+    pub(super) fn ended(&self, task: &Task) {
+        lock(&self.0).again.remove(&task.destination);
+    }
+
+    /// Puts a task behind the others because its server did not answer; `None` if it is not to be tried again. `counts`:
+    /// the server answers others.
+    pub(super) fn put_back(&self, task: Task, counts: bool, doubtful: bool) -> Option<Task> {
+        let mut tasks = lock(&self.0);
+        let again = tasks.again.entry(task.destination.clone()).or_default();
+        again.tries += u8::from(counts);
+        again.doubtful |= doubtful;
+        if again.tries >= TRIES {
+            return Some(task);
+        }
+        tasks.waiting.push_back(task);
+        None
+    }
+}

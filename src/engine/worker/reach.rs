@@ -1,0 +1,263 @@
+//! Whether a server answers, and when it is asked again if it does not.
+//!
+//! ```text
+//!            limit misses in a row                 answers again
+//!  at work ────────────────────────▶ set aside ────────────────────▶ at work
+//!                                    asked after 0.5 s, 1 s, 2 s … 30 s
+//!                                        │ no task was done for longer than `patience`, or the token is dead
+//!                                        ▼
+//!                                       gone: what is left stays pending
+//! ```
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::{brief, lock};
+use crate::engine::event::Aside;
+use crate::engine::policy::Access;
+use crate::engine::report::{Cause, Failed};
+use crate::vault::{VaultClient, VaultError};
+
+/// The first pause before a server that was set aside is asked again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a server may take to say how it is.
+const ASKING: Duration = Duration::from_secs(5);
+
+/// A server as the workers of a cycle find it.
+#[derive(Debug)]
+pub(in crate::engine) struct Reach {
+    at_origin: bool,
+    limit: u32,
+    patience: Duration,
+    server: VaultClient,
+    standing: Mutex<Standing>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Standing {
+    misses: u32,
+    /// When it last did something for a task.
+    served: Instant,
+    /// How often it was asked in vain since.
+    pauses: u32,
+    aside: Option<SetAside>,
+    gone: Option<String>,
+}
+
+#[derive(Debug)]
+struct SetAside {
+    since: Instant,
+    reason: String,
+    next: Instant,
+    asking: bool,
+}
+
+/// Whether a worker may take a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    Granted,
+    /// Never again in this cycle.
+    Gone,
+}
+
+enum Turn {
+    Over(Admission),
+    Ask,
+    Wait(Instant),
+}
+
+impl Reach {
+    /// `limit`: so many tasks in a row that fail because it does not answer set it aside.
+    pub(in crate::engine) fn of_origin(server: VaultClient, limit: usize, patience: Duration) -> Self {
+        Self { at_origin: true, ..Self::of_destination(server, limit, patience) }
+    }
+
+    pub(in crate::engine) fn of_destination(server: VaultClient, limit: usize, patience: Duration) -> Self {
+        let standing = Standing { misses: 0, served: Instant::now(), pauses: 0, aside: None, gone: None };
+        Self {
+            at_origin: false,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX).max(4),
+            patience,
+            server,
+            standing: Mutex::new(standing),
+            changed: Notify::new(),
+        }
+    }
+
+    /// The time it may take to answer begins now.
+    pub(in crate::engine) fn begin(&self) {
+        lock(&self.standing).served = Instant::now();
+    }
+
+    pub(super) fn answered(&self) {
+        let mut standing = lock(&self.standing);
+        (standing.misses, standing.pauses, standing.served) = (0, 0, Instant::now());
+    }
+
+    /// Since when, and why, nothing is sent to it; `None` while it is at work.
+    pub(in crate::engine) fn aside(&self) -> Option<Aside> {
+        let standing = lock(&self.standing);
+        let aside = standing.aside.as_ref()?;
+        Some(Aside {
+            origin: self.at_origin,
+            since: aside.since.elapsed(),
+            reason: aside.reason.clone(),
+            next: aside.next.saturating_duration_since(Instant::now()),
+        })
+    }
+
+    /// Why nothing more is sent to it in this cycle.
+    pub(in crate::engine) fn gone(&self) -> Option<String> {
+        lock(&self.standing).gone.clone()
+    }
+
+    /// Nobody waits for it any longer, if it is set aside.
+    pub(in crate::engine) fn give_up(&self) {
+        lock(&self.standing).give_up(self.at_origin);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether it is at work, as far as is known.
+    pub(super) fn is_at_work(&self) -> bool {
+        let standing = lock(&self.standing);
+        standing.aside.is_none() && standing.gone.is_none()
+    }
+
+    /// Notes the failure of a request, and makes a task's failure of it.
+    pub(super) fn failed(&self, error: &VaultError) -> Failed {
+        let mut failed = Failed::new(error.kind().into(), brief(error));
+        if failed.cause == Cause::Permission {
+            failed.denied = Access::of(self.at_origin, error.operation());
+        }
+        if !failed.cause.is_of_server() {
+            self.answered();
+            return failed;
+        }
+        failed.unreached = Some(self.at_origin);
+        let mut standing = lock(&self.standing);
+        standing.misses += 1;
+        if standing.misses >= self.limit && standing.aside.is_none() && standing.gone.is_none() {
+            let server = if self.at_origin { "the origin" } else { "the server" };
+            if failed.cause == Cause::Token {
+                standing.gone = Some(format!("{server} no longer accepts the token: {}", error.message()));
+                drop(standing);
+                self.changed.notify_waiters();
+                return failed;
+            }
+            let pause = standing.pause();
+            let now = Instant::now();
+            let reason = error.message().to_owned();
+            tracing::warn!(server = self.server.address(), "{server} is set aside and asked again later: {reason}");
+            standing.aside = Some(SetAside { since: now, reason, next: now + pause, asking: false });
+        }
+        failed
+    }
+
+    /// Whether it says of itself that it can do something.
+    pub(super) async fn is_well(&self) -> bool {
+        is_well(&self.server).await
+    }
+
+    /// Waits while it is set aside. One of those who wait asks the server now and then.
+    pub(super) async fn admission(&self) -> Admission {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.turn() {
+                Turn::Over(admission) => return admission,
+                Turn::Ask => {
+                    // whoever is cut off lets another one ask
+                    let mut asking = Asking { reach: self, well: None };
+                    let well = self.is_well().await;
+                    asking.well = Some(well);
+                }
+                Turn::Wait(until) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(until.into()) => {}
+                        () = changed => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        let mut standing = lock(&self.standing);
+        if standing.gone.is_some() {
+            return Turn::Over(Admission::Gone);
+        }
+        let now = Instant::now();
+        match standing.aside.as_mut() {
+            None => Turn::Over(Admission::Granted),
+            Some(aside) if aside.asking => Turn::Wait(now + LONGEST_PAUSE),
+            Some(aside) if aside.next <= now => {
+                aside.asking = true;
+                Turn::Ask
+            }
+            Some(aside) => Turn::Wait(aside.next),
+        }
+    }
+
+    fn asked(&self, well: Option<bool>) {
+        let mut standing = lock(&self.standing);
+        let late = standing.served.elapsed() >= self.patience;
+        let pause = standing.pause();
+        match (standing.aside.as_mut(), well) {
+            (None, _) => {}
+            (Some(aside), None) => aside.asking = false,
+            (Some(_), _) if late => standing.give_up(self.at_origin),
+            (Some(_), Some(true)) => {
+                tracing::info!(server = self.server.address(), "the server answers again");
+                (standing.misses, standing.aside) = (0, None);
+            }
+            (Some(aside), Some(false)) => {
+                (aside.asking, aside.next) = (false, Instant::now() + pause);
+            }
+        }
+        drop(standing);
+        self.changed.notify_waiters();
+    }
+}
+
+/// Whether a server says of itself that it can do something.
+pub(in crate::engine) async fn is_well(server: &VaultClient) -> bool {
+    match tokio::time::timeout(ASKING, server.health()).await {
+        // a standby may well pass requests on
+        Ok(Ok(health)) => health.initialized && !health.sealed,
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
+impl Standing {
+    fn pause(&mut self) -> Duration {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(10)).min(LONGEST_PAUSE);
+        self.pauses += 1;
+        pause
+    }
+
+    fn give_up(&mut self, at_origin: bool) {
+        if let Some(aside) = self.aside.take() {
+            let (server, seconds) =
+                (if at_origin { "the origin" } else { "the server" }, aside.since.elapsed().as_secs());
+            self.gone = Some(format!("{server} did not answer for {seconds} s: {}", aside.reason));
+        }
+    }
+}
+
+/// Notes what came of asking, also when it was cut off.
+struct Asking<'a> {
+    reach: &'a Reach,
+    well: Option<bool>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.reach.asked(self.well);
+    }
+}

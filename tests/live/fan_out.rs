@@ -1,0 +1,224 @@
+//! Many destinations: one read for all of them, dead ones that keep no other waiting, waves and canaries.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When, free_port};
+
+/// Destinations in one Vault, each with a mount of its own: `NAME`, the address of its Vault and keys of its own.
+fn config(origin: &str, top: &str, destinations: &[(&str, &str, &str)]) -> String {
+    let mut text = format!(
+        "{top}\n[origin]\nmounts = [\"secret\"]\nvault = {{ address = \"{origin}\", token = \"root\", max_retries = 1 }}\n"
+    );
+    for (name, address, keys) in destinations {
+        let _ = write!(
+            text,
+            "[[destinations]]\nname = \"{name}\"\nmounts = [\"{name}\"]\n{keys}\n\
+             vault = {{ address = \"{address}\", token = \"root\", max_retries = 0 }}\n\
+             transforms = [{{ name = \"own mount\", from = \"^secret/data/(?P<rest>.+)$\", to = \"{name}/data/${{rest}}\" }}]\n"
+        );
+    }
+    text
+}
+
+fn seed(server: &BaoServer, count: usize) {
+    let secrets = (0..count).map(|n| (format!("app/{n}"), json!({ "n": n })));
+    server.client().write_all("secret", secrets);
+}
+
+fn at(server: &BaoServer, mount: &'static str) -> BTreeMap<String, String> {
+    server.client().read_all(mount).into_iter().collect()
+}
+
+/// The report's part for a destination.
+fn part(run: &Run, name: &str) -> Value {
+    let lines = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let report = lines.into_iter().find(|object| object["type"] == "report").expect("a report");
+    let parts = report["destinations"].as_array().expect("destinations");
+    parts.iter().find(|part| part["destination"] == name).expect("the destination").clone()
+}
+
+#[test]
+fn one_read_of_the_origin_serves_five_destinations() {
+    const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
+    let (origin, there) = (BaoServer::with_audit(), BaoServer::start());
+    seed(&origin, 120);
+    NAMES.iter().for_each(|name| there.client().enable_kv(name));
+    let address = there.address();
+    // one of them much slower than the others
+    let destinations: Vec<_> = NAMES
+        .iter()
+        .map(|name| (*name, address.as_str(), if *name == "five" { "num_workers = 1" } else { "num_workers = 8" }))
+        .collect();
+    let vsync = Vsync::new(&config(&origin.address(), "", &destinations));
+    let mut audit = origin.audit();
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    let reads = audit.touched("secret/data/");
+    let mut expected: Vec<String> = (0..120).map(|n| format!("read secret/data/app/{n}")).collect();
+    expected.sort();
+    assert_eq!(reads, expected, "each once");
+    for name in NAMES {
+        assert_eq!(at(&there, name), at(&origin, "secret"), "{name}");
+    }
+
+    audit.restart();
+    for n in 0..3 {
+        origin.client().write("secret", &format!("app/{n}"), &json!({ "n": "new" }));
+    }
+    audit.restart();
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(audit.touched("secret/data/").len(), 3);
+}
+
+#[test]
+fn a_dead_destination_keeps_no_other_waiting_and_loses_nothing() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 60);
+    there.client().enable_kv("alive");
+    there.client().enable_kv("dead");
+    let dead = format!("http://127.0.0.1:{}", free_port());
+    let alive = there.address();
+    let destinations = [("dead", dead.as_str(), "patience = \"3s\""), ("alive", alive.as_str(), "")];
+    let vsync = Vsync::new(&config(&origin.address(), "", &destinations));
+    let start = Instant::now();
+    let running = vsync.spawn(&["--output", "json", "sync", "--yes"]);
+    while at(&there, "alive").len() < 60 {
+        assert!(start.elapsed() < Duration::from_secs(3), "the other one waits");
+        sleep(Duration::from_millis(20));
+    }
+    let run = running.wait().expect(1);
+    let report = part(&run, "dead");
+    assert_eq!((&report["failed"], &report["pending"]), (&json!(0), &json!(60)), "{report}");
+    assert!(report["blocked"].as_str().expect("a reason").contains("did not answer for"), "{report}");
+    assert_eq!(part(&run, "alive")["done"]["add"], 60);
+
+    let destinations = [("dead", alive.as_str(), ""), ("alive", alive.as_str(), "")];
+    vsync.configure(&config(&origin.address(), "", &destinations));
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(at(&there, "dead"), at(&origin, "secret"));
+}
+
+#[test]
+fn a_destination_that_comes_back_is_gone_on_with() {
+    let (origin, mut there) = (BaoServer::start(), BaoServer::persistent());
+    seed(&origin, 60);
+    there.client().enable_kv("there");
+    let address = there.address();
+    let vsync = Vsync::new(&config(&origin.address(), "", &[("there", &address, "patience = \"60s\"")]));
+    there.kill();
+    let mut running = vsync.spawn(&["sync", "--yes"]);
+    sleep(Duration::from_secs(2));
+    assert!(running.is_running());
+    there.bring_back();
+    let run = running.wait().expect(0);
+    assert!(run.stderr.contains("there set aside: ") || run.stderr.is_empty() || run.text().contains("60"), "{}", run.text());
+    assert_eq!(at(&there, "there"), at(&origin, "secret"));
+    let versions = there.client().metadata_all("there");
+    assert!(versions.iter().all(|(_, metadata)| metadata["current_version"] == 1), "written once");
+}
+
+#[test]
+fn a_sealed_server_is_waited_for_on_either_side() {
+    for origin_is_sealed in [true, false] {
+        let (origin, there) = (BaoServer::start(), BaoServer::start());
+        seed(&origin, 200);
+        there.client().enable_kv("there");
+        let proxy = FaultProxy::start(if origin_is_sealed { origin.address() } else { there.address() }.as_str());
+        let (from, to) = if origin_is_sealed {
+            (proxy.address(), there.address())
+        } else {
+            (origin.address(), proxy.address())
+        };
+        let vsync = Vsync::new(&config(&from, "", &[("there", &to, "num_workers = 4\npatience = \"60s\"")]));
+        // from the 20th on it answers as a sealed server does, to everything
+        let pattern = if origin_is_sealed { "^/v1/secret/data/" } else { "^/v1/there/data/" };
+        let sealed = proxy.rule("", pattern, When::From(20), Fault::Status(503));
+        let unwell = proxy.rule("", "^/v1/sys/health", When::From(2), Fault::Status(503));
+        let mut running = vsync.spawn(&["--output", "json", "sync", "--yes"]);
+        sealed.wait_until_picked(8);
+        sleep(Duration::from_secs(1));
+        assert!(running.is_running(), "it waits");
+        sealed.remove();
+        unwell.remove();
+        let run = running.wait().expect(0);
+        assert_eq!(part(&run, "there")["failed"], 0, "{}", run.text());
+        assert_eq!(at(&there, "there"), at(&origin, "secret"));
+    }
+}
+
+#[test]
+fn a_wave_begins_when_the_one_before_has_ended_well() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 30);
+    for mount in ["staging", "east", "west"] {
+        there.client().enable_kv(mount);
+    }
+    let (proxy, address) = (FaultProxy::start(&there.address()), there.address());
+    let at_proxy = proxy.address();
+    let destinations = [
+        ("west", address.as_str(), "wave = 3"),
+        ("east", address.as_str(), "wave = 2"),
+        ("staging", at_proxy.as_str(), ""),
+    ];
+    let vsync = Vsync::new(&config(&origin.address(), "", &destinations));
+    let refused = proxy.rule("POST", "^/v1/staging/data/app/7$", When::Always, Fault::Status(403));
+    let run = vsync.run(&["--output", "json", "sync", "--yes"]).expect(1);
+    assert_eq!(part(&run, "staging")["failed"], 1);
+    for name in ["east", "west"] {
+        let report = part(&run, name);
+        assert_eq!((&report["pending"], &report["done"]["add"]), (&json!(30), &json!(0)), "{report}");
+        assert!(report["blocked"].as_str().expect("a reason").contains("staging (wave 1): 1 failed"), "{report}");
+        assert!(at(&there, name_of(name)).is_empty());
+    }
+    refused.remove();
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    for name in ["staging", "east", "west"] {
+        assert_eq!(at(&there, name_of(name)), at(&origin, "secret"), "{name}");
+    }
+}
+
+fn name_of(name: &str) -> &'static str {
+    ["staging", "east", "west"].into_iter().find(|one| *one == name).expect("a mount")
+}
+
+#[test]
+fn canaries_come_first_and_are_verified_before_the_rest() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 40);
+    for n in 0..3 {
+        origin.client().write("secret", &format!("canary/{n}"), &json!({ "n": n }));
+    }
+    there.client().enable_kv("there");
+    let proxy = FaultProxy::start(&there.address());
+    let top = "canary = [\"secret/canary/**\"]";
+    let vsync = Vsync::new(&config(&origin.address(), top, &[("there", &proxy.address(), "")]));
+    // a canary that cannot be written
+    let refused = proxy.rule("POST", "^/v1/there/data/canary/1$", When::Always, Fault::Status(403));
+    let run = vsync.run(&["--output", "json", "sync", "--yes"]).expect(1);
+    let report = part(&run, "there");
+    assert_eq!((&report["failed"], &report["pending"], &report["done"]["add"]), (&json!(1), &json!(40), &json!(2)));
+    assert!(report["blocked"].as_str().expect("a reason").contains("the rest was not begun"), "{report}");
+    refused.remove();
+    // one that is not there when it is looked at
+    let lost = proxy.rule("GET", "^/v1/there/data/canary/1$", When::Always, Fault::Status(404));
+    let run = vsync.run(&["--output", "json", "sync", "--yes"]).expect(1);
+    let report = part(&run, "there");
+    assert_eq!((&report["pending"], &report["done"]["add"]), (&json!(40), &json!(1)), "{report}");
+    let reason = report["blocked"].as_str().expect("a reason");
+    assert!(reason.contains("there/canary/1 is in canary"), "{reason}");
+    assert_eq!(at(&there, "there").len(), 3);
+    lost.remove();
+    proxy.forget();
+    origin.client().write("secret", "canary/2", &json!({ "n": "new" }));
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(at(&there, "there"), at(&origin, "secret"));
+    let order: Vec<String> =
+        proxy.log().into_iter().map(|exchange| format!("{} {}", exchange.method, exchange.path)).collect();
+    let canary = order.iter().position(|line| line == "GET /v1/there/data/canary/2").expect("it is looked at");
+    let first = order.iter().position(|line| line.starts_with("POST /v1/there/data/app/")).expect("the rest");
+    assert!(canary < first, "{order:?}");
+}
