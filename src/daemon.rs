@@ -35,8 +35,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::health::HealthServer;
 pub(crate) use self::post::{Post, Turn};
+pub(crate) use self::resting::{Resting, unreached};
 pub(crate) use self::setback::Setbacks;
-use self::resting::Resting;
 use self::signals::Signals;
 use self::status::{DestinationStatus, SharedStatus, State};
 use self::trouble::{Change, Kind, Trouble, Troubles};

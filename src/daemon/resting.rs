@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::engine::DestinationName;
+use futures_util::future::join_all;
+
+use crate::engine::{DestinationName, Engine};
 
 /// The first pause; each further one is twice as long.
 const FIRST: Duration = Duration::from_secs(1);
@@ -12,33 +14,54 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Default)]
-pub(super) struct Resting(HashMap<DestinationName, Rest>);
+pub(crate) struct Resting(HashMap<DestinationName, Rest>);
 
 #[derive(Debug)]
 struct Rest {
+    /// What it answered, or why it did not.
+    reason: String,
     pauses: u32,
     until: Instant,
 }
 
 impl Resting {
     /// It did not answer, once more.
-    pub(super) fn add(&mut self, name: &DestinationName) {
-        let rest = self.0.entry(name.clone()).or_insert(Rest { pauses: 0, until: Instant::now() });
+    pub(crate) fn add(&mut self, name: &DestinationName, reason: &str) {
+        let new = || Rest { reason: String::new(), pauses: 0, until: Instant::now() };
+        let rest = self.0.entry(name.clone()).or_insert_with(new);
+        reason.clone_into(&mut rest.reason);
         rest.until = Instant::now() + FIRST.saturating_mul(1 << rest.pauses.min(10)).min(LONGEST);
         rest.pauses += 1;
     }
 
     /// It did something.
-    pub(super) fn remove(&mut self, name: &DestinationName) {
+    pub(crate) fn remove(&mut self, name: &DestinationName) {
         self.0.remove(name);
     }
 
-    pub(super) fn contains(&self, name: &DestinationName) -> bool {
+    pub(crate) fn contains(&self, name: &DestinationName) -> bool {
         self.0.contains_key(name)
     }
 
-    /// Whether it had better be asked again.
-    pub(super) fn is_due(&self, name: &DestinationName) -> bool {
-        self.0.get(name).is_some_and(|rest| rest.until <= Instant::now())
+    /// What is wrong, if nothing is to be sent to it now.
+    pub(crate) fn reason(&self, name: &DestinationName) -> Option<&str> {
+        self.0.get(name).filter(|rest| rest.until > Instant::now()).map(|rest| rest.reason.as_str())
     }
+
+    /// Asks those again of which it is time.
+    pub(crate) async fn ask(&mut self, engine: &Engine) {
+        let now = Instant::now();
+        let due = self.0.iter().filter(|(_, rest)| rest.until <= now);
+        let ask = due.map(|(name, rest)| async { (name.clone(), rest.reason.clone(), engine.is_well(name).await) });
+        for (name, reason, well) in join_all(ask).await {
+            if !well {
+                self.add(&name, &reason);
+            }
+        }
+    }
+}
+
+/// What is wrong with it, in words.
+pub(crate) fn unreached(reason: &str, pending: u64) -> String {
+    format!("{reason}; {pending} are pending until it answers")
 }

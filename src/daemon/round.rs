@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::resting::unreached;
 use super::status::{Foreign, State};
 use super::trouble::{Kind, Trouble};
 use super::{Daemon, Note, Role};
@@ -172,12 +172,9 @@ impl Daemon<'_> {
             })
             .collect();
         let stop = self.stop.clone();
-        let only = tokio::select! {
-            only = self.without_resting(only) => only,
+        tokio::select! {
+            () = self.resting.ask(&engine) => {}
             () = stop.cancelled() => return,
-        };
-        if only.is_empty() {
-            return;
         }
         let options = PlanOptions { only, ..PlanOptions::default() };
         let plan = tokio::select! {
@@ -231,19 +228,6 @@ impl Daemon<'_> {
         if let Some(reason) = &report.unkept {
             round.found("origin", Kind::Unsaved, format!("the cycle's report was not kept: {reason}"));
         }
-    }
-
-    /// Those whose servers answer, as far as is known. The others are asked again when it is time for it.
-    async fn without_resting(&mut self, names: Vec<DestinationName>) -> Vec<DestinationName> {
-        let due = names.iter().filter(|name| self.resting.is_due(name));
-        let engine = &self.setup.engine;
-        let asked = join_all(due.map(|name| async move { (name, engine.is_well(name).await) })).await;
-        let well: HashSet<DestinationName> =
-            asked.iter().filter(|(_, well)| *well).map(|(name, _)| (*name).clone()).collect();
-        for (name, _) in asked.iter().filter(|(_, well)| !*well) {
-            self.resting.add(name);
-        }
-        names.into_iter().filter(|name| !self.resting.contains(name) || well.contains(name)).collect()
     }
 
     /// The wave that the next one has to wait for, and whose fault that is.
@@ -307,6 +291,9 @@ impl Daemon<'_> {
             } else if part.tasks.is_empty() && !part.has_unsaved_records() {
                 self.resting.remove(&name);
                 self.well(&name);
+            } else if let Some(reason) = self.resting.reason(&name) {
+                self.unwell(&name);
+                round.found(name.as_str(), Kind::Unreached, unreached(reason, all));
             } else if let Some((wave, culprit)) = unclean.as_ref().filter(|(wave, _)| self.wave(&name) > *wave) {
                 self.unwell(&name);
                 let message = format!("it waits until wave {wave} has ended without failures: {culprit} has not");
@@ -345,11 +332,13 @@ impl Daemon<'_> {
                 status.oldest = if part.pending > 0 { tried.oldest } else { waiting_since };
             }
         }
-        if part.unreached { self.resting.add(name) } else { self.resting.remove(name) }
+        match &part.blocked {
+            Some(reason) if part.unreached => self.resting.add(name, reason),
+            _ => self.resting.remove(name),
+        }
         match (&part.locked, &part.blocked) {
             (_, Some(reason)) if part.unreached => {
-                let message = format!("{reason}; {} are pending until it does", part.pending);
-                round.found(name.as_str(), Kind::Unreached, message);
+                round.found(name.as_str(), Kind::Unreached, unreached(reason, part.pending));
             }
             (Some(holder), _) => {
                 round.found(name.as_str(), Kind::Locked, format!("another cycle is at work, of {holder}"));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When, free_port};
+use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When};
 
 /// Destinations in one Vault, each with a mount of its own: `NAME`, the address of its Vault and keys of its own.
 fn config(origin: &str, top: &str, destinations: &[(&str, &str, &str)]) -> String {
@@ -76,12 +76,12 @@ fn one_read_of_the_origin_serves_five_destinations() {
 
 #[test]
 fn a_dead_destination_keeps_no_other_waiting_and_loses_nothing() {
-    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    let (origin, there, mut gone) = (BaoServer::start(), BaoServer::start(), BaoServer::persistent());
     seed(&origin, 60);
     there.client().enable_kv("alive");
-    there.client().enable_kv("dead");
-    let dead = format!("http://127.0.0.1:{}", free_port());
-    let alive = there.address();
+    gone.client().enable_kv("dead");
+    gone.kill();
+    let (alive, dead) = (there.address(), gone.address());
     let destinations = [("dead", dead.as_str(), "patience = \"3s\""), ("alive", alive.as_str(), "")];
     let vsync = Vsync::new(&config(&origin.address(), "", &destinations));
     let start = Instant::now();
@@ -96,10 +96,9 @@ fn a_dead_destination_keeps_no_other_waiting_and_loses_nothing() {
     assert!(report["blocked"].as_str().expect("a reason").contains("did not answer for"), "{report}");
     assert_eq!(part(&run, "alive")["done"]["add"], 60);
 
-    let destinations = [("dead", alive.as_str(), ""), ("alive", alive.as_str(), "")];
-    vsync.configure(&config(&origin.address(), "", &destinations));
+    gone.bring_back();
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    assert_eq!(at(&there, "dead"), at(&origin, "secret"));
+    assert_eq!(at(&gone, "dead"), at(&origin, "secret"));
 }
 
 #[test]
@@ -114,8 +113,7 @@ fn a_destination_that_comes_back_is_gone_on_with() {
     sleep(Duration::from_secs(2));
     assert!(running.is_running());
     there.bring_back();
-    let run = running.wait().expect(0);
-    assert!(run.stderr.contains("there set aside: ") || run.stderr.is_empty() || run.text().contains("60"), "{}", run.text());
+    let _ = running.wait().expect(0);
     assert_eq!(at(&there, "there"), at(&origin, "secret"));
     let versions = there.client().metadata_all("there");
     assert!(versions.iter().all(|(_, metadata)| metadata["current_version"] == 1), "written once");
@@ -128,18 +126,15 @@ fn a_sealed_server_is_waited_for_on_either_side() {
         seed(&origin, 200);
         there.client().enable_kv("there");
         let proxy = FaultProxy::start(if origin_is_sealed { origin.address() } else { there.address() }.as_str());
-        let (from, to) = if origin_is_sealed {
-            (proxy.address(), there.address())
-        } else {
-            (origin.address(), proxy.address())
-        };
+        let (from, to) =
+            if origin_is_sealed { (proxy.address(), there.address()) } else { (origin.address(), proxy.address()) };
         let vsync = Vsync::new(&config(&from, "", &[("there", &to, "num_workers = 4\npatience = \"60s\"")]));
         // from the 20th on it answers as a sealed server does, to everything
         let pattern = if origin_is_sealed { "^/v1/secret/data/" } else { "^/v1/there/data/" };
         let sealed = proxy.rule("", pattern, When::From(20), Fault::Status(503));
         let unwell = proxy.rule("", "^/v1/sys/health", When::From(2), Fault::Status(503));
         let mut running = vsync.spawn(&["--output", "json", "sync", "--yes"]);
-        sealed.wait_until_picked(8);
+        sealed.wait_until_picked(4);
         sleep(Duration::from_secs(1));
         assert!(running.is_running(), "it waits");
         sealed.remove();

@@ -95,7 +95,7 @@ impl Lane {
         let is_first = |task: &Task| destination.canary.as_ref().is_some_and(|canary| canary.admits(&task.origin));
         let (canaries, rest): (Vec<Task>, Vec<Task>) =
             if manner.dry_run || manner.undo { (Vec::new(), tasks) } else { tasks.into_iter().partition(is_first) };
-        let (first, rest, stage) =
+        let (first, rest, at) =
             if canaries.is_empty() { (rest, Vec::new(), Stage::Work) } else { (canaries, rest, Stage::Canary) };
         let patience = destination.patience.or(destination.timeout).unwrap_or(PATIENCE);
         Self {
@@ -121,7 +121,7 @@ impl Lane {
             queue: Arc::new(Queue::new(first)),
             reach: Arc::new(Reach::of_destination(destination.vault.clone(), destination.num_workers, patience)),
             rest,
-            stage,
+            stage: at,
             written: Vec::new(),
             claims: false,
             slots: Vec::new(),

@@ -269,10 +269,10 @@ impl Run {
 
     /// Lanes of the first wave begin.
     fn begin_lanes(&mut self) {
-        let ready = |lane: &&mut Lane| !lane.waits_for_its_wave() && lane.report.blocked.is_none();
-        let shared = self.lanes.iter_mut().filter(ready).count() > 1;
+        let begins = |lane: &&mut Lane| !lane.waits_for_its_wave() && lane.report.blocked.is_none();
+        let shared = self.lanes.iter_mut().filter(begins).count() > 1;
         let reads = shared.then_some(&*self.reads);
-        self.lanes.iter_mut().filter(ready).for_each(|lane| lane.begin(reads));
+        self.lanes.iter_mut().filter(begins).for_each(|lane| lane.begin(reads));
     }
 
     /// Begins the next wave, if the ones before have ended without failures; notes why not otherwise.

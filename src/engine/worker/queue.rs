@@ -89,3 +89,44 @@ impl Queue {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::plan::{Expected, Operation, Source};
+    use crate::engine::testing;
+    use crate::kv::Mount;
+
+    fn task(name: &str) -> Task {
+        let path = SecretPath::new(&Mount::parse("secret").expect("a mount"), name);
+        Task {
+            operation: Operation::Add,
+            origin: path.clone(),
+            destination: path,
+            insight: Some(testing::insight(1)),
+            rule: "identity".into(),
+            expected: Expected::Version(0),
+            source: Source::Origin,
+        }
+    }
+
+    #[test]
+    fn only_tries_while_the_server_answered_others_count() {
+        let queue = Queue::new(vec![task("a"), task("b")]);
+        let (first, _) = queue.take().expect("a task");
+        assert!(queue.put_back(first, false, true).is_none());
+        let (second, again) = queue.take().expect("a task");
+        assert_eq!((second.origin.name(), again.doubtful), ("b", false), "what was put back comes last");
+        queue.ended(&second);
+        for counts in [false, true] {
+            let (task, again) = queue.take().expect("a task");
+            assert!(again.doubtful, "what may have been written stays so");
+            assert!(queue.put_back(task, counts, false).is_none());
+        }
+        assert!(queue.is_doubtful());
+        let (task, _) = queue.take().expect("a task");
+        let given_up = queue.put_back(task, true, false).expect("the second try that counts");
+        queue.ended(&given_up);
+        assert!(!queue.is_doubtful() && queue.len() == 0);
+    }
+}

@@ -242,11 +242,13 @@ impl Standing {
     }
 
     fn give_up(&mut self, at_origin: bool) {
-        if let Some(aside) = self.aside.take() {
-            let (server, seconds) =
-                (if at_origin { "the origin" } else { "the server" }, aside.since.elapsed().as_secs());
-            self.gone = Some(format!("{server} did not answer for {seconds} s: {}", aside.reason));
-        }
+        let Some(aside) = self.aside.take() else { return };
+        let server = if at_origin { "the origin" } else { "the server" };
+        let how = match aside.since.elapsed().as_secs() {
+            0 => "does not answer".to_owned(),
+            seconds => format!("did not answer for {seconds} s"),
+        };
+        self.gone = Some(format!("{server} {how}: {}", aside.reason));
     }
 }
 

@@ -61,7 +61,7 @@ impl Worker {
             }
             Request::Unwatch => self.unwatch(),
             Request::Execute(go) => {
-                let options = CycleOptions { dry_run: false, purpose: PURPOSE, ..self.options.clone() };
+                let options = CycleOptions { dry_run: false, purpose: PURPOSE, waits: false, ..self.options.clone() };
                 let started = self.engine.start(go.plan, options);
                 self.begun(started, Some(go.ended));
             }

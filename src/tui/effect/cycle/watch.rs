@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::refreshed;
 use super::{Go, PURPOSE};
-use crate::daemon::{Post, Setbacks, Turn};
+use crate::daemon::{Post, Resting, Setbacks, Turn, unreached};
 use crate::engine::{
     DestinationName, DestinationPlan, DestinationReport, Engine, Inventory, Plan, PlanOptions, Report, Side,
 };
@@ -73,6 +73,7 @@ impl Watch {
             left_out: HashSet::new(),
             posts,
             setbacks: Setbacks::default(),
+            resting: Resting::default(),
             standings: BTreeMap::new(),
             told: None,
             shown: None,
@@ -108,6 +109,7 @@ struct Watcher {
     left_out: HashSet<DestinationName>,
     posts: Vec<Post>,
     setbacks: Setbacks,
+    resting: Resting,
     /// What stands against copying, found when it was last looked.
     standings: BTreeMap<DestinationName, Standing>,
     /// What the console was told last.
@@ -256,6 +258,7 @@ impl Watcher {
         while let Ok(name) = self.leave_out.try_recv() {
             self.left_out.insert(name);
         }
+        self.resting.ask(&self.engine).await;
         let (plan, mut tried) = self.sift(plan);
         self.tell_standings();
         let stuck = |watcher: &Self| watcher.standings.values().any(|one| matches!(one, Standing::Stuck(_)));
@@ -326,6 +329,8 @@ impl Watcher {
             }
             let standing = if let Some(reason) = &part.unavailable {
                 Some(Standing::Stuck(format!("its state cannot be read: {reason}")))
+            } else if let Some(reason) = self.resting.reason(&name) {
+                Some(Standing::HeldBack(unreached(reason, part.tasks.len() as u64)))
             } else if part.objections.is_empty() {
                 None
             } else {
@@ -349,6 +354,15 @@ impl Watcher {
     /// Takes in what became of one destination.
     fn fold(&mut self, part: &DestinationReport, tried: &HashSet<SecretPath>) {
         self.setbacks.fold(part, tried);
+        match &part.blocked {
+            Some(reason) if part.unreached => {
+                self.resting.add(&part.destination, reason);
+                let standing = Standing::HeldBack(unreached(reason, part.pending));
+                self.standings.insert(part.destination.clone(), standing);
+                return;
+            }
+            _ => self.resting.remove(&part.destination),
+        }
         let standing = match (&part.locked, &part.blocked) {
             (Some(holder), _) => format!("another cycle is at work, of {holder}"),
             (None, Some(reason)) => reason.clone(),
