@@ -202,7 +202,7 @@ mod tests {
     const SMALL: &str = r#"
         [origin]
         mounts = ["secret/"]
-        vault = { address = "http://127.0.0.1:8200", token = "s.canary" }
+        vault = { address = "http://127.0.0.1:8200", token = "s.hunter2" }
         [[destinations]]
         name = "us-east"
         vault.address = "http://127.0.0.1:8201"
@@ -287,8 +287,8 @@ mod tests {
     #[test]
     fn secrets_are_masked_when_shown() {
         let settings = serde_json::to_string(&loaded(&[], &[]).settings()).expect("JSON");
-        assert!(settings.contains("origin.vault.token") && !settings.contains("canary"), "{settings}");
-        assert!(!format!("{:?}", loaded(&[], &[]).config).contains("canary"));
+        assert!(settings.contains("origin.vault.token") && !settings.contains("hunter2"), "{settings}");
+        assert!(!format!("{:?}", loaded(&[], &[]).config).contains("hunter2"));
     }
 
     #[test]
@@ -304,8 +304,8 @@ mod tests {
         assert!(error.contains("origin.num_workers"), "{error}");
         let error = refused(&[], &["destination.num_workers=1"]);
         assert!(error.contains("could be any"), "{error}");
-        let error = refused(&[], &["origin.vault.token.x=s.canary"]);
-        assert!(error.contains("no keys of its own") && !error.contains("canary"), "{error}");
+        let error = refused(&[], &["origin.vault.token.x=s.hunter2"]);
+        assert!(error.contains("no keys of its own") && !error.contains("hunter2"), "{error}");
         let notes = loaded(&[("VSYNC_ORIGIN_VAULT_TOKN", "x")], &[]).notes;
         assert!(notes[0].contains("VSYNC_ORIGIN_VAULT_TOKN"), "{notes:?}");
         assert!(notes[0].ends_with("did you mean VSYNC_ORIGIN_VAULT_TOKEN?"), "{notes:?}");

@@ -116,6 +116,9 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
     CycleHandle { id, snapshots, events: Some(events_taken), control, run }
 }
 
+/// Whose canaries were looked at, and why the rest must not follow; `None`: the lane was stopped meanwhile.
+type LookedAt = Option<(usize, Result<(), String>)>;
+
 struct Run {
     id: CycleId,
     engine: Engine,
@@ -130,7 +133,7 @@ struct Run {
     running: HashMap<task::Id, (usize, usize)>,
     saves: JoinSet<Save>,
     /// Canaries being looked at: the lane, and why the rest must not follow.
-    checks: JoinSet<Option<(usize, Result<(), String>)>>,
+    checks: JoinSet<LookedAt>,
     /// A save that broke down and did not say whose it was.
     lost_save: Option<String>,
     outcomes: mpsc::UnboundedSender<(usize, Outcome)>,
@@ -312,7 +315,7 @@ impl Run {
     }
 
     /// Takes in whether what was written for the canaries of a lane is as it should be.
-    fn canaries_looked_at(&mut self, looked_at: Result<Option<(usize, Result<(), String>)>, task::JoinError>) {
+    fn canaries_looked_at(&mut self, looked_at: Result<LookedAt, task::JoinError>) {
         match looked_at {
             Ok(None) => {}
             Ok(Some((at, Ok(())))) => {
