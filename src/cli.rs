@@ -6,6 +6,7 @@
 mod capability;
 mod check;
 mod config;
+mod confirm;
 mod cycle;
 mod daemon;
 mod drift;

@@ -12,6 +12,7 @@
 
 mod check;
 mod defaults;
+mod deletes;
 mod document;
 mod edit;
 mod error;

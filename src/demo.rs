@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use self::server::{Server, Temper};
 use crate::engine::{
-    Destination, DestinationName, Engine, Listing, MaxDelete, OnDrift, OnExisting, Operator, Origin, Rule,
+    Destination, DestinationName, Engine, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Operator, Origin, Rule,
     TransformError, Transforms,
 };
 use crate::http::HttpSettings;
@@ -196,7 +196,8 @@ impl Sketch {
             num_buckets: None,
             num_workers: self.num_workers,
             max_delete: MaxDelete::default(),
-            ignore_deletes: false,
+            on_delete: OnDelete::Soft,
+            max_purge: MaxDelete::Count(0),
             on_drift: OnDrift::Report,
             on_existing: OnExisting::Report,
             journal: None,

@@ -20,6 +20,7 @@ mod ignore;
 mod inspect;
 mod inventory;
 mod lead;
+mod on_delete;
 mod origin_record;
 mod plan;
 mod planning;
@@ -52,6 +53,7 @@ pub use ignore::Ignored;
 pub use inspect::{CopyDetail, Difference, Held, InspectError, KeyDifference, KeyState, Record, SecretDetail};
 pub use inventory::{Inventory, InventoryUpdate, UnknownSubtree};
 pub use lead::{Holders, LeadError, LockPlace};
+pub use on_delete::{OnDelete, held_back_in_words};
 pub use origin_record::OriginRecord;
 pub use plan::{
     DestinationName, DestinationPlan, Expected, Objection, Operation, OperationCounts, Plan, SecretState, Source, Task,
@@ -135,8 +137,10 @@ pub struct Destination {
     pub num_workers: usize,
     /// How many deletes are too many.
     pub max_delete: MaxDelete,
-    /// What is gone at the origin stays here.
-    pub ignore_deletes: bool,
+    /// How many secrets may be destroyed or purged in one cycle that nobody has confirmed.
+    pub max_purge: MaxDelete,
+    /// What becomes of secrets that are gone at the origin.
+    pub on_delete: OnDelete,
     /// What to do about secrets that somebody else has changed.
     pub on_drift: OnDrift,
     /// What to do about secrets that are there before vsync writes them.
@@ -220,6 +224,16 @@ pub enum EngineError {
         destination: DestinationName,
         /// Why.
         reason: String,
+    },
+    /// Secrets would be destroyed or purged, and nobody has confirmed exactly so many.
+    #[error(
+        "{planned} secrets would be destroyed or purged for good, and {confirmed} are confirmed: nothing was written"
+    )]
+    Unconfirmed {
+        /// How many the plan has.
+        planned: u64,
+        /// How many are confirmed.
+        confirmed: u64,
     },
     /// No key for fingerprints can be made.
     #[error("the system gives no random numbers: {0}")]
@@ -316,6 +330,10 @@ impl Engine {
         if let Some((destination, objection)) = plan.objections().next() {
             let objection = Box::new(objection.clone());
             return Err(EngineError::Objection { destination: destination.clone(), objection });
+        }
+        let planned = plan.irrevocable();
+        if planned != options.confirmed && !options.dry_run {
+            return Err(EngineError::Unconfirmed { planned, confirmed: options.confirmed });
         }
         Ok(cycle::start(self, plan, options))
     }

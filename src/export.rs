@@ -116,8 +116,8 @@ pub(crate) mod tests {
         };
         let part = |name: &str, failures: Vec<Failure>| DestinationReport {
             destination: DestinationName::new(name),
-            planned: OperationCounts { add: 12, update: 3, delete: 1 },
-            done: OperationCounts { add: 12, update: 1, delete: 1 },
+            planned: OperationCounts { add: 12, update: 3, delete: 1, ..OperationCounts::default() },
+            done: OperationCounts { add: 12, update: 1, delete: 1, ..OperationCounts::default() },
             pending: 0,
             adopted: 0,
             kept: 0,

@@ -10,7 +10,7 @@ use super::output::{self, Object, Paint, ReportObject};
 use super::progress::{Progress, say};
 use super::question::{ask, can_ask};
 use super::survey::{show_counts, show_objections, show_unknown};
-use super::{CliError, Context, Output};
+use super::{CliError, Context, Output, confirm};
 use crate::engine::{
     Cause, CycleOptions, DestinationName, DestinationReport, Ending, EngineError, Failure, Phase, Plan, Report,
     StaleLine,
@@ -27,6 +27,8 @@ const DRIFT_SHOWN: usize = 10;
 pub(super) struct Manner {
     pub(super) dry_run: bool,
     pub(super) yes: bool,
+    /// How many secrets may be destroyed or purged, as far as somebody has said it.
+    pub(super) confirmed: Option<u64>,
     /// What it is done for.
     pub(super) purpose: &'static str,
     /// The lines of a saved plan that no longer hold; what is left of it is to be done exactly. `None`: it was not saved.
@@ -87,10 +89,16 @@ pub(super) async fn run(
         say("Nothing was written.");
         return Ok(Exit::Failed);
     }
+    if !manner.dry_run
+        && let Some(exit) = confirm::irrevocable(&plan, manner.confirmed, manner.yes, interrupts, out).await?
+    {
+        return Ok(exit);
+    }
     let done = nothing_done(&plan);
     let options = CycleOptions {
         dry_run: manner.dry_run,
         exact: manner.stale.is_some(),
+        confirmed: plan.irrevocable(),
         purpose: manner.purpose,
         ..CycleOptions::default()
     };
@@ -171,8 +179,9 @@ fn question(plan: &Plan) -> String {
         .filter(|part| !part.tasks.is_empty())
         .map(|part| sanitize(part.destination.as_str()))
         .collect();
+    let for_good = counts.irrevocable_in_words().map(|words| format!(" ({words} for good)")).unwrap_or_default();
     format!(
-        "Add {}, update {} and delete {} secrets at {}?",
+        "Add {}, update {} and delete {}{for_good} secrets at {}?",
         counts.add,
         counts.update,
         counts.delete,
@@ -295,6 +304,9 @@ pub(super) fn show_report(
     }
     for part in &report.destinations {
         let name = sanitize(part.destination.as_str());
+        if let Some(words) = part.done.irrevocable_in_words().filter(|_| !report.dry_run) {
+            out.line(format!("{name}: {words} for good among the deleted; nothing brings them back"))?;
+        }
         for (count, what) in [
             (part.adopted, "of these held the same value already and were not written"),
             (part.kept, "of these were left as somebody else made them (on_drift = \"keep\")"),

@@ -95,6 +95,8 @@ impl Teller<'_> {
                 (part.done.add, "added"),
                 (part.done.update, "updated"),
                 (part.done.delete, "deleted"),
+                (part.done.destroy, "of them destroyed for good"),
+                (part.done.purge, "of them purged for good"),
                 (part.failures.len() as u64 - left_alone, "failed"),
                 (left_alone, "left alone, because somebody else wrote them"),
                 (part.pending, "pending"),

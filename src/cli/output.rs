@@ -46,8 +46,12 @@ pub enum Object<'a> {
         add: u64,
         /// Secrets to update.
         update: u64,
-        /// Secrets to delete.
+        /// Secrets to delete, in whichever way.
         delete: u64,
+        /// Those of the deletes that destroy all versions.
+        destroy: u64,
+        /// Those of the deletes that leave nothing, no metadata either.
+        purge: u64,
         /// Secrets recorded as equal.
         in_sync: u64,
         /// Secrets left alone because somebody else changed them.
@@ -60,7 +64,7 @@ pub enum Object<'a> {
         excluded: u64,
         /// Secrets the origin could not be asked about.
         unknown: u64,
-        /// Deletes that `ignore_deletes` leaves out.
+        /// Deletes that `on_delete = "ignore"` leaves out.
         deletes_ignored: u64,
         /// Recorded secrets that go to new paths since the transforms changed.
         moved: u64,
@@ -73,7 +77,7 @@ pub enum Object<'a> {
     Task {
         /// The destination.
         destination: &'a str,
-        /// `add`, `update` or `delete`.
+        /// `add`, `update`, `delete`, `destroy` or `purge`.
         operation: &'a str,
         /// The secret at the origin.
         origin: String,
@@ -143,7 +147,7 @@ pub enum Object<'a> {
     Failure {
         /// The destination.
         destination: &'a str,
-        /// `add`, `update` or `delete`.
+        /// `add`, `update`, `delete`, `destroy` or `purge`.
         operation: &'a str,
         /// The secret at the origin.
         origin: String,

@@ -117,7 +117,7 @@ fn show_tasks(part: &DestinationPlan, out: &mut Output) -> Result<(), CliError> 
         let paint = match task.operation {
             Operation::Add => Paint::Good,
             Operation::Update => Paint::Notice,
-            Operation::Delete => Paint::Bad,
+            Operation::Delete | Operation::Destroy | Operation::Purge => Paint::Bad,
         };
         let symbol = out.paint(paint, &task.operation.state().symbol().to_string());
         let path = if origin == path {
@@ -125,7 +125,11 @@ fn show_tasks(part: &DestinationPlan, out: &mut Output) -> Result<(), CliError> 
         } else {
             format!(" → {}  ({})", sanitize(&path), sanitize(&task.rule))
         };
-        out.line(format!("  {symbol} {}{path}", sanitize(&origin)))?;
+        let for_good = match task.operation {
+            Operation::Destroy | Operation::Purge => out.paint(Paint::Bad, &format!("{} ", task.operation.as_str())),
+            _ => String::new(),
+        };
+        out.line(format!("  {symbol} {for_good}{}{path}", sanitize(&origin)))?;
     }
     Ok(())
 }

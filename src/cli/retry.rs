@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::confirm::ConfirmArgs;
 use super::cycle::{self, Manner};
 use super::drift::DriftArgs;
 use super::interrupt::Interrupts;
@@ -25,6 +26,9 @@ pub struct Args {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// What nobody can take back.
+    #[command(flatten)]
+    confirm: ConfirmArgs,
     /// What to do about secrets that somebody else wrote.
     #[command(flatten)]
     drift: DriftArgs,
@@ -94,7 +98,8 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         }
         return Ok(Exit::Done);
     }
-    let manner = Manner { dry_run: args.dry_run, yes: args.yes, purpose: "retry", stale: None };
+    let confirmed = args.confirm.confirm_purge;
+    let manner = Manner { dry_run: args.dry_run, yes: args.yes, confirmed, purpose: "retry", stale: None };
     cycle::run(&context, plan, &manner, &mut interrupts, out).await
 }
 

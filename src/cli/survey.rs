@@ -146,9 +146,16 @@ pub(super) fn show_counts(plan: &Plan, out: &mut Output) -> Result<(), CliError>
                 part.moved
             ))?;
         }
+        if let Some(words) = part.counts().irrevocable_in_words() {
+            let message = format!(
+                "{}: {words} for good among the deletes: nothing can take that back",
+                sanitize(part.destination.as_str())
+            );
+            out.line(out.paint(Paint::Bad, &message))?;
+        }
         if part.deletes_ignored > 0 {
             out.line(format!(
-                "{}: {} deletes are left out (ignore_deletes)",
+                "{}: {} deletes are left out (on_delete = \"ignore\")",
                 sanitize(part.destination.as_str()),
                 part.deletes_ignored
             ))?;
@@ -165,6 +172,8 @@ fn counts(part: &DestinationPlan) -> Object<'_> {
         add: counts.add,
         update: counts.update,
         delete: counts.delete,
+        destroy: counts.destroy,
+        purge: counts.purge,
         in_sync: part.in_sync,
         drifted: changed,
         existing,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::confirm::ConfirmArgs;
 use super::cycle::{self, Manner};
 use super::drift::DriftArgs;
 use super::interrupt::Interrupts;
@@ -26,11 +27,14 @@ pub struct Args {
     #[arg(long, short)]
     yes: bool,
     /// Go on for ever: look for changes at every tick and copy them, without asking
-    #[arg(long, conflicts_with_all = ["plan", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["plan", "dry_run", "confirm_purge"])]
     watch: bool,
     /// How often to look for changes (10s, 1m30s), over origin.tick
     #[arg(long, value_name = "DURATION", requires = "watch", value_parser = parse_duration)]
     tick: Option<Duration>,
+    /// What nobody can take back.
+    #[command(flatten)]
+    confirm: ConfirmArgs,
     /// What to do about secrets that somebody else wrote.
     #[command(flatten)]
     drift: DriftArgs,
@@ -52,7 +56,8 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         }
         None => (survey::plan(&context, &mut interrupts).await?, None),
     };
-    let manner = Manner { dry_run: args.dry_run, yes: args.yes, purpose: "sync", stale };
+    let manner =
+        Manner { dry_run: args.dry_run, yes: args.yes, confirmed: args.confirm.confirm_purge, purpose: "sync", stale };
     cycle::run(&context, plan, &manner, &mut interrupts, out).await
 }
 

@@ -83,7 +83,7 @@ async fn repair(
     let plan = interrupts.unless(context.engine.plan_repair(verifications, inventory)).await?;
     let findings: usize = verifications.iter().map(|one| one.findings.len()).sum();
     let left = findings as u64 - plan.counts().total();
-    let manner = Manner { dry_run: false, yes, purpose: "sync", stale: None };
+    let manner = Manner { dry_run: false, yes, confirmed: None, purpose: "sync", stale: None };
     let exit = cycle::run(context, plan, &manner, interrupts, out).await?;
     if left > 0 && !out.is_json() {
         out.line(format!(

@@ -14,7 +14,6 @@ pub(super) fn fill(root: &mut Node, check: &mut Check) {
     section(schema::ROOT, root, "", check);
     let origin_mounts = root.at(&[Step::Key("origin"), Step::Key("mounts")]).cloned();
     let origin_consul = root.at(&[Step::Key("origin"), Step::Key("consul")]).cloned();
-    let ignore_deletes = root.get("ignore_deletes").cloned();
     let canary = root.get("canary").cloned();
     let count = root.get("destinations").map_or(0, |list| list.items().len());
     for index in 0..count {
@@ -28,7 +27,6 @@ pub(super) fn fill(root: &mut Node, check: &mut Check) {
         };
         inherit("mounts", "origin.mounts", origin_mounts.as_ref());
         inherit("consul", "origin.consul", origin_consul.as_ref());
-        inherit("ignore_deletes", "ignore_deletes", ignore_deletes.as_ref());
         inherit("canary", "canary", canary.as_ref());
         if root.at(&at("sync_path")).is_none()
             && let Some(name) = root.at(&at("name")).and_then(Node::as_text)

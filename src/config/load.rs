@@ -12,7 +12,7 @@ use super::document::{Node, Place, SourceFile};
 use super::error::{ConfigError, Problem};
 use super::format::{EXTENSIONS, Format};
 use super::model::Config;
-use super::{defaults, layer, legacy, schema, validate};
+use super::{defaults, deletes, layer, legacy, schema, validate};
 
 /// What the configuration is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,6 +110,7 @@ fn assemble(source: Option<Arc<SourceFile>>, sources: &Sources) -> Result<Loaded
     if sources.purpose == Purpose::OriginDaemon {
         root.remove("destinations");
     }
+    deletes::settle(&mut root, &mut check);
     defaults::fill(&mut root, &mut check);
     if check.problems.is_empty() {
         check.required(schema::ROOT, &root, "");
@@ -427,7 +428,7 @@ mod tests {
             "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\npatience = \"1s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
         );
         let text = format!(
-            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\nproduction = true\nwave = 2\ncanary = [\"a/**\"]\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
+            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\non_delete = \"ignore\"\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\non_delete = \"purge\"\nproduction = true\nwave = 2\ncanary = [\"a/**\"]\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
         );
         let loaded = load_text("vsync.toml", &text, &[], &[]).map_err(|error| panic!("{error}")).expect("never");
         assert_eq!(loaded.config.log.level, "error");

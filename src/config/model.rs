@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 use zeroize::Zeroizing;
 
 use super::check::parse_duration;
-use crate::engine::{Listing, MaxDelete, OnDrift, OnExisting, Rule};
+use crate::engine::{Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Rule};
 
 /// Everything that is configured, defaults included.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,8 +20,10 @@ pub struct Config {
     pub name: String,
     /// The number of buckets of the sync info; `None`: what the stored state has, or as many as are needed.
     pub num_buckets: Option<usize>,
-    /// What is gone at the origin stays at the destinations; each may say otherwise.
-    pub ignore_deletes: bool,
+    /// What is gone at the origin stays at the destinations, as vsync v0.3 says it.
+    pub ignore_deletes: Option<bool>,
+    /// What becomes of secrets that are gone at the origin; each destination may say otherwise.
+    pub on_delete: OnDelete,
     /// Globs over the origin's paths: what matches is copied and verified before the rest; each destination may say
     /// otherwise.
     #[serde(default)]
@@ -183,8 +185,10 @@ pub struct Destination {
     /// Globs of which none may match it.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// What is gone at the origin stays here.
-    pub ignore_deletes: bool,
+    /// What is gone at the origin stays here, as vsync v0.3 says it; [`Destination::on_delete`] has it, too.
+    pub ignore_deletes: Option<bool>,
+    /// What becomes of secrets that are gone at the origin.
+    pub on_delete: OnDelete,
     /// People's apps depend on it: the console draws a red frame wherever it is about to be written.
     pub production: bool,
     /// What to do about secrets that somebody else has changed there.
@@ -222,6 +226,9 @@ pub struct Guards {
     /// How many deletes are too many.
     #[serde(deserialize_with = "max_delete")]
     pub max_delete: MaxDelete,
+    /// How many secrets daemons and watch mode may destroy or purge in one cycle.
+    #[serde(deserialize_with = "max_delete")]
+    pub max_purge: MaxDelete,
 }
 
 /// A Vault server.

@@ -68,7 +68,8 @@ pub(super) const ROOT: &[Key] = &[
     Key::new("name", Kind::Text).default("vsync"),
     // two bytes of a checksum tell the bucket: further ones would stay empty
     Key::new("num_buckets", Kind::Count(1, 65_536)).legacy("numBuckets"),
-    Key::new("ignore_deletes", Kind::Bool).legacy("ignoreDeletes").default("false"),
+    Key::new("ignore_deletes", Kind::Bool).legacy("ignoreDeletes"),
+    Key::new("on_delete", Kind::Choice(ON_DELETE)),
     Key::new("canary", Kind::Texts),
     Key::new("log", Kind::Table(LOG)).default("{}"),
     Key::new("state", Kind::Table(STATE)).default("{}"),
@@ -124,6 +125,7 @@ pub(super) const DESTINATION: &[Key] = &[
     Key::new("include", Kind::Texts),
     Key::new("exclude", Kind::Texts),
     Key::new("ignore_deletes", Kind::Bool).legacy("ignoreDeletes"),
+    Key::new("on_delete", Kind::Choice(ON_DELETE)),
     Key::new("production", Kind::Bool).default("false"),
     Key::new("on_drift", Kind::Choice(&["report", "overwrite", "keep"])).default("report"),
     Key::new("on_existing", Kind::Choice(&["report", "adopt", "overwrite"])).default("report"),
@@ -136,7 +138,10 @@ const TRANSFORM: &[Key] = &[
     Key::new("to", Kind::Text).required(),
 ];
 
-const GUARDS: &[Key] = &[Key::new("max_delete", Kind::MaxDelete).default("10%")];
+const ON_DELETE: &[&str] = &["soft", "destroy", "purge", "ignore"];
+
+const GUARDS: &[Key] =
+    &[Key::new("max_delete", Kind::MaxDelete).default("10%"), Key::new("max_purge", Kind::MaxDelete).default("0")];
 
 const VAULT: &[Key] = &[
     Key::new("address", Kind::Text).required(),

@@ -12,7 +12,7 @@ use super::trouble::{Kind, Trouble};
 use super::{Daemon, Note, Role};
 use crate::engine::{
     Cause, CycleOptions, DestinationName, DestinationPlan, DestinationReport, Ending, EngineError, Inventory, Plan,
-    PlanOptions, Report, Side,
+    PlanOptions, Report, Side, held_back_in_words,
 };
 use crate::kv::SecretPath;
 
@@ -40,6 +40,8 @@ struct Tried {
     oldest: Option<Timestamp>,
     /// What is left for a later round.
     held_back: u64,
+    /// What of that is held back because nobody has confirmed that it is destroyed or purged.
+    unconfirmed: u64,
     /// What somebody else wrote, as far as it was known before.
     foreign: Foreign,
 }
@@ -192,7 +194,12 @@ impl Daemon<'_> {
             }
             return;
         }
-        let options = CycleOptions { purpose: self.options.role.as_str(), waits: false, ..CycleOptions::default() };
+        let options = CycleOptions {
+            purpose: self.options.role.as_str(),
+            waits: false,
+            confirmed: plan.irrevocable(),
+            ..CycleOptions::default()
+        };
         let handle = match engine.start(plan, options) {
             Ok(handle) => handle,
             Err(error) => {
@@ -260,6 +267,8 @@ impl Daemon<'_> {
         if plan.destinations.iter().any(|part| part.tasks.iter().any(|task| held_back(&part.destination, task))) {
             plan = self.setup.engine.select(&plan, |name, task| !held_back(name, task));
         }
+        // nobody is asked here, and what nobody can take back is done only as far as the configuration says
+        self.setup.engine.hold_back(&mut plan);
         let unclean = self.unclean_wave(&plan);
         let mut tried = HashMap::new();
         let mut rest = Vec::new();
@@ -277,6 +286,7 @@ impl Daemon<'_> {
             self.found_failures(&name, round);
             let foreign = foreign(&part);
             self.found_foreign(&name, foreign, round);
+            found_unconfirmed(&name, part.held_back, round);
             if let Some(reason) = &part.unavailable {
                 self.unwell(&name);
                 round.found(name.as_str(), Kind::State, format!("its state cannot be read: {reason}"));
@@ -301,7 +311,7 @@ impl Daemon<'_> {
             } else {
                 let paths: HashSet<SecretPath> = part.tasks.iter().map(|task| task.origin.clone()).collect();
                 let held_back = all - paths.len() as u64;
-                tried.insert(name, Tried { paths, oldest, held_back, foreign });
+                tried.insert(name, Tried { paths, oldest, held_back, unconfirmed: part.held_back, foreign });
                 rest.push(part);
             }
         }
@@ -315,6 +325,7 @@ impl Daemon<'_> {
         self.setbacks.fold(part, &tried.paths);
         round.found.retain(|trouble| trouble.subject != name.as_str());
         self.found_failures(name, round);
+        found_unconfirmed(name, tried.unconfirmed, round);
         let kept = tried.foreign.kept + part.kept;
         self.found_foreign(name, Foreign { kept, ..tried.foreign }, round);
         let failed = self.setbacks.causes(name).iter().map(|(_, count)| count).sum();
@@ -406,6 +417,12 @@ impl Daemon<'_> {
         if let Some(status) = self.status.lock().of(name) {
             status.well = None;
         }
+    }
+}
+
+fn found_unconfirmed(name: &DestinationName, held_back: u64, round: &mut Round) {
+    if held_back > 0 {
+        round.found(name.as_str(), Kind::Unconfirmed, held_back_in_words(name, held_back));
     }
 }
 

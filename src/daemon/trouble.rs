@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     State,
     /// A guard stands against the plan.
     Guard,
+    /// What nobody can take back waits for somebody to confirm it.
+    Unconfirmed,
     /// A cycle of somebody else's is at work.
     Locked,
     /// Its server does not answer.

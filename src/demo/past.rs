@@ -65,7 +65,15 @@ pub(super) async fn leave_state(
         {
             let insight = insight(version, written);
             let origin = path.clone();
-            let left = LedgerEntry { origin, insight, version: copy.version(), deleted: false, foreign: None, at };
+            let left = LedgerEntry {
+                origin,
+                insight,
+                version: copy.version(),
+                deleted: false,
+                awaits_removal: false,
+                foreign: None,
+                at,
+            };
             if destination.name.as_str() == EU_WEST && entry.is_live() && version == entry.version() {
                 meddle(&mut copy, number, now);
             }
@@ -205,7 +213,7 @@ fn part(
 }
 
 fn counts(add: u64, update: u64, delete: u64) -> OperationCounts {
-    OperationCounts { add, update, delete }
+    OperationCounts { add, update, delete, ..OperationCounts::default() }
 }
 
 fn insight(version: u64, written: Timestamp) -> Insight {

@@ -79,6 +79,9 @@ pub(super) struct Binding {
     on_drift: OnDrift,
     #[serde(default)]
     on_existing: OnExisting,
+    /// Some of what was deleted here may wait to be destroyed or purged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) awaits_removal: bool,
     /// The last cycle that has ended here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last: Option<CycleId>,
@@ -113,12 +116,14 @@ impl Binding {
             None => (origin, place),
         };
         let (open, last) = former.map_or((None, None), |former| (former.open, former.last));
+        let awaits_removal = former.is_some_and(|former| former.awaits_removal);
         Self {
             origin,
             destination: place,
             transforms: destination.transforms.rules(),
             on_drift: destination.on_drift,
             on_existing: destination.on_existing,
+            awaits_removal,
             last,
             open,
         }

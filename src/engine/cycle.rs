@@ -45,6 +45,9 @@ pub struct CycleOptions {
     pub save_every: Duration,
     /// Do exactly what was planned: a secret that has another version by now, on either side, is not touched.
     pub exact: bool,
+    /// How many secrets may be destroyed or purged: exactly as many as the plan has, so that no more than was
+    /// confirmed is lost for good.
+    pub confirmed: u64,
     /// The cycle whose changes this plan takes back.
     pub undoes: Option<CycleId>,
     /// What the lock says it is held for, and the report that it was done for.
@@ -59,6 +62,7 @@ impl Default for CycleOptions {
             waits: true,
             save_every: Duration::from_secs(5),
             exact: false,
+            confirmed: 0,
             undoes: None,
             purpose: "sync",
         }

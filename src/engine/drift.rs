@@ -103,7 +103,7 @@ impl Drift {
             operation: self.operation,
             origin: self.origin.clone(),
             destination: self.destination.clone(),
-            insight: (self.operation != Operation::Delete).then_some(self.insight),
+            insight: (!self.operation.is_delete()).then_some(self.insight),
             cause: self.cause(),
             message: self.message(),
             attempts: 0,

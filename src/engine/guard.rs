@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::inventory::Inventory;
-use super::plan::{DestinationPlan, Objection, Operation};
+use super::plan::{DestinationPlan, Objection};
 
 /// How many deletes are too many.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,7 +90,7 @@ pub(super) fn deletes(plan: &DestinationPlan, inventory: &Inventory, max_delete:
 /// A mount that lost its last secret since it was recorded.
 fn emptied_mount(plan: &DestinationPlan, inventory: &Inventory) -> Option<Objection> {
     let mut losses: BTreeMap<&str, u64> = BTreeMap::new();
-    for task in plan.tasks.iter().filter(|task| task.operation == Operation::Delete) {
+    for task in plan.tasks.iter().filter(|task| task.operation.is_delete()) {
         *losses.entry(task.origin.mount()).or_default() += 1;
     }
     for (path, _) in inventory.secrets.iter() {

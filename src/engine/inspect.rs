@@ -307,7 +307,15 @@ mod tests {
     use crate::kv::Mount;
 
     fn entry(version: u64, deleted: bool) -> LedgerEntry {
-        LedgerEntry { origin: path("a"), insight: insight(1), version, deleted, foreign: None, at: Timestamp::now() }
+        LedgerEntry {
+            origin: path("a"),
+            insight: insight(1),
+            version,
+            deleted,
+            awaits_removal: false,
+            foreign: None,
+            at: Timestamp::now(),
+        }
     }
 
     fn path(name: &str) -> SecretPath {

@@ -60,11 +60,33 @@ pub enum Operation {
     Update,
     /// The origin no longer has it: soft-delete it.
     Delete,
+    /// The origin no longer has it, nor can it be undeleted there: destroy the data of all versions. No way back.
+    Destroy,
+    /// As [`Operation::Destroy`], and the metadata goes, too.
+    Purge,
 }
 
 impl Operation {
-    /// All of them, in the order they are shown.
+    /// Those that are counted apart, in the order they are shown; whatever deletes counts as a delete.
     pub const ALL: [Self; 3] = [Self::Add, Self::Update, Self::Delete];
+
+    /// Whether it takes a secret away, in whichever way.
+    #[must_use]
+    pub fn is_delete(self) -> bool {
+        matches!(self, Self::Delete | Self::Destroy | Self::Purge)
+    }
+
+    /// Whether nothing can take it back.
+    #[must_use]
+    pub fn is_irrevocable(self) -> bool {
+        matches!(self, Self::Destroy | Self::Purge)
+    }
+
+    /// The one of [`Operation::ALL`] that it is counted with.
+    #[must_use]
+    pub fn counted_with(self) -> Self {
+        if self.is_delete() { Self::Delete } else { self }
+    }
 
     /// The word for it.
     #[must_use]
@@ -73,6 +95,8 @@ impl Operation {
             Self::Add => "add",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Destroy => "destroy",
+            Self::Purge => "purge",
         }
     }
 
@@ -82,7 +106,7 @@ impl Operation {
         match self {
             Self::Add => SecretState::Add,
             Self::Update => SecretState::Update,
-            Self::Delete => SecretState::Delete,
+            Self::Delete | Self::Destroy | Self::Purge => SecretState::Delete,
         }
     }
 }
@@ -202,14 +226,48 @@ pub struct OperationCounts {
     pub add: u64,
     /// Secrets to update, or updated.
     pub update: u64,
-    /// Secrets to delete, or deleted.
+    /// Secrets to delete, or deleted, in whichever way.
     pub delete: u64,
+    /// Those among the deletes that destroy all versions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub destroy: u64,
+    /// Those among the deletes that leave nothing, no metadata either.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub purge: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl OperationCounts {
     /// One more of this operation.
     pub fn count(&mut self, operation: Operation) {
-        *self.of_mut(operation) += 1;
+        match operation {
+            Operation::Add => self.add += 1,
+            Operation::Update => self.update += 1,
+            Operation::Delete | Operation::Destroy | Operation::Purge => self.delete += 1,
+        }
+        self.destroy += u64::from(operation == Operation::Destroy);
+        self.purge += u64::from(operation == Operation::Purge);
+    }
+
+    /// Those among the deletes that nothing can take back.
+    #[must_use]
+    pub fn irrevocable(&self) -> u64 {
+        self.destroy + self.purge
+    }
+
+    /// The irrevocable ones in words (`3 destroyed and 2 purged`); `None` if there are none.
+    #[must_use]
+    pub fn irrevocable_in_words(&self) -> Option<String> {
+        match (self.destroy, self.purge) {
+            (0, 0) => None,
+            (destroy, 0) => Some(format!("{destroy} destroyed")),
+            (0, purge) => Some(format!("{purge} purged")),
+            (destroy, purge) => Some(format!("{destroy} destroyed and {purge} purged")),
+        }
     }
 
     /// The number for one operation.
@@ -219,14 +277,8 @@ impl OperationCounts {
             Operation::Add => self.add,
             Operation::Update => self.update,
             Operation::Delete => self.delete,
-        }
-    }
-
-    fn of_mut(&mut self, operation: Operation) -> &mut u64 {
-        match operation {
-            Operation::Add => &mut self.add,
-            Operation::Update => &mut self.update,
-            Operation::Delete => &mut self.delete,
+            Operation::Destroy => self.destroy,
+            Operation::Purge => self.purge,
         }
     }
 
@@ -242,6 +294,8 @@ impl std::ops::AddAssign for OperationCounts {
         self.add += other.add;
         self.update += other.update;
         self.delete += other.delete;
+        self.destroy += other.destroy;
+        self.purge += other.purge;
     }
 }
 
@@ -263,8 +317,10 @@ pub struct DestinationPlan {
     pub tasks: Tasks,
     /// Secrets that are recorded as equal.
     pub in_sync: u64,
-    /// Deletes that `ignore_deletes` leaves out.
+    /// Deletes that `on_delete = "ignore"` leaves out.
     pub deletes_ignored: u64,
+    /// Secrets that are to be destroyed or purged, and were left out because nobody has confirmed it.
+    pub held_back: u64,
     /// Secrets of the origin that a glob leaves out here, in order.
     pub excluded: Vec<SecretPath>,
     /// Secrets recorded here of which the origin could not say whether they still exist or are newer, and those that
@@ -317,6 +373,7 @@ impl DestinationPlan {
             tasks: Tasks::default(),
             in_sync: 0,
             deletes_ignored: 0,
+            held_back: 0,
             excluded: Vec::new(),
             unknown: Vec::new(),
             superseded: Vec::new(),
@@ -439,6 +496,12 @@ impl Plan {
             sum += part.counts();
             sum
         })
+    }
+
+    /// How many secrets would be destroyed or purged, at all destinations.
+    #[must_use]
+    pub fn irrevocable(&self) -> u64 {
+        self.counts().irrevocable()
     }
 
     /// All objections with the destinations they concern.

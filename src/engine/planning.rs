@@ -16,7 +16,7 @@ use super::inventory::Inventory;
 use super::plan::{
     self, DestinationName, DestinationPlan, Objection, Operation, OperationCounts, Plan, Remembered, Task,
 };
-use super::{Destination, Engine, OnDrift, guard};
+use super::{Destination, Engine, OnDrift, guard, on_delete};
 use crate::kv::{Mount, SecretPath};
 use crate::state::{State, StateError, bucket_count};
 use crate::sync_info::SyncInfo;
@@ -85,6 +85,15 @@ impl Engine {
         if part.stored.is_none() && part.interrupted_cycle().is_none() && part.answered() && !again {
             first_look::set_aside_existing(&mut part, &mut known, destination).await;
         }
+        let waiting = binding.awaits_removal && destination.on_delete.irrevocable().is_some();
+        if waiting {
+            known.load_all(&state).await?;
+        }
+        let waits =
+            on_delete::decide(&mut part, &known.ledger, self.origin(), &at_inventory, destination, waiting).await;
+        if let Some(binding) = &mut part.binding {
+            binding.awaits_removal = waits || (binding.awaits_removal && !waiting);
+        }
         self.guard_deletes(&mut part, &at_inventory);
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
         part.objections.extend(doubt);
@@ -122,7 +131,10 @@ impl Engine {
         // nothing is routed here, so what is recorded is where the former transforms sent it
         part.former_binding.clone_from(&former);
         part.partial = true;
-        part.binding = Some(binding.with_rules_of(former));
+        let deletes = part.tasks.iter().any(|task| task.operation == Operation::Delete);
+        let mut binding = binding.with_rules_of(former);
+        binding.awaits_removal |= deletes && destination.on_delete.irrevocable().is_some();
+        part.binding = Some(binding);
         known.give_to(&mut part);
         Ok(part)
     }
@@ -172,9 +184,9 @@ fn note(part: &DestinationPlan) {
     for objection in &part.objections {
         tracing::warn!(destination, "a guard stands against the plan: {objection}");
     }
-    let OperationCounts { add, update, delete } = part.counts();
+    let OperationCounts { add, update, delete, destroy, purge } = part.counts();
     let (in_sync, drifted, unknown) = (part.in_sync, part.drifted.len(), part.unknown.len());
-    tracing::info!(destination, add, update, delete, in_sync, drifted, unknown, "planned");
+    tracing::info!(destination, add, update, delete, destroy, purge, in_sync, drifted, unknown, "planned");
 }
 
 pub(super) async fn load_binding(state: &State) -> Result<Option<Binding>, StateError> {
@@ -190,7 +202,7 @@ pub(super) async fn load_binding(state: &State) -> Result<Option<Binding>, State
 /// Objections against mounts that are to be written and say that they are something else than KV version 2. One that does
 /// not say what it is may be fit all the same; the first write tells.
 async fn unfit_mounts(part: &DestinationPlan, vault: &VaultClient) -> Vec<Objection> {
-    let written = part.tasks.iter().filter(|task| task.operation != Operation::Delete);
+    let written = part.tasks.iter().filter(|task| !task.operation.is_delete());
     let mounts: BTreeSet<&str> = written.map(|task| task.destination.mount()).collect();
     let asked = mounts.into_iter().filter_map(|mount| Mount::parse(mount).ok()).map(|mount| async move {
         let info = tokio::time::timeout(PATIENCE, vault.mount_info(&mount)).await.ok()?.ok()?;

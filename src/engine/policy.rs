@@ -29,6 +29,10 @@ pub enum Access {
     Write,
     /// Deleting at the destination.
     Delete,
+    /// Destroying versions at the destination.
+    Destroy,
+    /// Removing a secret with all its versions from the destination.
+    Purge,
     /// Taking a delete back at the destination.
     Undelete,
 }
@@ -43,6 +47,8 @@ impl Access {
             (false, "read metadata of") => Self::Metadata,
             (false, "write secret") => Self::Write,
             (false, "delete secret") => Self::Delete,
+            (false, "destroy secret") => Self::Destroy,
+            (false, "purge secret") => Self::Purge,
             (false, "undelete secret") => Self::Undelete,
             _ => return None,
         })
@@ -57,7 +63,8 @@ impl Access {
     fn part(self) -> &'static str {
         match self {
             Self::OriginRead | Self::Read | Self::Write | Self::Delete => "data",
-            Self::OriginMetadata | Self::Metadata => "metadata",
+            Self::OriginMetadata | Self::Metadata | Self::Purge => "metadata",
+            Self::Destroy => "destroy",
             Self::Undelete => "undelete",
         }
     }
@@ -67,8 +74,8 @@ impl Access {
         match self {
             Self::OriginRead | Self::OriginMetadata | Self::Read | Self::Metadata => &["read"],
             Self::Write => &["create", "update"],
-            Self::Delete => &["delete"],
-            Self::Undelete => &["update"],
+            Self::Delete | Self::Purge => &["delete"],
+            Self::Destroy | Self::Undelete => &["update"],
         }
     }
 }
@@ -89,6 +96,8 @@ impl Failure {
                 _ if says("read: ") => Access::OriginRead,
                 Operation::Add | Operation::Update => Access::Write,
                 Operation::Delete => Access::Delete,
+                Operation::Destroy => Access::Destroy,
+                Operation::Purge => Access::Purge,
             })
         })
     }

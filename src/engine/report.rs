@@ -235,6 +235,14 @@ pub(super) enum Done {
     Kept { before: u64, found: u64, insight: Option<Insight> },
     /// This version was deleted at the destination. 0: it could not be found out which.
     Deleted { version: u64 },
+    /// As [`Done::Deleted`], and it is to be destroyed or purged when the origin can no longer undelete its own.
+    DeletedForNow { version: u64 },
+    /// All versions were destroyed; this is the newest.
+    Destroyed { version: u64 },
+    /// It was removed with all versions; this was the newest.
+    Purged { version: u64 },
+    /// As [`Done::Absent`], and it waits as [`Done::DeletedForNow`] does.
+    AbsentForNow { version: u64 },
     /// There was nothing to delete: this version, 0 if none, could not be read any more.
     Absent { version: u64 },
     /// This version can be read again at the destination.

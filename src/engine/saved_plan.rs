@@ -189,7 +189,7 @@ impl SavedPlan {
                     let message = format!("it has {} twice for {}", line.origin, part.destination);
                     return Err(SavedPlanError::Damaged(message));
                 }
-                if (line.operation == Operation::Delete) != line.insight.is_none() {
+                if line.operation.is_delete() != line.insight.is_none() {
                     let message = format!("{} to {} has no sense", line.operation.as_str(), line.origin);
                     return Err(SavedPlanError::Damaged(message));
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Destination, DestinationName, Listing, MaxDelete, OnDrift, OnExisting, Origin, Transforms};
+use super::{Destination, DestinationName, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Origin, Transforms};
 use crate::http::HttpSettings;
 use crate::kv::{Mount, PathFilter};
 use crate::state::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateError, StateStore};
@@ -109,7 +109,8 @@ pub(crate) fn destination(name: &str, mount: &Mount) -> Destination {
         num_buckets: None,
         num_workers: 4,
         max_delete: MaxDelete::default(),
-        ignore_deletes: false,
+        on_delete: OnDelete::Soft,
+        max_purge: MaxDelete::Count(0),
         on_drift: OnDrift::Report,
         on_existing: OnExisting::Report,
         journal: None,

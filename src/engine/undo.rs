@@ -160,7 +160,15 @@ impl Engine {
         let mut wanted: BTreeMap<SecretPath, Changed> = BTreeMap::new();
         let mut untouched: Vec<&Change> = Vec::new();
         for change in &changes {
-            if matches!(change.kind, ChangeKind::Written | ChangeKind::Deleted | ChangeKind::Restored) {
+            if matches!(
+                change.kind,
+                ChangeKind::Written
+                    | ChangeKind::Deleted
+                    | ChangeKind::DeletedForNow
+                    | ChangeKind::Destroyed
+                    | ChangeKind::Purged
+                    | ChangeKind::Restored
+            ) {
                 let first = || Changed::new(change);
                 wanted.entry(change.destination.clone()).and_modify(|all| all.go_on(change)).or_insert_with(first);
             } else {

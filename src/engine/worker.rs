@@ -2,6 +2,7 @@
 
 mod check;
 mod conflict;
+mod delete;
 mod perform;
 mod queue;
 mod reach;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::event::{Activity, Step, WorkerRow};
 use super::plan::{DestinationName, Task};
 use super::report::{Done, Failed, Outcome};
-use super::{OnDrift, OnExisting};
+use super::{OnDelete, OnDrift, OnExisting};
 use crate::http::Attempts;
 use crate::vault::{VaultClient, VaultError};
 
@@ -133,6 +134,7 @@ pub(super) struct Manner {
     pub(super) undo: bool,
     /// The last cycle here did not end properly: what it wrote may not be recorded.
     pub(super) interrupted: bool,
+    pub(super) on_delete: OnDelete,
     pub(super) on_drift: OnDrift,
     pub(super) on_existing: OnExisting,
 }

@@ -85,6 +85,9 @@ fn summary(report: &Report, page: &mut String) -> fmt::Result {
     row("rate", &format_args!("{:.1} a second", report.rate()))?;
     row("vsync", &Text(&report.vsync))?;
     row("done", &format_args!("{} added, {} updated, {} deleted", done.add, done.update, done.delete))?;
+    if let Some(words) = done.irrevocable_in_words() {
+        row("of the deleted", &format_args!("{words} for good"))?;
+    }
     row("failed", &report.failed())?;
     row("pending", &report.pending())?;
     if let Some(cycle) = report.undoes {
@@ -175,6 +178,8 @@ fn group(cause: Cause, failures: &[(&DestinationName, &Failure)], page: &mut Str
             Operation::Add => "add",
             Operation::Update => "update",
             Operation::Delete => "delete",
+            Operation::Destroy => "destroy",
+            Operation::Purge => "purge",
         };
         write!(
             page,

@@ -25,6 +25,14 @@ pub enum ChangeKind {
     Deleted,
     /// It was to be deleted, and could not be read any more; nothing was written.
     Absent,
+    /// As [`ChangeKind::Deleted`], and it waits to be destroyed or purged: the origin can still undelete its own.
+    DeletedForNow,
+    /// As [`ChangeKind::Absent`], and it waits in the same way.
+    AbsentForNow,
+    /// The data of all its versions was destroyed; its metadata stays. No way back.
+    Destroyed,
+    /// It was removed with all its versions and its metadata. No way back.
+    Purged,
     /// A soft-deleted version was made readable again.
     Restored,
     /// It was equal already; nothing was written.
@@ -33,6 +41,23 @@ pub enum ChangeKind {
     Met,
     /// As [`ChangeKind::Met`], and the configuration says to leave it so.
     Kept,
+}
+
+impl ChangeKind {
+    /// Whether it was to be gone from the destination, in whichever way.
+    #[must_use]
+    pub fn is_delete(self) -> bool {
+        matches!(
+            self,
+            Self::Deleted | Self::Absent | Self::DeletedForNow | Self::AbsentForNow | Self::Destroyed | Self::Purged
+        )
+    }
+
+    /// Whether nothing can take it back.
+    #[must_use]
+    pub fn is_irrevocable(self) -> bool {
+        matches!(self, Self::Destroyed | Self::Purged)
+    }
 }
 
 /// One secret at a destination, before and after.
@@ -66,7 +91,9 @@ impl Change {
     /// |---|---|---|
     /// | written, adopted, restored | gets the insight | the insight and version; not deleted, nothing foreign |
     /// | the same without insight | the entry goes | the entry goes: it is as if vsync had never been there |
-    /// | deleted, absent | the entry goes | the former version, deleted; nothing foreign |
+    /// | deleted, absent, destroyed | the entry goes | the former version, deleted; nothing foreign |
+    /// | deleted or absent for now | the entry goes | the same, and it waits |
+    /// | purged | the entry goes | no version, deleted; nothing foreign |
     /// | met | as it was | as it was, and the foreign version with the insight that met it |
     /// | kept | as for written: it counts as in sync | as for met, and kept |
     ///
@@ -84,14 +111,22 @@ impl Change {
                 insight: self.insight.unwrap_or_else(|| self.last_insight(known)),
                 version: self.version,
                 deleted: false,
+                awaits_removal: false,
                 foreign: None,
                 at: self.at,
             },
-            ChangeKind::Deleted | ChangeKind::Absent => LedgerEntry {
+            ChangeKind::Deleted
+            | ChangeKind::Absent
+            | ChangeKind::DeletedForNow
+            | ChangeKind::AbsentForNow
+            | ChangeKind::Destroyed
+            | ChangeKind::Purged => LedgerEntry {
                 origin: self.origin.clone(),
                 insight: self.last_insight(known),
-                version: self.before,
+                // the next version there will be the first one again
+                version: if self.kind == ChangeKind::Purged { 0 } else { self.before },
                 deleted: true,
+                awaits_removal: matches!(self.kind, ChangeKind::DeletedForNow | ChangeKind::AbsentForNow),
                 foreign: None,
                 at: self.at,
             },
@@ -103,6 +138,7 @@ impl Change {
                     insight,
                     version: 0,
                     deleted: false,
+                    awaits_removal: false,
                     foreign: None,
                     at: self.at,
                 });
@@ -112,7 +148,10 @@ impl Change {
         ledger.insert(self.destination.clone(), entry);
         match (self.kind, self.insight) {
             (ChangeKind::Met, _) => {}
-            (ChangeKind::Deleted | ChangeKind::Absent, _) | (_, None) => {
+            (kind, _) if kind.is_delete() => {
+                recorded.remove(&self.origin);
+            }
+            (_, None) => {
                 recorded.remove(&self.origin);
             }
             (_, Some(insight)) => {
@@ -141,6 +180,9 @@ impl Change {
         match self.kind {
             // what stood in the way was taken over, or written over, since
             ChangeKind::Met | ChangeKind::Kept if known.version >= self.version => false,
+            // versions are counted anew since
+            _ if known.version == 0 && known.deleted => known.at <= self.at,
+            ChangeKind::Purged => known.at <= self.at,
             _ => match self.version.cmp(&known.version) {
                 Ordering::Less => false,
                 Ordering::Equal => known.at <= self.at,

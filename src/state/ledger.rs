@@ -17,7 +17,8 @@
 //! | `o`, `n` | the origin's path and the length of its mount, unless it is the destination's path |
 //! | `i` | insight: `[VERSION, TIME]`, and its type if that is not `kvV2` |
 //! | `v` | the destination's version, unless 0 |
-//! | `d` | `true` if vsync has deleted it |
+//! | `d` | `true` if vsync has deleted it; with no version, if it has purged it |
+//! | `w` | `true` if it waits to be destroyed or purged |
 //! | `f` | the foreign version: `{"v":VERSION,"i":INSIGHT,"k":true}`, `k` only if it is kept |
 //! | `t` | when |
 //!
@@ -59,10 +60,13 @@ pub struct LedgerEntry {
     /// never known. Without meaning while [`LedgerEntry::version`] is 0.
     pub insight: Insight,
     /// The destination's version that vsync wrote or adopted; 0: it never wrote there, it only met somebody else's
-    /// secret.
+    /// secret, or it has purged what was there.
     pub version: u64,
-    /// Whether vsync has soft-deleted that version.
+    /// Whether vsync has deleted that version, in whichever way.
     pub deleted: bool,
+    /// It was only soft-deleted, because the origin could still undelete its own; once that is gone for good, it is to be
+    /// destroyed or purged here.
+    pub awaits_removal: bool,
     /// What somebody else wrote there and stood in vsync's way. `None`: nothing did.
     pub foreign: Option<Foreign>,
     /// When.

@@ -288,7 +288,8 @@ impl Worker {
             Manner::Usual | Manner::Exact | Manner::Deciding(_) => self.options.purpose,
         };
         let exact = manner == Manner::Exact || undoes.is_some();
-        let options = CycleOptions { dry_run, exact, undoes, purpose, ..self.options.clone() };
+        let confirmed = plan.irrevocable();
+        let options = CycleOptions { dry_run, exact, confirmed, undoes, purpose, ..self.options.clone() };
         let started = match manner {
             Manner::Usual | Manner::Exact | Manner::Retrying | Manner::Undoing(_) => self.engine.start(plan, options),
             Manner::Deciding(decision) => self.engine.deciding(decision).start(plan, options),

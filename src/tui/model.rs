@@ -204,15 +204,24 @@ impl Dialog {
         }
     }
 
-    /// The number that has to be typed before one can say yes: how many secrets would be deleted.
+    /// The number that has to be typed before one can say yes: how many secrets would be destroyed or purged for good, else
+    /// how many would be deleted.
     pub(super) fn must_type(&self) -> Option<u64> {
         match &self.ask {
             Ask::Watch { deletes } => Some(*deletes).filter(|deletes| *deletes > 0),
             Ask::Start(selected) if selected.asked.purpose.deletes() && self.can_agree() => {
-                Some(selected.plan.counts().delete).filter(|deletes| *deletes > 0)
+                let for_good = self.for_good().map(|counts| counts.irrevocable());
+                for_good.or(Some(selected.plan.counts().delete)).filter(|deletes| *deletes > 0)
             }
             _ => None,
         }
+    }
+
+    /// What would be done that nothing can take back, if anything.
+    pub(super) fn for_good(&self) -> Option<OperationCounts> {
+        let Ask::Start(selected) = &self.ask else { return None };
+        let counts = selected.plan.counts();
+        (counts.irrevocable() > 0 && selected.asked.purpose.deletes()).then_some(counts)
     }
 }
 

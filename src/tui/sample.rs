@@ -55,7 +55,7 @@ fn task(operation: Operation, name: &str, target: &str) -> Task {
         operation,
         origin: path(name),
         destination: path(target),
-        insight: (operation != Operation::Delete).then(|| insight(3)),
+        insight: (!operation.is_delete()).then(|| insight(3)),
         rule: if name == target { "identity".into() } else { "v1->v2".into() },
         expected: Expected::Version(0),
         source: Source::Origin,
@@ -165,8 +165,13 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
     let [first, second, _] = names();
     let part = |destination: DestinationName, add, update, failures: Vec<Failure>| DestinationReport {
         destination,
-        planned: OperationCounts { add, update: update + failures.len() as u64, delete: 0 },
-        done: OperationCounts { add, update, delete: 0 },
+        planned: OperationCounts {
+            add,
+            update: update + failures.len() as u64,
+            delete: 0,
+            ..OperationCounts::default()
+        },
+        done: OperationCounts { add, update, delete: 0, ..OperationCounts::default() },
         pending: 0,
         skipped: false,
         adopted: 0,
@@ -210,8 +215,8 @@ pub(super) fn snapshot(phase: Phase) -> Arc<CycleSnapshot> {
     let cycle: CycleId = "0192f0c1-2345-7abc-8def-0123456789ab".parse().expect("an id");
     let progress = |destination: &DestinationName, planned, done, failed| DestinationProgress {
         destination: destination.clone(),
-        planned: OperationCounts { add: planned, update: 0, delete: 0 },
-        done: OperationCounts { add: done, update: 0, delete: 0 },
+        planned: OperationCounts { add: planned, update: 0, delete: 0, ..OperationCounts::default() },
+        done: OperationCounts { add: done, update: 0, delete: 0, ..OperationCounts::default() },
         failed,
         pending: planned - done - failed,
         standing: Standing::AtWork,

@@ -51,6 +51,8 @@ pub(super) enum Standing {
     LedBy(String),
     /// A guard stands against what is to be done.
     HeldBack(String),
+    /// What cannot be taken back waits for somebody to confirm it; the rest is done.
+    Unconfirmed(String),
     /// It could not be planned for, or nothing could be begun there.
     Stuck(String),
     /// Its lock cannot be asked for.
@@ -64,6 +66,7 @@ impl fmt::Display for Standing {
         match self {
             Self::LedBy(who) => write!(f, "left to another watch, {who}; this one takes over when that one ends"),
             Self::HeldBack(reason) => write!(f, "the watch holds it back, nothing is written there: {reason}"),
+            Self::Unconfirmed(what) => f.write_str(what),
             Self::Stuck(reason) => write!(f, "the watch cannot get on there: {reason}"),
             Self::NoLock(reason) => write!(f, "the watch does nothing there: {reason}"),
             Self::LeftOut => f.write_str("skipped, so the watch leaves it alone until it is started anew"),
@@ -74,14 +77,14 @@ impl fmt::Display for Standing {
 impl Standing {
     /// Whether somebody should look at it.
     pub(super) fn is_bad(&self) -> bool {
-        matches!(self, Self::HeldBack(_) | Self::Stuck(_) | Self::NoLock(_))
+        matches!(self, Self::HeldBack(_) | Self::Unconfirmed(_) | Self::Stuck(_) | Self::NoLock(_))
     }
 
     /// In a word or two.
     pub(super) fn brief(&self) -> &'static str {
         match self {
             Self::LedBy(_) => "led by another",
-            Self::HeldBack(_) => "held back",
+            Self::HeldBack(_) | Self::Unconfirmed(_) => "held back",
             Self::Stuck(_) => "stuck",
             Self::NoLock(_) => "no lock",
             Self::LeftOut => "left out",
@@ -203,6 +206,11 @@ pub(super) fn promise(model: &Model) -> Vec<String> {
     }
     if to_do(model).total() > 0 {
         text.push(format!("By the plan that shows that is now: {}.", super::model::in_words(to_do(model))));
+    }
+    if let Some(words) = to_do(model).irrevocable_in_words() {
+        text.push(format!(
+            "Of the deletes {words} would be for good. The watch does that only as far as guards.max_purge allows (0 unless it is set); the rest waits for an execution that confirms it."
+        ));
     }
     text.push(
         "Guards hold as ever: where one stands against the plan nothing is written, and it is told. A daemon that looks after a destination keeps it. It ends with the console."

@@ -215,6 +215,36 @@ impl VaultClient {
         }
     }
 
+    /// `POST MOUNT/destroy/PATH`: destroys the data of these versions. Their numbers and the metadata stay. What is destroyed
+    /// already, or not there, stays as it is.
+    ///
+    /// # Errors
+    /// [`VaultError`]; see [`ErrorKind`].
+    pub async fn destroy(&self, path: &SecretPath, versions: &[u64]) -> Result<(), VaultError> {
+        let name = path.to_string();
+        let target = Target { operation: "destroy secret", path: &name };
+        let destroy = format!("{}destroy/{}", path.mount(), path.name());
+        let body = serde_json::json!({ "versions": versions }).to_string();
+        let request = request(Method::POST, &destroy, Repeat::Safe).body(Bytes::from(body));
+        let answer = self.send(target, request).await?;
+        confirmed(target, &answer)
+    }
+
+    /// `DELETE MOUNT/metadata/PATH`: removes a secret with all versions and its metadata. Nothing brings it back. What is
+    /// not there stays so.
+    ///
+    /// # Errors
+    /// [`VaultError`]; see [`ErrorKind`].
+    pub async fn purge(&self, path: &SecretPath) -> Result<(), VaultError> {
+        let name = path.to_string();
+        let target = Target { operation: "purge secret", path: &name };
+        let answer = self.send(target, request(Method::DELETE, &path.metadata_path(), Repeat::Safe)).await?;
+        match confirmed(target, &answer) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
     /// `POST MOUNT/undelete/PATH`: makes soft-deleted versions readable again. What is not deleted, is destroyed, or is
     /// not there stays as it is: the server answers with success all the same.
     ///

@@ -12,6 +12,7 @@ mod commands;
 mod console;
 mod consul;
 mod daemon;
+mod deletes;
 mod drift;
 mod engine;
 mod fan_out;

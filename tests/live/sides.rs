@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use vsync::engine::{
-    CycleOptions, Destination, DestinationName, Engine, Listing, MaxDelete, OnDrift, OnExisting, Operator, Origin,
-    Plan, PlanOptions, Report, Transforms,
+    CycleOptions, Destination, DestinationName, Engine, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Operator,
+    Origin, Plan, PlanOptions, Report, Transforms,
 };
 use vsync::http::HttpSettings;
 use vsync::kv::{Mount, PathFilter};
@@ -60,7 +60,8 @@ impl Sides {
             num_buckets: None,
             num_workers: 8,
             max_delete: MaxDelete::default(),
-            ignore_deletes: false,
+            on_delete: OnDelete::Soft,
+            max_purge: MaxDelete::Count(0),
             on_drift: OnDrift::Report,
             on_existing: OnExisting::Report,
             journal: Some(folder.path().join("journal")),

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::super::{Config, Loaded, Purpose, Sources, load};
+use crate::engine::OnDelete;
 
 const PURPOSES: [Purpose; 4] =
     [Purpose::AnyCommand, Purpose::Everything, Purpose::OriginDaemon, Purpose::DestinationDaemon];
@@ -126,7 +127,7 @@ fn the_samples_of_v03_load_without_a_word() {
                 for destination in &config.destinations {
                     assert_eq!((destination.sync_path.as_str(), destination.name.as_str()), ("vsync/", "destination"));
                     assert_eq!(destination.mounts, ["secret/"]);
-                    assert!(destination.ignore_deletes);
+                    assert_eq!(destination.on_delete, OnDelete::Ignore);
                 }
             });
         }

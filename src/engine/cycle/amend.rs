@@ -44,7 +44,9 @@ fn count(changes: &[Change]) -> OperationCounts {
     for change in changes {
         let operation = match change.kind {
             ChangeKind::Met => continue,
-            ChangeKind::Deleted | ChangeKind::Absent => Operation::Delete,
+            ChangeKind::Destroyed => Operation::Destroy,
+            ChangeKind::Purged => Operation::Purge,
+            kind if kind.is_delete() => Operation::Delete,
             _ if change.insight_before.is_none() => Operation::Add,
             _ => Operation::Update,
         };

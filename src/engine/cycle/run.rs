@@ -62,6 +62,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
                 exact: options.exact,
                 undo: options.undoes.is_some(),
                 interrupted: false,
+                on_delete: destination.on_delete,
                 on_drift: destination.on_drift,
                 on_existing: destination.on_existing,
             };
@@ -720,7 +721,7 @@ impl Run {
 fn note_end(report: &Report) {
     for part in &report.destinations {
         let destination = part.destination.as_str();
-        let OperationCounts { add, update, delete } = part.done;
+        let OperationCounts { add, update, delete, .. } = part.done;
         let (failed, pending) = (part.failures.len(), part.pending);
         if failed == 0 && pending == 0 {
             tracing::info!(destination, add, update, delete, "done");

@@ -8,7 +8,7 @@ use crate::engine::binding::Former;
 use crate::engine::guard;
 use crate::engine::inventory::Inventory;
 use crate::engine::transform::IDENTITY;
-use crate::engine::{Destination, Origin, Transforms};
+use crate::engine::{Destination, OnDelete, Origin, Transforms};
 use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{Index, SyncInfo};
 
@@ -144,7 +144,7 @@ impl Builder<'_> {
                 self.plan.superseded.push((path, target));
                 continue;
             }
-            if self.destination.ignore_deletes {
+            if self.destination.on_delete == OnDelete::Ignore {
                 self.plan.deletes_ignored += 1;
                 continue;
             }
@@ -414,7 +414,8 @@ mod tests {
 
     #[test]
     fn deletes_can_be_ignored() {
-        let plan = plan(&inventory(&[]), &destination(|there| there.ignore_deletes = true), &info(&[("a", 1)]), false);
+        let plan =
+            plan(&inventory(&[]), &destination(|there| there.on_delete = OnDelete::Ignore), &info(&[("a", 1)]), false);
         assert_eq!((tasks(&plan), plan.deletes_ignored), (Vec::new(), 1));
     }
 
@@ -431,7 +432,7 @@ mod tests {
     #[test]
     fn an_ignored_delete_claims_no_path() {
         let there = destination(|there| {
-            there.ignore_deletes = true;
+            there.on_delete = OnDelete::Ignore;
             there.transforms = rule("^secret/data/[ab]/(?P<rest>.*)$", "secret/data/${rest}");
         });
         let plan = plan(&inventory(&[("b/x", 1)]), &there, &info(&[("a/x", 1), ("a/y", 1)]), false);

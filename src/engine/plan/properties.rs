@@ -10,7 +10,7 @@ use proptest::sample::{select, subsequence};
 use super::build::{Remembered, build};
 use super::{DestinationPlan, Objection, Operation};
 use crate::engine::inventory::{Inventory, UnknownSubtree};
-use crate::engine::{Destination, MaxDelete, Origin, Rule, Transforms, testing};
+use crate::engine::{Destination, MaxDelete, OnDelete, Origin, Rule, Transforms, testing};
 use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::sync_info::SyncInfo;
 
@@ -157,7 +157,7 @@ impl Scenario {
             mounts: self.origin().mounts,
             filter: filter(&self.included, &self.excluded),
             transforms: Transforms::new(&rules).expect("valid rules"),
-            ignore_deletes: self.ignore_deletes,
+            on_delete: if self.ignore_deletes { OnDelete::Ignore } else { OnDelete::Soft },
             max_delete: match self.max_delete {
                 Limit::Count(count) => MaxDelete::Count(count),
                 #[expect(clippy::cast_precision_loss, reason = "at most 100")]
@@ -278,7 +278,7 @@ type Held = BTreeMap<String, (String, u64)>;
 fn execute(plan: &DestinationPlan, recorded: &mut SyncInfo, held: &mut Held) {
     for task in &plan.tasks {
         match (task.operation, task.insight) {
-            (Operation::Delete, _) => {
+            (Operation::Delete | Operation::Destroy | Operation::Purge, _) => {
                 recorded.remove(&task.origin);
                 held.remove(&task.destination.to_string());
             }

@@ -71,6 +71,12 @@ impl Known {
         Ok(())
     }
 
+    /// Loads all that the store has.
+    pub(super) async fn load_all(&mut self, state: &State) -> Result<(), StateError> {
+        self.open(state).await?;
+        self.ledger.load_all().await
+    }
+
     /// Loads what the store has of these paths.
     pub(super) async fn load(&mut self, state: &State, paths: Vec<SecretPath>) -> Result<(), StateError> {
         if paths.is_empty() {
@@ -87,7 +93,14 @@ impl Known {
         for mut task in std::mem::take(&mut part.tasks) {
             let entry = self.ledger.get(&task.destination);
             let ours = entry.filter(|entry| entry.version > 0);
-            if task.operation == Operation::Delete && ours.is_some_and(|entry| entry.origin != task.origin) {
+            let is_purged = |entry: &LedgerEntry| entry.version == 0 && entry.deleted && entry.origin == task.origin;
+            if task.operation.is_delete() && entry.is_some_and(is_purged) {
+                // the record was cut off; what is there now is somebody else's
+                part.recorded.remove(&task.origin);
+                part.confirmed += 1;
+                continue;
+            }
+            if task.operation.is_delete() && ours.is_some_and(|entry| entry.origin != task.origin) {
                 // what is there now is another secret's copy
                 part.recorded.remove(&task.origin);
                 part.confirmed += 1;
@@ -100,7 +113,7 @@ impl Known {
                 && is_done(&task, entry)
             {
                 match task.operation {
-                    Operation::Delete => {
+                    Operation::Delete | Operation::Destroy | Operation::Purge => {
                         part.recorded.remove(&task.origin);
                     }
                     Operation::Add | Operation::Update => {
@@ -123,7 +136,7 @@ impl Known {
             let met = met.filter(|_| !again && since.is_none() && holds_back(&task, destination));
             match (met, task.insight.or(before)) {
                 (Some(foreign), Some(insight))
-                    if task.operation == Operation::Delete || !insight.supersedes(&foreign.insight) =>
+                    if task.operation.is_delete() || !insight.supersedes(&foreign.insight) =>
                 {
                     part.drifted.push(Drift {
                         origin: task.origin,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Line;
 use crate::engine::inventory::Inventory;
-use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Operation, Source, Task};
+use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
 use crate::engine::report::{Cause, Failure};
 use crate::sync_info::Insight;
 
@@ -132,9 +132,9 @@ fn not_planned(line: &Line, part: &DestinationPlan, inventory: &Inventory) -> Re
     }
     let recorded = part.recorded.get(origin);
     match (line.operation, inventory.secrets.get(origin)) {
-        (Operation::Delete, Some(_)) => Reason::moved("the origin has it again"),
-        (Operation::Delete, None) if recorded.is_none() => Reason::moved("it is done already"),
-        (Operation::Delete, None) => Reason::moved("the configuration no longer has it deleted"),
+        (operation, Some(_)) if operation.is_delete() => Reason::moved("the origin has it again"),
+        (operation, None) if operation.is_delete() && recorded.is_none() => Reason::moved("it is done already"),
+        (operation, None) if operation.is_delete() => Reason::moved("the configuration no longer has it deleted"),
         (_, None) => Reason::moved("the origin no longer has it"),
         (_, Some(_)) if excluded(&part.unroutable) => {
             Reason::moved("the transforms lead it out of the destination's mounts now")

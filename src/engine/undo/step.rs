@@ -31,12 +31,16 @@ enum Before {
     Replaced(u64, Timestamp),
     /// This version, which was there to be deleted. 0: nobody knows which.
     Deleted(u64),
+    /// What no server keeps any more: it was destroyed or purged.
+    Lost(&'static str),
 }
 
 impl Changed {
     pub(super) fn new(first: &Change) -> Self {
         let before = match first.kind {
-            ChangeKind::Deleted => Before::Deleted(first.before),
+            ChangeKind::Deleted | ChangeKind::DeletedForNow => Before::Deleted(first.before),
+            ChangeKind::Destroyed => Before::Lost("destroyed"),
+            ChangeKind::Purged => Before::Lost("purged"),
             ChangeKind::Written if first.before > 0 => Before::Replaced(first.before, first.at),
             // what was restored could not be read before
             _ => Before::Nothing,
@@ -50,7 +54,7 @@ impl Changed {
 
     /// Takes in a later change.
     pub(super) fn go_on(&mut self, change: &Change) {
-        self.live = change.kind != ChangeKind::Deleted;
+        self.live = !change.kind.is_delete();
         self.after = if self.live { change.version } else { change.before };
     }
 }
@@ -78,6 +82,9 @@ pub(super) fn step(changed: &Changed, metadata: Option<&Metadata>, ours: Option<
     let by_whom = |version: u64| {
         if ours == Some(version) { "a later cycle" } else { "somebody else" }
     };
+    if let Before::Lost(how) = before {
+        return impossible(format!("the cycle {how} it for good, and nothing can bring it back"));
+    }
     let Some(metadata) = metadata else {
         return match before {
             Before::Nothing => Step::Already,
@@ -98,7 +105,7 @@ pub(super) fn step(changed: &Changed, metadata: Option<&Metadata>, ours: Option<
     let readable = metadata.key_info().live;
     match before {
         Before::Nothing if readable => Step::Delete(current),
-        Before::Nothing => Step::Already,
+        Before::Nothing | Before::Lost(_) => Step::Already,
         Before::Deleted(version) if version == current => match (live, readable) {
             (_, true) => Step::Already,
             (_, false) if newest.destroyed => impossible(format!("version {current} was destroyed")),

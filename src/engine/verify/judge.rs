@@ -67,6 +67,7 @@ mod tests {
             insight: insight(1),
             version,
             deleted,
+            awaits_removal: false,
             foreign: foreign.map(|(version, kept)| Foreign { version, insight: insight(2), kept }),
             at: jiff::Timestamp::now(),
         }

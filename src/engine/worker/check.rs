@@ -1,5 +1,7 @@
 //! A dry run's question: would both tokens be allowed to?
 
+use std::sync::Arc;
+
 use super::{Reach, Worker};
 use crate::engine::plan::{Operation, Source, Task};
 use crate::engine::report::{Cause, Done, Failed};
@@ -17,6 +19,13 @@ impl Worker {
             (Operation::Add, _) => "create",
             (Operation::Update, _) => "update",
             (Operation::Delete, _) => "delete",
+            (Operation::Destroy | Operation::Purge, _) => {
+                let asked = [(&self.origin, &self.origin_reach, "origin", task.origin.metadata_path(), "read")];
+                for (client, reach, side, path, needed) in asked.into_iter().chain(self.needed_to_remove(task)) {
+                    may(client, reach, side, path, needed).await?;
+                }
+                return Ok(Done::Possible);
+            }
         };
         match task.source {
             Source::Version(_) => {
@@ -27,13 +36,28 @@ impl Worker {
             _ => {
                 let origin_path = match task.operation {
                     Operation::Add | Operation::Update => task.origin.data_path().to_owned(),
-                    Operation::Delete => task.origin.metadata_path(),
+                    _ => task.origin.metadata_path(),
                 };
                 may(&self.origin, &self.origin_reach, "origin", origin_path, "read").await?;
             }
         }
         may(&self.destination, &self.destination_reach, "destination", destination_path, needed).await?;
         Ok(Done::Possible)
+    }
+}
+
+impl Worker {
+    /// What destroying or purging takes at the destination.
+    fn needed_to_remove(&self, task: &Task) -> [(&VaultClient, &Arc<Reach>, &'static str, String, &'static str); 2] {
+        let metadata = task.destination.metadata_path();
+        let (path, needed) = match task.operation {
+            Operation::Purge => (metadata.clone(), "delete"),
+            _ => (format!("{}destroy/{}", task.destination.mount(), task.destination.name()), "update"),
+        };
+        [
+            (&self.destination, &self.destination_reach, "destination", metadata, "read"),
+            (&self.destination, &self.destination_reach, "destination", path, needed),
+        ]
     }
 }
 

@@ -28,30 +28,11 @@ impl Worker {
                 };
                 Ok(self.write(task, insight, &secret.data, cas).await)
             }
-            Operation::Delete => {
-                if !self.manner.undo
-                    && let Err(failed) = self.unless_stopped(self.make_sure_it_is_gone(task)).await?
-                {
-                    return Ok(Err(failed));
-                }
-                let version = match self.unless_stopped(self.deletable(task)).await? {
-                    Ok(Deletable::Version(version)) => version,
-                    Ok(Deletable::Not(done)) => return Ok(Ok(done)),
-                    Err(failed) => return Ok(Err(failed)),
-                };
-                self.slot.step(Step::Deleting);
-                Ok(match self.destination.delete(&task.destination).await {
-                    Ok(()) => {
-                        self.destination_reach.answered();
-                        Ok(Done::Deleted { version })
-                    }
-                    Err(error) => Err(self.destination_reach.failed(&error)),
-                })
-            }
+            Operation::Delete | Operation::Destroy | Operation::Purge => self.delete(task).await,
         }
     }
 
-    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Abandoned> {
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Abandoned> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Abandoned),
@@ -130,73 +111,6 @@ impl Worker {
         self.origin_reach.failed(error)
     }
 
-    /// Asks the origin for the one secret that is about to be deleted at the destination. Listings can leave out what a
-    /// policy hides; this answer cannot be misread.
-    async fn make_sure_it_is_gone(&self, task: &Task) -> Result<(), Failed> {
-        let answer = self.origin.metadata(&task.origin).await;
-        match answer {
-            Ok(metadata) if metadata.key_info().live => Err(self.still_there()),
-            // Whether a deletion time has passed is for the origin's clock to say. What is deleted gives no data away.
-            Ok(metadata) if metadata.has_data() => match self.origin.read(&task.origin).await {
-                Ok(_) => Err(self.still_there()),
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => Ok(()),
-                Err(error) => Err(self.unconfirmed(&error)),
-            },
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(self.unconfirmed(&error)),
-        }
-    }
-
-    fn still_there(&self) -> Failed {
-        self.origin_reach.answered();
-        Failed::new(Cause::Moved, "the origin has it again, or its listing did not show it: not deleted")
-    }
-
-    fn unconfirmed(&self, error: &VaultError) -> Failed {
-        let failed = self.origin_reach.failed(error);
-        let message = format!("not deleted, because the origin did not confirm that it is gone: {}", failed.message);
-        Failed { message, ..failed }
-    }
-
-    /// Whether what is at the destination may be deleted there: it is what vsync wrote.
-    async fn deletable(&self, task: &Task) -> Result<Deletable, Failed> {
-        self.slot.step(Step::Deleting);
-        let metadata = match self.at_destination(task).await {
-            Ok(metadata) => metadata,
-            Err(failed) if failed.cause == Cause::Permission && self.manner.on_drift == OnDrift::Overwrite => {
-                return Ok(Deletable::Version(match task.expected {
-                    Expected::Version(ours) => ours,
-                    Expected::Recorded => 0,
-                }));
-            }
-            Err(failed) if failed.cause == Cause::Permission => return Err(unseen(task, &failed)),
-            Err(failed) => return Err(failed),
-        };
-        let Some(metadata) = metadata else { return Ok(Deletable::Not(Done::Absent { version: 0 })) };
-        let found = metadata.current_version;
-        if !metadata.key_info().live {
-            return Ok(Deletable::Not(Done::Absent { version: found }));
-        }
-        match task.expected {
-            Expected::Version(ours) if ours != found => {
-                let policy = if self.manner.exact { OnDrift::Report } else { self.manner.on_drift };
-                match policy {
-                    OnDrift::Overwrite => Ok(Deletable::Version(found)),
-                    OnDrift::Keep => Ok(Deletable::Not(Done::Kept { before: ours, found, insight: None })),
-                    OnDrift::Report => {
-                        let mut failed = super::conflict::drifted(task, found);
-                        if self.manner.interrupted && found == ours + 1 {
-                            failed.message.push_str(", or a cycle of vsync that was cut off did");
-                        }
-                        Err(failed)
-                    }
-                }
-            }
-            _ => Ok(Deletable::Version(found)),
-        }
-    }
-
     async fn undelete(&self, task: &Task, version: u64) -> Result<Done, Failed> {
         self.slot.step(Step::Writing);
         let metadata = self.at_destination(task).await?;
@@ -220,20 +134,13 @@ impl Worker {
 }
 
 /// The failure that says that nobody can tell whose what is there is.
-fn unseen(task: &Task, failed: &Failed) -> Failed {
+pub(super) fn unseen(task: &Task, failed: &Failed) -> Failed {
     let message = format!(
         "{}; so it cannot be told whether somebody has changed it since vsync wrote it: allow \"read\" on {}, or set on_drift = \"overwrite\"",
         failed.message,
         task.destination.metadata_path()
     );
     Failed { message, ..failed.clone() }
-}
-
-enum Deletable {
-    /// This version is there. 0: it could not be found out which.
-    Version(u64),
-    /// There is nothing to delete, or it is to stay.
-    Not(Done),
 }
 
 fn insight_of(secret: &Secret) -> Insight {

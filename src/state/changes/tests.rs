@@ -40,6 +40,7 @@ fn known() -> (SyncInfo, Ledger) {
         insight: insight(3),
         version: 7,
         deleted: false,
+        awaits_removal: false,
         foreign: None,
         at: at(0),
     };
@@ -88,6 +89,7 @@ fn what_each_kind_leaves_behind() {
             insight: insight(entered),
             version: entered_version,
             deleted,
+            awaits_removal: false,
             foreign,
             at: at(10),
         };

@@ -73,6 +73,8 @@ struct Record<'a> {
     version: u64,
     #[serde(rename = "d", default, skip_serializing_if = "is_default")]
     deleted: bool,
+    #[serde(rename = "w", default, skip_serializing_if = "is_default")]
+    awaits_removal: bool,
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     foreign: Option<ForeignRecord>,
     #[serde(rename = "t")]
@@ -100,6 +102,7 @@ impl<'a> Record<'a> {
             insight: entry.insight.into(),
             version: entry.version,
             deleted: entry.deleted,
+            awaits_removal: entry.awaits_removal,
             foreign: entry.foreign.map(|Foreign { version, insight, kept }| ForeignRecord {
                 version,
                 insight: insight.into(),
@@ -120,8 +123,8 @@ impl<'a> Record<'a> {
             insight: insight.into(),
             kept,
         });
-        let Self { version, deleted, at, .. } = self;
-        Ok((path, LedgerEntry { origin, insight: self.insight.into(), version, deleted, foreign, at }))
+        let Self { version, deleted, awaits_removal, at, .. } = self;
+        Ok((path, LedgerEntry { origin, insight: self.insight.into(), version, deleted, awaits_removal, foreign, at }))
     }
 }
 

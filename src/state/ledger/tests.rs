@@ -22,7 +22,7 @@ fn insight(version: u64) -> Insight {
 
 fn entry(origin: SecretPath, version: u64) -> LedgerEntry {
     let at = "2026-11-24T01:02:03.123456789Z".parse().unwrap();
-    LedgerEntry { origin, insight: insight(version), version, deleted: false, foreign: None, at }
+    LedgerEntry { origin, insight: insight(version), version, deleted: false, awaits_removal: false, foreign: None, at }
 }
 
 fn destination(limit: usize) -> (Arc<MemoryStore>, State) {
@@ -136,7 +136,15 @@ async fn entries_come_back_as_they_were() {
         (path(2), LedgerEntry { deleted: true, ..entry(odd.clone(), 3) }),
         (
             odd.clone(),
-            LedgerEntry { origin: path(2), insight: kv1, version: 0, deleted: false, foreign: Some(foreign), at },
+            LedgerEntry {
+                origin: path(2),
+                insight: kv1,
+                version: 0,
+                deleted: false,
+                awaits_removal: false,
+                foreign: Some(foreign),
+                at,
+            },
         ),
         (other_mount, entry(same_text, 1)),
     ];

@@ -61,9 +61,12 @@ impl Worker {
             }
             Request::Unwatch => self.unwatch(),
             Request::Execute(go) => {
-                let options = CycleOptions { dry_run: false, purpose: PURPOSE, waits: false, ..self.options.clone() };
-                let started = self.engine.start(go.plan, options);
-                self.begun(started, Some(go.ended));
+                let Go { mut plan, ended } = *go;
+                // nobody was asked about this one
+                let confirmed = self.engine.hold_back(&mut plan);
+                let options = CycleOptions { dry_run: false, purpose: PURPOSE, waits: false, confirmed, ..self.options.clone() };
+                let started = self.engine.start(plan, options);
+                self.begun(started, Some(ended));
             }
         }
     }

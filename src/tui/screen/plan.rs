@@ -127,7 +127,8 @@ fn make_rows(model: &mut Model) {
             continue;
         }
         let first = rows.len();
-        let tasks = (0_u32..).zip(&part.tasks).filter(|(_, task)| !state.hidden.contains(&task.operation));
+        let tasks =
+            (0_u32..).zip(&part.tasks).filter(|(_, task)| !state.hidden.contains(&task.operation.counted_with()));
         let tasks = tasks.map(|(number, task)| (Item::Task(number), Row::Task(task)));
         // what a saved plan leaves alone is none of its lines
         let drifted = (0_u32..).zip(&part.drifted).filter(|(_, drift)| !drift.kept && !state.drift_hidden && !is_saved);

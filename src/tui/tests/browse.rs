@@ -41,6 +41,7 @@ fn on_secret(width: u16, height: u16) -> Model {
         insight: sample::insight(2),
         version,
         deleted: false,
+        awaits_removal: false,
         foreign: None,
         at: sample::time(),
     };

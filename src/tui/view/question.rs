@@ -213,6 +213,13 @@ fn consequences(model: &Model, selected: &Selected, dialog: &Dialog, room: usize
         lines.extend(wrapped("Start?"));
         return lines;
     };
+    if let Some(words) = dialog.for_good().and_then(|counts| counts.irrevocable_in_words()) {
+        let text = format!("{words} FOR GOOD: no undelete and no undo brings them back, only a copy from elsewhere.");
+        lines.extend(cell::wrap(&text, room).into_iter().map(|line| Line::styled(line, model.theme.bad())));
+        lines.push(Line::default());
+        lines.push(typed(&model.theme, dialog, number));
+        return lines;
+    }
     let undo = "What is deleted is soft-deleted: it can be undeleted at its destination, and \"vsync undo\" takes a whole cycle back.";
     lines.extend(wrapped(undo));
     lines.push(Line::default());
@@ -222,8 +229,14 @@ fn consequences(model: &Model, selected: &Selected, dialog: &Dialog, room: usize
 
 /// The number that has to be typed, as far as it is.
 fn typed(theme: &Theme, dialog: &Dialog, number: u64) -> Line<'static> {
+    let verb = match dialog.for_good() {
+        Some(OperationCounts { purge: 0, .. }) => "destroy",
+        Some(OperationCounts { destroy: 0, .. }) => "purge",
+        Some(_) => "destroy or purge",
+        None => "delete",
+    };
     let mut spans = vec![
-        Span::styled(format!("Type {number} to delete {}: ", format::plural(number, "secret")), theme.bad()),
+        Span::styled(format!("Type {number} to {verb} {}: ", format::plural(number, "secret")), theme.bad()),
         Span::styled(dialog.typed.clone(), theme.strong()),
         Span::styled(" ", theme.active()),
     ];

@@ -27,6 +27,7 @@ use super::{Go, PURPOSE};
 use crate::daemon::{Post, Resting, Setbacks, Turn, unreached};
 use crate::engine::{
     DestinationName, DestinationPlan, DestinationReport, Engine, Inventory, Plan, PlanOptions, Report, Side,
+    held_back_in_words,
 };
 use crate::kv::SecretPath;
 use crate::sync_info::Index;
@@ -320,6 +321,8 @@ impl Watcher {
         if plan.destinations.iter().any(|part| part.tasks.iter().any(|task| held_back(&part.destination, task))) {
             plan = self.engine.select(&plan, |name, task| !held_back(name, task));
         }
+        // nobody is asked here, and what nobody can take back is done only as far as the configuration says
+        self.engine.hold_back(&mut plan);
         let mut tried = HashMap::new();
         let mut rest = Vec::new();
         for part in std::mem::take(&mut plan.destinations) {
@@ -341,7 +344,12 @@ impl Watcher {
                 self.standings.insert(name, standing);
                 continue;
             }
-            self.standings.remove(&name);
+            if part.held_back > 0 {
+                let words = held_back_in_words(&name, part.held_back);
+                self.standings.insert(name.clone(), Standing::Unconfirmed(words));
+            } else {
+                self.standings.remove(&name);
+            }
             if !part.tasks.is_empty() || part.has_unsaved_records() {
                 tried.insert(name, part.tasks.iter().map(|task| task.origin.clone()).collect());
                 rest.push(part);

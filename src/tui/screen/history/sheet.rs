@@ -295,7 +295,16 @@ fn change_line(theme: &Theme, change: &Change, width: usize) -> Line<'static> {
         }
         ChangeKind::Deleted if before == 0 => (of(Operation::Delete), "deleted".to_owned()),
         ChangeKind::Deleted => (of(Operation::Delete), format!("version {before} deleted")),
-        ChangeKind::Absent => (('=', theme.muted()), "was gone already".to_owned()),
+        ChangeKind::DeletedForNow => {
+            (of(Operation::Delete), format!("version {before} deleted, while the origin can undelete its own"))
+        }
+        ChangeKind::Destroyed => {
+            ((Operation::Destroy.state().symbol(), theme.bad()), "DESTROYED, all versions".to_owned())
+        }
+        ChangeKind::Purged => {
+            ((Operation::Purge.state().symbol(), theme.bad()), "PURGED, all versions and metadata".to_owned())
+        }
+        ChangeKind::Absent | ChangeKind::AbsentForNow => (('=', theme.muted()), "was gone already".to_owned()),
         ChangeKind::Restored => (of(Operation::Add), format!("version {version} undeleted")),
         ChangeKind::Adopted => (('=', theme.good()), format!("equal already: version {version}")),
         ChangeKind::Met => (('~', theme.warning()), format!("left alone: version {version} is somebody else's")),
@@ -351,7 +360,10 @@ fn comparison<'a>(model: &'a Model, older: &'a Report, newer: &'a Report, width:
         let about = if bad { more_is_bad(before, after) } else { difference(before, after) };
         row(name, [before, after].map(format::count), about)
     };
-    for operation in Operation::ALL {
+    let done_for_good = [Operation::Destroy, Operation::Purge]
+        .into_iter()
+        .filter(|operation| older.done().of(*operation) + newer.done().of(*operation) > 0);
+    for operation in Operation::ALL.into_iter().chain(done_for_good) {
         let (before, after) = (older.done().of(operation), newer.done().of(operation));
         sheet.line(counted(operation.as_str(), before, after, false));
     }

@@ -76,6 +76,12 @@ pub(super) fn details(model: &Model, width: usize) -> Vec<Line<'static>> {
 fn why(task: &Task, part: &DestinationPlan) -> String {
     let recorded = part.recorded_insight(&task.origin);
     match (task.operation, task.insight, recorded) {
+        (Operation::Destroy, ..) => {
+            "The origin no longer has it, and cannot undelete it. The data of all its versions is destroyed here: nothing brings it back.".to_owned()
+        }
+        (Operation::Purge, ..) => {
+            "The origin no longer has it, and cannot undelete it. It is removed here with all versions and metadata: nothing brings it back.".to_owned()
+        }
         (Operation::Delete, ..) => {
             "The origin no longer has it; the origin is asked for it once more before it is deleted.".to_owned()
         }

@@ -181,8 +181,11 @@ fn remark(part: &DestinationPlan) -> Option<String> {
     if kept > 0 {
         parts.push(format!("{} kept as somebody else made them", format::plural(kept, "secret")));
     }
+    if let Some(words) = part.counts().irrevocable_in_words() {
+        parts.push(format!("{words} FOR GOOD among the deletes"));
+    }
     if part.deletes_ignored > 0 {
-        parts.push(format!("{} left in place by ignore_deletes", format::plural(part.deletes_ignored, "delete")));
+        parts.push(format!("{} left in place by on_delete = ignore", format::plural(part.deletes_ignored, "delete")));
     }
     if !part.unknown.is_empty() {
         let count = format::plural(part.unknown.len() as u64, "secret");

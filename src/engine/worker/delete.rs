@@ -1,0 +1,194 @@
+//! Taking a secret away at the destination, and making sure before that it is right to.
+
+use super::{Abandoned, Worker};
+use crate::engine::OnDrift;
+use crate::engine::event::Step;
+use crate::engine::on_delete::is_recoverable;
+use crate::engine::plan::{Expected, Operation, Task};
+use crate::engine::report::{Cause, Done, Failed};
+use crate::vault::{ErrorKind, Metadata, VaultError};
+
+enum Deletable {
+    /// This version is there. 0: it could not be found out which.
+    Version(u64),
+    /// There is nothing to delete, or it is to stay.
+    Not(Done),
+}
+
+impl Worker {
+    pub(super) async fn delete(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
+        if !self.manner.undo
+            && let Err(failed) = self.unless_stopped(self.make_sure_it_is_gone(task)).await?
+        {
+            return Ok(Err(failed));
+        }
+        if task.operation.is_irrevocable() {
+            return self.remove(task).await;
+        }
+        let version = match self.unless_stopped(self.deletable(task)).await? {
+            Ok(Deletable::Version(version)) => version,
+            Ok(Deletable::Not(done)) => return Ok(Ok(done)),
+            Err(failed) => return Ok(Err(failed)),
+        };
+        self.slot.step(Step::Deleting);
+        Ok(match self.destination.delete(&task.destination).await {
+            Ok(()) => {
+                self.destination_reach.answered();
+                let for_now = self.is_for_now(task, version);
+                Ok(if for_now { Done::DeletedForNow { version } } else { Done::Deleted { version } })
+            }
+            Err(error) => Err(self.destination_reach.failed(&error)),
+        })
+    }
+
+    /// Whether a soft delete of this version is not all that `on_delete` wants. What somebody else wrote is left at that.
+    fn is_for_now(&self, task: &Task, version: u64) -> bool {
+        let ours = match task.expected {
+            Expected::Version(ours) => ours == version,
+            Expected::Recorded => true,
+        };
+        !self.manner.undo && version > 0 && ours && self.manner.on_delete.irrevocable().is_some()
+    }
+
+    /// Destroys or purges what is there, if it can be seen that it is what vsync left.
+    async fn remove(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
+        let metadata = match self.unless_stopped(self.removable(task)).await? {
+            Ok(Removable::Yes(metadata)) => metadata,
+            Ok(Removable::Not(done)) => return Ok(Ok(done)),
+            Err(failed) => return Ok(Err(failed)),
+        };
+        let version = metadata.current_version;
+        self.slot.step(Step::Deleting);
+        let (answer, done) = if task.operation == Operation::Purge {
+            (self.destination.purge(&task.destination).await, Done::Purged { version })
+        } else {
+            let with_data = metadata.versions.iter().filter(|(_, version)| !version.destroyed);
+            // a version that comes in between is not among them
+            let versions: Vec<u64> = with_data.map(|(number, _)| *number).collect();
+            (self.destination.destroy(&task.destination, &versions).await, Done::Destroyed { version })
+        };
+        Ok(match answer {
+            Ok(()) => {
+                self.destination_reach.answered();
+                Ok(done)
+            }
+            Err(error) => Err(self.destination_reach.failed(&error)),
+        })
+    }
+
+    /// Whether what is at the destination may be destroyed or purged. Where that cannot be seen, the answer is no,
+    /// whatever is to be done about drift.
+    async fn removable(&self, task: &Task) -> Result<Removable, Failed> {
+        self.slot.step(Step::Deleting);
+        let metadata = match self.at_destination(task).await {
+            Ok(metadata) => metadata,
+            Err(failed) if failed.cause == Cause::Permission => {
+                let message = format!(
+                    "{}; so it cannot be seen what would be lost, and nothing is destroyed: allow \"read\" on {}",
+                    failed.message,
+                    task.destination.metadata_path()
+                );
+                return Err(Failed { message, ..failed });
+            }
+            Err(failed) => return Err(failed),
+        };
+        let Some(metadata) = metadata else { return Ok(Removable::Not(Done::Absent { version: 0 })) };
+        let found = metadata.current_version;
+        if let Expected::Version(ours) = task.expected
+            && ours != found
+        {
+            if self.manner.on_drift == OnDrift::Keep && !self.manner.exact && metadata.key_info().live {
+                return Ok(Removable::Not(Done::Kept { before: ours, found, insight: None }));
+            }
+            let mut failed = super::conflict::drifted(task, found);
+            failed.message.push_str("; what somebody else wrote is never destroyed");
+            return Err(failed);
+        }
+        if task.operation == Operation::Destroy && !is_recoverable(&metadata) {
+            return Ok(Removable::Not(Done::Absent { version: found }));
+        }
+        Ok(Removable::Yes(metadata))
+    }
+
+    /// Asks the origin for the one secret that is about to be deleted at the destination. Listings can leave out what a
+    /// policy hides; this answer cannot be misread.
+    async fn make_sure_it_is_gone(&self, task: &Task) -> Result<(), Failed> {
+        let answer = self.origin.metadata(&task.origin).await;
+        match answer {
+            Ok(metadata) if metadata.key_info().live => Err(self.still_there()),
+            Ok(metadata) if task.operation.is_irrevocable() && is_recoverable(&metadata) => {
+                self.origin_reach.answered();
+                let message =
+                    "the origin still keeps a version that can be had again: nothing is destroyed before that is gone";
+                Err(Failed::new(Cause::Moved, message))
+            }
+            // Whether a deletion time has passed is for the origin's clock to say. What is deleted gives no data away.
+            Ok(metadata) if metadata.has_data() => match self.origin.read(&task.origin).await {
+                Ok(_) => Err(self.still_there()),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => Ok(()),
+                Err(error) => Err(self.unconfirmed(&error)),
+            },
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.unconfirmed(&error)),
+        }
+    }
+
+    fn still_there(&self) -> Failed {
+        self.origin_reach.answered();
+        Failed::new(Cause::Moved, "the origin has it again, or its listing did not show it: not deleted")
+    }
+
+    fn unconfirmed(&self, error: &VaultError) -> Failed {
+        let failed = self.origin_reach.failed(error);
+        let message = format!("not deleted, because the origin did not confirm that it is gone: {}", failed.message);
+        Failed { message, ..failed }
+    }
+
+    /// Whether what is at the destination may be deleted there: it is what vsync wrote.
+    async fn deletable(&self, task: &Task) -> Result<Deletable, Failed> {
+        self.slot.step(Step::Deleting);
+        let metadata = match self.at_destination(task).await {
+            Ok(metadata) => metadata,
+            Err(failed) if failed.cause == Cause::Permission && self.manner.on_drift == OnDrift::Overwrite => {
+                return Ok(Deletable::Version(match task.expected {
+                    Expected::Version(ours) => ours,
+                    Expected::Recorded => 0,
+                }));
+            }
+            Err(failed) if failed.cause == Cause::Permission => return Err(super::perform::unseen(task, &failed)),
+            Err(failed) => return Err(failed),
+        };
+        let Some(metadata) = metadata else { return Ok(Deletable::Not(Done::Absent { version: 0 })) };
+        let found = metadata.current_version;
+        if !metadata.key_info().live {
+            let waits = self.is_for_now(task, found) && is_recoverable(&metadata);
+            let done = if waits { Done::AbsentForNow { version: found } } else { Done::Absent { version: found } };
+            return Ok(Deletable::Not(done));
+        }
+        match task.expected {
+            Expected::Version(ours) if ours != found => {
+                let policy = if self.manner.exact { OnDrift::Report } else { self.manner.on_drift };
+                match policy {
+                    OnDrift::Overwrite => Ok(Deletable::Version(found)),
+                    OnDrift::Keep => Ok(Deletable::Not(Done::Kept { before: ours, found, insight: None })),
+                    OnDrift::Report => {
+                        let mut failed = super::conflict::drifted(task, found);
+                        if self.manner.interrupted && found == ours + 1 {
+                            failed.message.push_str(", or a cycle of vsync that was cut off did");
+                        }
+                        Err(failed)
+                    }
+                }
+            }
+            _ => Ok(Deletable::Version(found)),
+        }
+    }
+}
+
+enum Removable {
+    /// Yes, and this is what is there.
+    Yes(Metadata),
+    /// There is nothing to remove, or it is to stay.
+    Not(Done),
+}
