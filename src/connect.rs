@@ -126,6 +126,7 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
             max_delete: destination.guards.max_delete,
             max_purge: destination.guards.max_purge,
             on_delete: destination.on_delete,
+            create_mounts: destination.create_mounts,
             on_drift: destination.on_drift,
             on_existing: destination.on_existing,
             journal: Some(config.state.file.with_file_name("journal")),

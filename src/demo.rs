@@ -196,6 +196,7 @@ impl Sketch {
             num_buckets: None,
             num_workers: self.num_workers,
             max_delete: MaxDelete::default(),
+            create_mounts: false,
             on_delete: OnDelete::Soft,
             max_purge: MaxDelete::Count(0),
             on_drift: OnDrift::Report,

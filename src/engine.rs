@@ -20,6 +20,7 @@ mod ignore;
 mod inspect;
 mod inventory;
 mod lead;
+mod mounts;
 mod on_delete;
 mod origin_record;
 mod plan;
@@ -53,6 +54,7 @@ pub use ignore::Ignored;
 pub use inspect::{CopyDetail, Difference, Held, InspectError, KeyDifference, KeyState, Record, SecretDetail};
 pub use inventory::{Inventory, InventoryUpdate, UnknownSubtree};
 pub use lead::{Holders, LeadError, LockPlace};
+pub use mounts::NewMount;
 pub use on_delete::{OnDelete, held_back_in_words};
 pub use origin_record::OriginRecord;
 pub use plan::{
@@ -137,6 +139,8 @@ pub struct Destination {
     pub num_workers: usize,
     /// How many deletes are too many.
     pub max_delete: MaxDelete,
+    /// Whether mounts that are missing are created.
+    pub create_mounts: bool,
     /// How many secrets may be destroyed or purged in one cycle that nobody has confirmed.
     pub max_purge: MaxDelete,
     /// What becomes of secrets that are gone at the origin.

@@ -10,6 +10,7 @@ mod detailed;
 mod echo;
 mod error;
 mod kv2;
+mod mounts;
 mod sys;
 mod token;
 
@@ -21,6 +22,7 @@ use reqwest::{Method, StatusCode};
 pub use auth::{Auth, SecretIdSource};
 pub use error::{ErrorKind, VaultError};
 pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, WrittenVersion};
+pub use mounts::{KvConfig, LeaseConfig, MountSettings};
 pub use sys::{Health, MountInfo, TokenInfo};
 use token::{Denied, Token, TokenSource};
 

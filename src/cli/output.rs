@@ -68,6 +68,8 @@ pub enum Object<'a> {
         deletes_ignored: u64,
         /// Recorded secrets that go to new paths since the transforms changed.
         moved: u64,
+        /// Mounts that are missing, and are created first.
+        creates_mounts: Vec<String>,
         /// Whether the destination answered when the plan was made.
         answered: bool,
         /// Why nothing can be planned: its state could not be read.

@@ -146,6 +146,12 @@ pub(super) fn show_counts(plan: &Plan, out: &mut Output) -> Result<(), CliError>
                 part.moved
             ))?;
         }
+        for new in &part.new_mounts {
+            out.line(format!(
+                "{}: a mount is missing and is created first: {new}",
+                sanitize(part.destination.as_str())
+            ))?;
+        }
         if let Some(words) = part.counts().irrevocable_in_words() {
             let message = format!(
                 "{}: {words} for good among the deletes: nothing can take that back",
@@ -182,6 +188,7 @@ fn counts(part: &DestinationPlan) -> Object<'_> {
         unknown: part.unknown.len() as u64,
         deletes_ignored: part.deletes_ignored,
         moved: part.moved,
+        creates_mounts: part.new_mounts.iter().map(|new| new.mount.to_string()).collect(),
         answered: part.answered(),
         unavailable: part.unavailable.as_deref(),
     }

@@ -189,6 +189,8 @@ pub struct Destination {
     pub ignore_deletes: Option<bool>,
     /// What becomes of secrets that are gone at the origin.
     pub on_delete: OnDelete,
+    /// Whether mounts that are missing there are created, with the origin's options.
+    pub create_mounts: bool,
     /// People's apps depend on it: the console draws a red frame wherever it is about to be written.
     pub production: bool,
     /// What to do about secrets that somebody else has changed there.

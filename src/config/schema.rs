@@ -126,6 +126,7 @@ pub(super) const DESTINATION: &[Key] = &[
     Key::new("exclude", Kind::Texts),
     Key::new("ignore_deletes", Kind::Bool).legacy("ignoreDeletes"),
     Key::new("on_delete", Kind::Choice(ON_DELETE)),
+    Key::new("create_mounts", Kind::Bool).default("false"),
     Key::new("production", Kind::Bool).default("false"),
     Key::new("on_drift", Kind::Choice(&["report", "overwrite", "keep"])).default("report"),
     Key::new("on_existing", Kind::Choice(&["report", "adopt", "overwrite"])).default("report"),

@@ -20,6 +20,7 @@ pub use tasks::Tasks;
 use super::binding::Binding;
 use super::drift::Drift;
 use super::inventory::Inventory;
+use super::mounts::NewMount;
 use super::report::CycleId;
 use crate::kv::SecretPath;
 use crate::state::{Change, Ledger};
@@ -337,6 +338,8 @@ pub struct DestinationPlan {
     /// How many secrets the ledger has as copied though the sync info does not, because saving was once cut off: they are
     /// recorded by the next cycle.
     pub confirmed: u64,
+    /// Mounts that are missing, and are created before the first write.
+    pub new_mounts: Vec<NewMount>,
     /// Secrets that the transforms lead out of this destination's mounts, in order; there is an objection for them.
     pub unroutable: Vec<SecretPath>,
     /// How many recorded secrets take part: those that a full cycle could delete.
@@ -380,6 +383,7 @@ impl DestinationPlan {
             moved: 0,
             drifted: Vec::new(),
             confirmed: 0,
+            new_mounts: Vec::new(),
             unroutable: Vec::new(),
             taking_part: 0,
             objections: Vec::new(),
@@ -410,6 +414,7 @@ impl DestinationPlan {
             left_out.remove(&task.destination);
         }
         self.partial |= !left_out.is_empty();
+        self.new_mounts.retain(|new| new.is_for(self.tasks.iter()));
         // a record goes when the path is written for its successor
         self.superseded.retain(|(_, target)| !left_out.contains(target));
     }

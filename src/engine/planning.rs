@@ -3,7 +3,7 @@
 mod first_look;
 mod known;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -11,16 +11,15 @@ use jiff::Timestamp;
 
 use known::Known;
 
-use super::binding::{Binding, PATIENCE, Place};
+use super::binding::{Binding, Place};
 use super::inventory::Inventory;
 use super::plan::{
     self, DestinationName, DestinationPlan, Objection, Operation, OperationCounts, Plan, Remembered, Task,
 };
-use super::{Destination, Engine, OnDrift, guard, on_delete};
-use crate::kv::{Mount, SecretPath};
+use super::{Destination, Engine, OnDrift, guard, mounts, on_delete};
+use crate::kv::SecretPath;
 use crate::state::{State, StateError, bucket_count};
 use crate::sync_info::SyncInfo;
-use crate::vault::VaultClient;
 
 /// What is planned for.
 #[derive(Debug, Clone, Default)]
@@ -97,7 +96,7 @@ impl Engine {
         self.guard_deletes(&mut part, &at_inventory);
         part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
         part.objections.extend(doubt);
-        part.objections.extend(unfit_mounts(&part, &destination.vault).await);
+        mounts::look(&mut part, self.origin(), destination).await;
         part.former_binding = former;
         known.give_to(&mut part);
         Ok(part)
@@ -197,19 +196,6 @@ pub(super) async fn load_binding(state: &State) -> Result<Option<Binding>, State
         location: state.location(),
         message: error.to_string(),
     })
-}
-
-/// Objections against mounts that are to be written and say that they are something else than KV version 2. One that does
-/// not say what it is may be fit all the same; the first write tells.
-async fn unfit_mounts(part: &DestinationPlan, vault: &VaultClient) -> Vec<Objection> {
-    let written = part.tasks.iter().filter(|task| !task.operation.is_delete());
-    let mounts: BTreeSet<&str> = written.map(|task| task.destination.mount()).collect();
-    let asked = mounts.into_iter().filter_map(|mount| Mount::parse(mount).ok()).map(|mount| async move {
-        let info = tokio::time::timeout(PATIENCE, vault.mount_info(&mount)).await.ok()?.ok()?;
-        let fit = info.engine == "kv" && info.kv_version == Some(2);
-        (!fit).then(|| Objection::UnfitMount { mount: mount.to_string(), found: info.to_string() })
-    });
-    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// Objects where two destinations are one Vault and would write the same paths: each would overwrite what the other wrote,

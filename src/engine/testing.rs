@@ -109,6 +109,7 @@ pub(crate) fn destination(name: &str, mount: &Mount) -> Destination {
         num_buckets: None,
         num_workers: 4,
         max_delete: MaxDelete::default(),
+        create_mounts: false,
         on_delete: OnDelete::Soft,
         max_purge: MaxDelete::Count(0),
         on_drift: OnDrift::Report,

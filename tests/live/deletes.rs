@@ -247,23 +247,24 @@ fn a_daemon_purges_only_as_many_as_the_configuration_allows() {
     let destination = trial.destination.client();
     trial.remove("secret", "app-0");
     trial.origin.client().write("secret", "app-3", &json!({ "new": true }));
-    let daemon = trial.vsync.spawn(&["sync", "--watch", "--tick", "200ms"]);
+    let mut daemon = trial.vsync.background("held", &["sync", "--watch", "--tick", "200ms"], &[]);
+    let limit = Duration::from_secs(30);
     let until = |what: &dyn Fn() -> bool| {
         let started = Instant::now();
         while !what() {
-            assert!(started.elapsed() < Duration::from_secs(30), "never came");
+            assert!(started.elapsed() < limit, "never came");
             std::thread::sleep(Duration::from_millis(50));
         }
     };
+    daemon.wait_for("1 secret would be destroyed or purged for good, more than guards.max_purge allows", limit);
+    assert!(daemon.told().contains("--confirm-purge 1"), "{}", daemon.told());
     until(&|| destination.read("secret", "app-3") == Some(json!({ "new": true })));
     daemon.signal("TERM");
-    let ended = daemon.wait().expect(0);
-    assert_eq!(versions(&destination, "app-0").as_deref(), Some("++"), "{}", ended.text());
-    let said = "1 secret would be destroyed or purged for good, more than guards.max_purge allows";
-    assert!(ended.stderr.contains(said) && ended.stderr.contains("--confirm-purge 1"), "{}", ended.stderr);
+    assert_eq!(daemon.end(limit), Some(0));
+    assert_eq!(versions(&destination, "app-0").as_deref(), Some("++"));
 
-    let daemon =
-        trial.vsync.spawn(&["sync", "--watch", "--tick", "200ms", "--set", "destinations.copy.guards.max_purge=1"]);
+    let allowed = ["sync", "--watch", "--tick", "200ms", "--set", "destinations.copy.guards.max_purge=1"];
+    let mut daemon = trial.vsync.background("allowed", &allowed, &[]);
     until(&|| versions(&destination, "app-0").is_none());
     // two are more than one: then none of them goes
     trial.remove("secret", "app-1");
@@ -271,7 +272,7 @@ fn a_daemon_purges_only_as_many_as_the_configuration_allows() {
     trial.origin.client().write("secret", "app-3", &json!({ "newer": true }));
     until(&|| destination.read("secret", "app-3") == Some(json!({ "newer": true })));
     daemon.signal("TERM");
-    let _ = daemon.wait().expect(0);
+    assert_eq!(daemon.end(limit), Some(0));
     // a tick in between may have seen the first alone
     assert!(versions(&destination, "app-2").is_some());
 }

@@ -20,6 +20,7 @@ mod faults;
 mod ignored;
 mod inspect;
 mod locks;
+mod mounts;
 mod plans;
 mod recovery;
 mod servers;

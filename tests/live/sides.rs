@@ -60,6 +60,7 @@ impl Sides {
             num_buckets: None,
             num_workers: 8,
             max_delete: MaxDelete::default(),
+            create_mounts: false,
             on_delete: OnDelete::Soft,
             max_purge: MaxDelete::Count(0),
             on_drift: OnDrift::Report,

@@ -11,11 +11,11 @@ use super::Skip;
 use super::canary::Written;
 use super::rate::Rate;
 use super::record::{Record, Save};
-use crate::engine::Destination;
 use crate::engine::event::{Aside, DestinationProgress, Standing};
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
 use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome};
 use crate::engine::worker::{Manner, Queue, Reach, Reads, Slot};
+use crate::engine::{Destination, NewMount, mounts};
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
 
@@ -34,6 +34,8 @@ pub(super) struct Lane {
     pub(super) manner: Manner,
     pub(super) report: DestinationReport,
     record: Record,
+    /// What is created before the first write.
+    new_mounts: Vec<NewMount>,
     /// Records that go when the path they share is written: that path, and theirs.
     superseded: HashMap<SecretPath, Vec<SecretPath>>,
     /// Whether some of what there was to do was left out of the plan.
@@ -128,6 +130,7 @@ impl Lane {
             alive: Vec::new(),
             manner: Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner },
             partial: plan.partial,
+            new_mounts: std::mem::take(&mut plan.new_mounts),
             record: Record::new(cycle, plan, state, destination.journal.as_deref(), changed && !manner.dry_run),
             superseded,
             unsettled: false,
@@ -251,7 +254,7 @@ impl Lane {
         }
         self.record.begin(holder, &self.stop).await?;
         tracing::info!(destination = self.destination.name.as_str(), "the lock is taken");
-        Ok(())
+        Ok(mounts::create(&self.destination.vault, &self.new_mounts).await?)
     }
 
     /// The cycle was stopped before the lane began.

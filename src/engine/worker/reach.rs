@@ -131,6 +131,9 @@ impl Reach {
     /// Notes the failure of a request, and makes a task's failure of it.
     pub(super) fn failed(&self, error: &VaultError) -> Failed {
         let mut failed = Failed::new(error.kind().into(), brief(error));
+        if !self.at_origin && error.says_no_mount() {
+            failed.message.push_str("; the mount is missing there: create it, or set create_mounts = true");
+        }
         if failed.cause == Cause::Permission {
             failed.denied = Access::of(self.at_origin, error.operation());
         }

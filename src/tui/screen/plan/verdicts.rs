@@ -181,6 +181,14 @@ fn remark(part: &DestinationPlan) -> Option<String> {
     if kept > 0 {
         parts.push(format!("{} kept as somebody else made them", format::plural(kept, "secret")));
     }
+    if !part.new_mounts.is_empty() {
+        let names: Vec<String> = part.new_mounts.iter().map(|new| new.mount.to_string()).collect();
+        parts.push(format!(
+            "{} created first: {}",
+            format::plural(names.len() as u64, "missing mount"),
+            names.join(", ")
+        ));
+    }
     if let Some(words) = part.counts().irrevocable_in_words() {
         parts.push(format!("{words} FOR GOOD among the deletes"));
     }
