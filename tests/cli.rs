@@ -65,6 +65,15 @@ const INVALID: &[(&str, &[&str])] = &[
     ("zero_workers.toml", &["zero_workers.toml:4:15", "must be a whole number from 1"]),
     ("bad_duration.toml", &["bad_duration.toml:4:11", "origin.timeout must be a duration", "\"soon\""]),
     ("bad_choice.toml", &["bad_choice.toml:4:11", "did you mean \"scan\"?"]),
+    ("unknown_on_delete.toml", &["unknown_on_delete.toml:7:13", "did you mean \"purge\"?"]),
+    (
+        "contradicting_deletes.toml",
+        &[
+            "contradicting_deletes.toml:8:13",
+            "on_delete = \"ignore\" and ignore_deletes = false contradict each other",
+            "contradicting_deletes.toml:9:18; keep the one that is meant",
+        ],
+    ),
     ("bad_max_delete.toml", &["bad_max_delete.toml:7:25", "\"150%\""]),
     ("bad_address.toml", &["bad_address.toml:3:21", "it must start with http:// or https://"]),
     (

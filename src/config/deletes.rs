@@ -53,3 +53,51 @@ fn said(section: &Node, general: Option<&str>, check: &mut Check) -> Option<Node
         (None, _) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Sources;
+    use super::super::load::load_text;
+    use crate::engine::OnDelete::{self, Destroy, Ignore, Purge, Soft};
+
+    /// What becomes of deletes at a destination, with these lines for the whole file and for it.
+    fn on_delete(general: &str, own: &str) -> Result<OnDelete, String> {
+        let side = "vault = { address = \"http://127.0.0.1:1\", token = \"t\" }\n";
+        let text =
+            format!("{general}\n[origin]\nmounts = [\"a/\"]\n{side}[[destinations]]\nname = \"d\"\n{side}{own}\n");
+        let loaded = load_text(Path::new("vsync.toml"), text, &Sources::default());
+        loaded.map(|loaded| loaded.config.destinations[0].on_delete).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_destination_has_the_last_word_in_either_spelling() {
+        for (general, own, expected) in [
+            ("", "", Soft),
+            ("on_delete = \"purge\"", "", Purge),
+            ("on_delete = \"purge\"", "on_delete = \"destroy\"", Destroy),
+            ("ignore_deletes = true", "", Ignore),
+            ("ignoreDeletes = true", "on_delete = \"soft\"", Soft),
+            ("ignore_deletes = true", "ignore_deletes = false", Soft),
+            ("on_delete = \"ignore\"", "ignore_deletes = false", Soft),
+            ("on_delete = \"purge\"", "ignore_deletes = true", Ignore),
+            ("on_delete = \"purge\"", "ignore_deletes = false", Purge),
+            ("ignore_deletes = false", "on_delete = \"ignore\"", Ignore),
+            ("ignore_deletes = false\non_delete = \"destroy\"", "", Destroy),
+            ("ignore_deletes = true\non_delete = \"ignore\"", "", Ignore),
+        ] {
+            assert_eq!(on_delete(general, own), Ok(expected), "{general} | {own}");
+        }
+    }
+
+    #[test]
+    fn side_by_side_they_must_not_contradict_each_other() {
+        for both in ["ignore_deletes = true\non_delete = \"purge\"", "on_delete = \"ignore\"\nignore_deletes = false"] {
+            for (general, own) in [(both, ""), ("", both)] {
+                let error = on_delete(general, own).expect_err("a contradiction");
+                assert!(error.contains("contradict each other") && error.contains("is set at vsync.toml:"), "{error}");
+            }
+        }
+    }
+}

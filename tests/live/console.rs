@@ -111,3 +111,45 @@ fn drift_is_decided_from_the_console() {
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(there.read("secret", "theirs"), Some(json!({ "v": "by hand" })));
 }
+
+#[test]
+fn a_purge_from_the_console_wants_its_number_typed() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let (here, there) = (origin.client(), destination.client());
+    for name in ["gone", "hidden", "stays", "too"] {
+        here.write("secret", name, &json!({ "v": 1 }));
+    }
+    let vsync = Vsync::new("");
+    vsync.configure(&format!(
+        "state.file = \"{}\"\norigin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"root\" }}\n\
+         [[destinations]]\nname = \"copy\"\non_delete = \"purge\"\nguards = {{ max_delete = \"100%\" }}\n\
+         vault = {{ address = \"{}\", token = \"root\" }}\n",
+        vsync.folder().join("state.redb").display(),
+        origin.address(),
+        destination.address(),
+    ));
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    here.remove("secret", "gone");
+    here.remove("secret", "too");
+    here.delete("secret", "hidden");
+
+    let config = vsync.folder().join("vsync.toml");
+    let mut console = Console::start(&["--config", config.to_str().unwrap()], (120, 40), &[]);
+    console.wait_for_texts(&["as of "]);
+    console.keys("3");
+    console.wait_for_texts(&["2 purged FOR GOOD among the deletes", "purge secret/gone"]);
+    console.keys("X");
+    console.wait_for_texts(&["FOR GOOD: no undelete and no undo", "Type 2 to purge 2 secrets"]);
+    // the number of all deletes is not the one
+    console.keys("3\r");
+    console.wait_for_texts(&["that is another number"]);
+    assert!(there.metadata("secret", "gone").is_some());
+    console.keys("\x7f2\r");
+    console.wait_for_texts(&["Cycle completed: 3 done, 0 failed, 0 pending."]);
+    assert!(there.metadata("secret", "gone").is_none() && there.metadata("secret", "too").is_none());
+    assert!(there.metadata("secret", "hidden").is_some());
+    console.keys("6\r");
+    console.wait_for_texts(&["PURGED, all versions and metadata"]);
+    console.keys("q");
+    assert_eq!(console.wait_for_end().code, 0);
+}

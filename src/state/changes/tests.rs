@@ -260,3 +260,37 @@ async fn the_newest_cycles_are_kept() {
     assert_eq!(log.read("2026-004").await.unwrap().len(), 200);
     assert_eq!(log.read("2026-052").await.unwrap().len(), 200);
 }
+
+#[test]
+fn kinds_of_deletes_leave_what_the_next_cycle_has_to_know() {
+    use ChangeKind::{AbsentForNow, Deleted, DeletedForNow, Destroyed, Purged};
+    for (kind, version, waits) in [
+        (Deleted, 7, false),
+        (DeletedForNow, 7, true),
+        (AbsentForNow, 7, true),
+        (Destroyed, 7, false),
+        (Purged, 0, false),
+    ] {
+        let change = Change { insight: None, ..change(kind, 7, 7) };
+        let (recorded, entry) = applied(known(), &change);
+        assert_eq!((recorded, entry.deleted), (None, true), "{kind:?}");
+        assert_eq!((entry.version, entry.awaits_removal), (version, waits), "{kind:?}");
+    }
+}
+
+#[test]
+fn what_was_purged_does_not_come_back_from_an_old_journal() {
+    let purged = Change { insight: None, ..change(ChangeKind::Purged, 7, 7) };
+    let (mut recorded, mut ledger) = known();
+    purged.apply(&mut recorded, &mut ledger);
+    // version 6 of the former life, from another machine, before
+    let late = Change { at: at(5), ..change(ChangeKind::Written, 5, 6) };
+    assert!(!late.merge(&mut recorded, &mut ledger));
+    assert_eq!(recorded.len(), 0);
+    // version 1 of the next one, since
+    let again = Change { at: at(20), ..change(ChangeKind::Written, 0, 1) };
+    assert!(again.merge(&mut recorded, &mut ledger));
+    // and the purge itself, once more
+    assert!(!purged.merge(&mut recorded, &mut ledger));
+    assert_eq!(ledger.get(&path("new", "app")).map(|entry| (entry.version, entry.deleted)), Some((1, false)));
+}
