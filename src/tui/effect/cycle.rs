@@ -64,7 +64,8 @@ impl Worker {
                 let Go { mut plan, ended } = *go;
                 // nobody was asked about this one
                 let confirmed = self.engine.hold_back(&mut plan);
-                let options = CycleOptions { dry_run: false, purpose: PURPOSE, waits: false, confirmed, ..self.options.clone() };
+                let options =
+                    CycleOptions { dry_run: false, purpose: PURPOSE, waits: false, confirmed, ..self.options.clone() };
                 let started = self.engine.start(plan, options);
                 self.begun(started, Some(ended));
             }
