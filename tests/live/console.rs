@@ -137,7 +137,7 @@ fn a_purge_from_the_console_wants_its_number_typed() {
     let mut console = Console::start(&["--config", config.to_str().unwrap()], (120, 40), &[]);
     console.wait_for_texts(&["as of "]);
     console.keys("3");
-    console.wait_for_texts(&["2 purged FOR GOOD among the deletes", "purge secret/gone"]);
+    console.wait_for_texts(&["2 purged FOR GOOD among the deletes", "PURGE for good"]);
     console.keys("X");
     console.wait_for_texts(&["FOR GOOD: no undelete and no undo", "Type 2 to purge 2 secrets"]);
     // the number of all deletes is not the one

@@ -96,6 +96,10 @@ fn row_line(model: &Model, at: usize, row: Row<'_>, widths: &Widths) -> Line<'st
     let marked = model.marks.get(at).is_some_and(|marks| marks.contains(origin));
     let failed = tree.find(origin).is_some_and(|id| tree.standing(id, at) == Standing::Failed);
     let (state, rule) = match row {
+        // what nothing can take back matters more than by which rule
+        Row::Task(task) if task.operation.is_irrevocable() => {
+            (task.operation.state(), format!("{} for good", task.operation.as_str().to_uppercase()))
+        }
         Row::Task(task) => (task.operation.state(), task.rule.to_string()),
         Row::Drift(_) => (SecretState::Drifted, "drifted".to_owned()),
         Row::Stale(_) => (SecretState::Failed, "stale".to_owned()),
