@@ -12,7 +12,7 @@ use crate::text::sanitize;
 /// The flag of `sync` and `retry`.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct ConfirmArgs {
-    /// Destroy or purge exactly this many secrets for good (on_delete = "destroy" or "purge"); any other number does nothing
+    /// Destroy or purge exactly this many secrets for good, where the configuration wants it; any other number does nothing
     #[arg(long, value_name = "NUMBER")]
     pub(super) confirm_purge: Option<u64>,
 }

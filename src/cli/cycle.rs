@@ -304,9 +304,7 @@ pub(super) fn show_report(
     }
     for part in &report.destinations {
         let name = sanitize(part.destination.as_str());
-        if let Some(words) = part.done.irrevocable_in_words().filter(|_| !report.dry_run) {
-            out.line(format!("{name}: {words} for good among the deleted; nothing brings them back"))?;
-        }
+        show_lost(report, part, out)?;
         for (count, what) in [
             (part.adopted, "of these held the same value already and were not written"),
             (part.kept, "of these were left as somebody else made them (on_drift = \"keep\")"),
@@ -356,6 +354,15 @@ pub(super) fn show_report(
         out.line(next_step(report, remedies))?;
     }
     Ok(out.flush()?)
+}
+
+/// What of a destination nothing brings back.
+fn show_lost(report: &Report, part: &DestinationReport, out: &mut Output) -> Result<(), CliError> {
+    if let Some(words) = part.done.irrevocable_in_words().filter(|_| !report.dry_run) {
+        let name = sanitize(part.destination.as_str());
+        out.line(format!("{name}: {words} for good among the deleted; nothing brings them back"))?;
+    }
+    Ok(())
 }
 
 /// What to do about the failures of a cycle.

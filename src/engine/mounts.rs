@@ -196,7 +196,7 @@ async fn configure(vault: &VaultClient, new: &NewMount) -> Result<(), String> {
         match vault.write_kv_config(&new.mount, &new.config).await {
             Ok(()) => return Ok(()),
             Err(error) if is_in_the_making(&error) && Instant::now() < deadline => {
-                tokio::time::sleep(READY_RETRY).await
+                tokio::time::sleep(READY_RETRY).await;
             }
             Err(error) => {
                 return Err(format!(
