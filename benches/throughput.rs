@@ -14,8 +14,8 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use support::BaoServer;
 use vsync::engine::{
-    CycleOptions, Destination, DestinationName, Engine, Listing, MaxDelete, OnDrift, OnExisting, Operator, Origin,
-    PlanOptions, Transforms,
+    CycleOptions, Destination, DestinationName, Engine, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Operator,
+    Origin, PlanOptions, Transforms,
 };
 use vsync::http::HttpSettings;
 use vsync::kv::{Mount, PathFilter};
@@ -188,7 +188,9 @@ fn engine(from: &BaoServer, to: &BaoServer, round: usize, listing: Listing, fold
         num_buckets: None,
         num_workers: WORKERS,
         max_delete: MaxDelete::default(),
-        ignore_deletes: false,
+        create_mounts: false,
+        max_purge: MaxDelete::Count(0),
+        on_delete: OnDelete::Soft,
         on_drift: OnDrift::Report,
         on_existing: OnExisting::Report,
         journal: Some(folder.path().join("journal")),

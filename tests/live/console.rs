@@ -139,12 +139,16 @@ fn a_purge_from_the_console_wants_its_number_typed() {
     console.keys("3");
     console.wait_for_texts(&["2 purged FOR GOOD among the deletes", "PURGE for good"]);
     console.keys("X");
-    console.wait_for_texts(&["FOR GOOD: no undelete and no undo", "Type 2 to purge 2 secrets"]);
+    console.wait_for_texts(&["FOR GOOD: no undelete and no undo", "Type 2 to purge 2 secrets", " enter answer "]);
     // the number of all deletes is not the one
-    console.keys("3\r");
+    console.keys("3");
+    console.wait_for_texts(&["secrets: 3 "]);
+    console.keys("\r");
     console.wait_for_texts(&["that is another number"]);
     assert!(there.metadata("secret", "gone").is_some());
-    console.keys("\x7f2\r");
+    console.keys("\x7f2");
+    console.wait_for_texts(&["secrets: 2 "]);
+    console.keys("\r");
     console.wait_for_texts(&["Cycle completed: 3 done, 0 failed, 0 pending."]);
     assert!(there.metadata("secret", "gone").is_none() && there.metadata("secret", "too").is_none());
     assert!(there.metadata("secret", "hidden").is_some());
