@@ -3,7 +3,6 @@
 //! Results go to stdout, as text or as one JSON object a line ([`Object`] lists them); progress, questions and errors
 //! go to stderr.
 
-mod capability;
 mod check;
 mod config;
 mod confirm;
@@ -17,9 +16,11 @@ mod interrupt;
 mod legacy;
 mod output;
 mod plan;
+mod policy;
 mod progress;
 mod question;
 mod retry;
+mod rights;
 mod status;
 mod survey;
 mod sync;
@@ -191,6 +192,8 @@ pub enum OneShot {
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::Action),
+    /// Print the least policies that this configuration needs, with the reason for each rule; contacts no server
+    Policy(policy::Args),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
 }
@@ -376,6 +379,7 @@ pub async fn run(command: &OneShot, common: &Common) -> Result<Exit, CliError> {
         OneShot::Undo(args) => undo::run(args, common, &mut out).await,
         OneShot::Transform(args) => transform::run(args, common, &mut out),
         OneShot::Config(action) => config::run(*action, common, &mut out),
+        OneShot::Policy(args) => policy::run(args, common, &mut out),
         OneShot::Completions(args) => generate::completions(*args),
     };
     // what a failed command had to say before it failed is part of its result

@@ -28,6 +28,7 @@ mod planning;
 mod policy;
 mod preview;
 mod report;
+mod rights;
 mod saved_plan;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -65,6 +66,7 @@ pub use planning::PlanOptions;
 pub use policy::{Access, MissingPolicy, Stanza, missing_policies};
 pub use preview::{Collision, Example, Moved, Preview, PreviewAsk, RuleEffect};
 pub use report::{Cause, CycleId, DestinationReport, Ending, Failure, Report};
+pub use rights::{DestinationUse, Extra, OriginUse, Right, Rights, meet};
 pub use saved_plan::{SavedPlan, SavedPlanError, StaleLine};
 pub use transform::{Explained, IDENTITY, Mapping, Mark, Rule, RulePart, RuleProblem, TransformError, Transforms};
 pub use undo::{Impossible, Undo, UndoOptions, UndoPart};

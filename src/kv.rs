@@ -5,10 +5,13 @@ mod fingerprint;
 mod glob;
 mod json;
 mod path;
+mod pattern;
 mod secret;
 
 pub use fingerprint::{Fingerprint, FingerprintKey};
-pub use glob::{GlobError, PathFilter, Scope};
+pub use glob::{GlobError, PathFilter};
 pub(crate) use json::{end_of_string, unescape};
 pub use path::{Mount, PathError, SecretPath};
+pub use pattern::{Pattern, mount_in_policies};
+pub(crate) use pattern::{Slashes, is_literal};
 pub use secret::{SecretData, SecretText};

@@ -1,17 +1,18 @@
 //! `vsync check`: reach every server; look at tokens, mounts, capabilities and state.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::capability::{self, Need};
-use super::output::{Object, Paint, duration};
+use super::output::{Object, Paint, RuleObject, duration};
+use super::rights::{self, Granted, Side};
 use super::{CliError, Common, Output, start_log};
-use crate::config::{Config, Consul, Vault};
-use crate::connect::{self, ConnectError, SideName, Stores};
+use crate::connect::{self, Stores};
+use crate::engine::Right;
 use crate::exit::Exit;
-use crate::kv::{Mount, PathFilter, Scope};
+use crate::kv::Mount;
 use crate::state::{LockError, StateStore};
 use crate::text::sanitize;
 use crate::vault::{ErrorKind, VaultClient, VaultError};
@@ -30,29 +31,23 @@ struct Finding {
     ok: bool,
     detail: String,
     next_step: Option<String>,
+    /// The rules that are missing, as they are to be added.
+    missing: Vec<Right>,
 }
 
 impl Finding {
     fn good(subject: &'static str, detail: impl Into<String>) -> Self {
-        Self { subject, ok: true, detail: detail.into(), next_step: None }
+        Self { subject, ok: true, detail: detail.into(), next_step: None, missing: Vec::new() }
     }
 
     fn bad(subject: &'static str, detail: impl Into<String>, next_step: impl Into<String>) -> Self {
-        Self { subject, ok: false, detail: detail.into(), next_step: Some(next_step.into()) }
+        Self { next_step: Some(next_step.into()), ok: false, ..Self::good(subject, detail) }
     }
-}
 
-/// One side as configured.
-struct Side<'a> {
-    label: &'a str,
-    name: SideName,
-    vault: &'a Vault,
-    consul: Option<&'a Consul>,
-    mounts: &'a [String],
-    sync_path: &'a str,
-    /// What include globs confine its secrets to; `None`: nothing.
-    scopes: Option<Vec<Scope>>,
-    need: Need,
+    /// With these rules to be added.
+    fn lacking(self, next_step: &str, missing: Vec<Right>) -> Self {
+        Self { next_step: Some(next_step.to_owned()), missing, ..self }
+    }
 }
 
 pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
@@ -62,10 +57,8 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     let only = common.destinations(config)?;
     let mut stores = Stores::new(config);
     let mut all_good = true;
-    let sides = sides(config)?.into_iter().filter(|side| {
-        side.need == Need::Read(config.origin.listing)
-            || only.is_empty()
-            || only.iter().any(|name| name.as_str() == side.label)
+    let sides = rights::sides(config)?.into_iter().filter(|side| {
+        side.is_origin() || only.is_empty() || only.iter().any(|name| name.as_str() == side.label)
     });
     let sides: Vec<_> = sides.collect();
     // all at once, so that a server that does not answer does not hide what the others say
@@ -94,63 +87,24 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     Ok(if all_good { Exit::Done } else { Exit::Failed })
 }
 
-fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
-    let origin = &config.origin;
-    let mounts = connect::mounts(&origin.mounts)?;
-    let scopes = |include: &[String]| -> Result<_, ConnectError> {
-        Ok(PathFilter::new(include, &[], &mounts)?.scopes().map(<[Scope]>::to_vec))
-    };
-    let of_origin = scopes(&origin.include)?;
-    let mut sides = vec![Side {
-        label: "origin",
-        name: SideName::origin(),
-        vault: &origin.vault,
-        consul: origin.consul.as_ref(),
-        mounts: &origin.mounts,
-        sync_path: &origin.sync_path,
-        scopes: of_origin.clone(),
-        need: Need::Read(origin.listing),
-    }];
-    for destination in &config.destinations {
-        // globs match the origin's paths: where transforms lead from there is not known before there is a path
-        let scopes = if destination.transforms.is_empty() {
-            meet(of_origin.as_deref(), scopes(&destination.include)?)
-        } else {
-            None
-        };
-        sides.push(Side {
-            label: &destination.name,
-            name: SideName::destination(&destination.name),
-            vault: &destination.vault,
-            consul: destination.consul.as_ref(),
-            mounts: &destination.mounts,
-            sync_path: &destination.sync_path,
-            scopes,
-            need: Need::Write,
-        });
-    }
-    Ok(sides)
-}
-
-/// What both confine to.
-fn meet(one: Option<&[Scope]>, other: Option<Vec<Scope>>) -> Option<Vec<Scope>> {
-    match (one, other) {
-        (Some(one), Some(other)) => {
-            Some(one.iter().flat_map(|scope| other.iter().filter_map(|other| scope.meet(other))).collect())
-        }
-        (one, other) => one.map(<[Scope]>::to_vec).or(other),
-    }
-}
-
 fn show(side: &str, finding: &Finding, out: &mut Output) -> Result<(), CliError> {
-    let Finding { subject, ok, detail, next_step } = finding;
+    let Finding { subject, ok, detail, next_step, missing } = finding;
     if out.is_json() {
-        out.object(&Object::Check { side, subject, ok: *ok, detail, next_step: next_step.as_deref() })?;
+        let rules: Vec<String> = missing.iter().map(|right| right.stanza().to_string()).collect();
+        let next_step = next_step.as_ref().map(|step| [std::slice::from_ref(step), &rules].concat().join(" "));
+        let missing: Vec<RuleObject> = missing.iter().map(|right| rights::object(right, None)).collect();
+        let next_step = next_step.as_deref();
+        out.object(&Object::Check { side, subject, ok: *ok, detail, next_step, missing: &missing })?;
         return Ok(());
     }
     let verdict = if *ok { out.paint(Paint::Good, "ok  ") } else { out.paint(Paint::Bad, "FAIL") };
     let next_step = next_step.as_ref().map(|step| format!("; {}", sanitize(step))).unwrap_or_default();
     out.line(format!("{verdict}  {:<14} {subject:<12} {}{next_step}", sanitize(side), sanitize(detail)))?;
+    for right in missing {
+        for line in rights::with_reasons(right).lines() {
+            out.line(line)?;
+        }
+    }
     Ok(())
 }
 
@@ -163,22 +117,33 @@ async fn vault(side: &Side<'_>) -> Vec<Finding> {
     if !server.ok {
         return vec![server];
     }
-    let token = token(&client).await;
-    if !token.ok {
+    let needed = side.rights(&[]).always;
+    let by_mount = rights::by_mount(&needed);
+    let of_token = by_mount.get(&None).map(Vec::as_slice).unwrap_or_default();
+    let token = token(&client, of_token).await;
+    let own = capabilities(&client, None, of_token).await;
+    if !token.ok && own.is_err() {
         return vec![server, token];
     }
+    let may_ask = own.is_ok();
     let mut findings = vec![server, token];
+    findings.extend(own.unwrap_or_else(Some));
     for text in side.mounts {
         let Ok(mount) = Mount::parse(text) else { continue };
-        let found = self::mount(&client, &mount).await;
-        let exists = found.ok;
+        let (found, is_seen) = self::mount(&client, &mount).await;
         findings.push(found);
-        if exists {
-            findings.push(capabilities(&client, &mount, side).await);
+        // a token that may not ask was told so
+        if may_ask && is_seen {
+            let needed = by_mount.get(&Some(mount.as_str())).map(Vec::as_slice).unwrap_or_default();
+            findings.extend(capabilities(&client, Some(&mount), needed).await.unwrap_or_else(Some));
         }
     }
     findings
 }
+
+const LOOKUP: &str = "auth/token/lookup-self";
+const CAPABILITIES: &str = "sys/capabilities-self";
+const ADD: &str = "add to the token's policy:";
 
 async fn server(client: &VaultClient) -> Finding {
     let address = client.address();
@@ -202,7 +167,7 @@ async fn server(client: &VaultClient) -> Finding {
     }
 }
 
-async fn token(client: &VaultClient) -> Finding {
+async fn token(client: &VaultClient, needed: &[&Right]) -> Finding {
     match client.token_info().await {
         Ok(info) => {
             let ttl =
@@ -216,22 +181,37 @@ async fn token(client: &VaultClient) -> Finding {
             "token",
             "the server does not accept it, or it may not look itself up",
             "give it a valid token, with the policy \"default\"",
+        )
+        .lacking(
+            "give it a valid token, with the policy \"default\" or this rule:",
+            needed.iter().filter(|right| right.path == LOOKUP).map(|right| (*right).clone()).collect(),
         ),
         Err(error) => Finding::bad("token", error.to_string(), "see that the token or the login is right"),
     }
 }
 
-async fn mount(client: &VaultClient, mount: &Mount) -> Finding {
+/// What it is, and whether the token's capabilities in it are of interest: it may be what they hide.
+async fn mount(client: &VaultClient, mount: &Mount) -> (Finding, bool) {
     let list = "see \"vault secrets list\", and name the mount as it is called there";
     match client.mount_info(mount).await {
-        Ok(info) if info.kv_version == Some(2) => Finding::good("mount", format!("{mount} is KV version 2")),
-        Ok(info) if info.engine == "kv" || info.engine == "generic" => Finding::bad(
-            "mount",
-            format!("{mount} is KV version 1, which has no versions to compare"),
-            format!("upgrade it: vault kv enable-versioning {mount}"),
+        Ok(info) if info.kv_version == Some(2) => {
+            (Finding::good("mount", format!("{mount} is KV version 2")), true)
+        }
+        Ok(info) if info.engine == "kv" || info.engine == "generic" => (
+            Finding::bad(
+                "mount",
+                format!("{mount} is KV version 1, which has no versions to compare"),
+                format!("upgrade it: vault kv enable-versioning {mount}"),
+            ),
+            false,
         ),
-        Ok(info) => Finding::bad("mount", format!("{mount} is no KV engine but \"{}\"", info.engine), list),
-        Err(error) => Finding::bad("mount", format!("{mount}: {}", reason(&error)), list),
+        Ok(info) => {
+            (Finding::bad("mount", format!("{mount} is no KV engine but \"{}\"", info.engine), list), false)
+        }
+        Err(error) => {
+            let is_hidden = error.kind() == ErrorKind::PermissionDenied;
+            (Finding::bad("mount", format!("{mount}: {}", reason(&error)), list), is_hidden)
+        }
     }
 }
 
@@ -242,27 +222,53 @@ fn reason(error: &VaultError) -> String {
     }
 }
 
-async fn capabilities(client: &VaultClient, mount: &Mount, side: &Side<'_>) -> Finding {
-    let wanted = capability::wanted(mount, &capability::places(mount, side.scopes.as_deref()), side.need);
-    if wanted.is_empty() {
-        return Finding::good("capabilities", format!("{mount}: no include glob leads here, so none are needed"));
+/// What the token has of what is needed in a mount, or for itself; there nothing is said if nothing is missing. An error if
+/// it could not be asked.
+async fn capabilities(
+    client: &VaultClient,
+    mount: Option<&Mount>,
+    needed: &[&Right],
+) -> Result<Option<Finding>, Finding> {
+    let about = mount.map_or_else(|| "the token itself".to_owned(), ToString::to_string);
+    if needed.is_empty() {
+        let nothing = format!("{about}: no include glob leads here, so none are needed");
+        return Ok(mount.map(|_| Finding::good("capabilities", nothing)));
     }
-    let paths: Vec<String> = wanted.iter().map(|wanted| wanted.path.clone()).collect();
-    match client.capabilities(&paths).await {
-        Ok(granted) => match capability::missing(&wanted, &granted) {
-            missing if missing.is_empty() => Finding::good("capabilities", capability::summary(&wanted, &granted)),
-            missing => Finding::bad(
-                "capabilities",
-                format!("{mount}: {} missing", missing.join(", ")),
-                format!("add to the token's policy: {}", capability::policy(&wanted)),
-            ),
-        },
-        Err(error) => Finding::bad(
-            "capabilities",
-            format!("{mount}: {}", error.message()),
-            "allow update on sys/capabilities-self",
-        ),
+    let paths: Vec<String> = needed.iter().map(|right| right.path.clone()).collect();
+    let granted: Vec<Granted> = match client.capabilities(&paths).await {
+        Ok(granted) => granted.into_iter().map(Granted).collect(),
+        Err(error) => {
+            let found = Finding::bad("capabilities", format!("{about}: {}", error.message()), "then check again");
+            let rule = needed.iter().find(|right| right.path == CAPABILITIES);
+            return Err(match rule.filter(|_| error.kind() == ErrorKind::PermissionDenied) {
+                Some(rule) => found.lacking(ADD, vec![(*rule).clone()]),
+                None => found,
+            });
+        }
+    };
+    let lacks = |wanted: fn(&Right) -> &BTreeSet<&'static str>| {
+        let lacking = needed.iter().zip(&granted).filter_map(|(right, granted)| {
+            let lacking = granted.lacks(wanted(right));
+            (!lacking.is_empty()).then(|| (format!("{} on {}", lacking.join(", "), right.path), (*right).clone()))
+        });
+        lacking.unzip::<_, _, Vec<String>, Vec<Right>>()
+    };
+    let (texts, rules) = lacks(|right| &right.needed);
+    if !texts.is_empty() {
+        let missing = format!("{about}: {} missing", texts.join("; "));
+        return Ok(Some(Finding::bad("capabilities", missing, ADD).lacking(ADD, rules)));
     }
+    let has = needed.iter().zip(&granted).filter_map(|(right, granted)| {
+        let has: Vec<_> = right.capabilities().into_iter().filter(|capability| granted.has(capability)).collect();
+        (!has.is_empty()).then(|| format!("{} on {}", has.join(", "), right.path))
+    });
+    let found = Finding::good("capabilities", has.collect::<Vec<_>>().join("; "));
+    let (texts, rules) = lacks(|right| &right.advised);
+    if texts.is_empty() {
+        return Ok(mount.map(|_| found));
+    }
+    let advice = format!("it works without {}, but worse: the rule says how;", texts.join("; "));
+    Ok(Some(found.lacking(&format!("{advice} {ADD}"), rules)))
 }
 
 async fn state(side: &Side<'_>, stores: &mut Stores, file: &Path, read_only: bool) -> Finding {
@@ -270,7 +276,7 @@ async fn state(side: &Side<'_>, stores: &mut Stores, file: &Path, read_only: boo
         Ok(store) => store,
         Err(error) => return Finding::bad("state", error.to_string(), "mend its section of the configuration"),
     };
-    let folder = if side.need == Need::Write { "destination" } else { "origin" };
+    let folder = if side.is_origin() { "origin" } else { "destination" };
     let sync_path = side.sync_path.trim_matches('/');
     let kept = match store.get(&format!("{sync_path}/{folder}/index")).await {
         Ok(Some(_)) => "has state",

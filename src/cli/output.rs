@@ -30,6 +30,23 @@ pub enum Object<'a> {
         detail: &'a str,
         /// What to do about it, if it is not.
         next_step: Option<&'a str>,
+        /// The rules that the token's policies lack. Where `ok` is true it works without them, but worse.
+        missing: &'a [RuleObject],
+    },
+    /// `policy`: what one side's token needs.
+    Policy {
+        /// `origin`, or a destination's name.
+        side: &'a str,
+        /// `vault` or `consul`.
+        system: &'a str,
+        /// The server.
+        address: &'a str,
+        /// The namespace that the policy belongs in.
+        namespace: Option<&'a str>,
+        /// The policy in HCL, as it can be written.
+        policy: &'a str,
+        /// Its rules, and those that are not in it because they are for something that is not asked for. Only for `vault`.
+        rules: &'a [RuleObject],
     },
     /// A part of the origin that could not be read; nothing in it is changed anywhere.
     Unknown {
@@ -377,6 +394,19 @@ pub struct UnknownObject {
     pub reason: String,
     /// How many secrets.
     pub secrets: u64,
+}
+
+/// A rule of a policy.
+#[derive(Debug, Clone, Serialize)]
+pub struct RuleObject {
+    /// The path or the pattern.
+    pub path: String,
+    /// What is allowed there.
+    pub capabilities: Vec<&'static str>,
+    /// Why.
+    pub reasons: Vec<&'static str>,
+    /// What it is for, if it is only needed for that: `scan`, `undo`, `verify` or `console`.
+    pub extra: Option<&'static str>,
 }
 
 /// A report, without its failures.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Side;
 use super::plan::{DestinationName, Operation};
 use super::report::{Cause, Failure};
-use crate::kv::SecretPath;
+use crate::kv::{SecretPath, is_literal};
 
 /// How many patterns a policy may have before they are made wider.
 const PATTERNS: usize = 8;
@@ -218,15 +218,6 @@ impl<'a> Refused<'a> {
         };
         MissingPolicy { side, secrets, stanzas: rules.into_iter().map(stanza).collect(), left_out: left_out.len() }
     }
-}
-
-/// Whether a rule for this name allows it and nothing else: in policies a `*` at the end stands for anything, a segment `+`
-/// for any segment, and `{{…}}` and `${…}` for what is looked up.
-fn is_literal(name: &str) -> bool {
-    !name.ends_with('*')
-        && name.split('/').all(|segment| segment != "+")
-        && !["{{", "${"].iter().any(|template| name.contains(template))
-        && !name.contains(char::is_control)
 }
 
 /// Patterns for these names: a folder with several of them as a whole (`team/app/*`), others as they are. When that makes

@@ -1,6 +1,7 @@
 //! From an origin path to a destination path.
 
 mod explain;
+mod image;
 mod problem;
 
 use std::sync::Arc;

@@ -1,0 +1,413 @@
+//! Which rights a token needs for what is configured: one table a side, of what is asked for, when, where, and why.
+//!
+//! `vsync policy` prints it, `vsync check` compares it with what the token has.
+
+mod rules;
+
+use std::collections::BTreeSet;
+
+use super::policy::Stanza;
+use super::{Listing, OnDrift, OnExisting, Transforms};
+use crate::kv::{Mount, PathFilter, Pattern};
+
+/// What is done only if somebody asks for it, with rights of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extra {
+    /// `SCAN`, which makes an inventory in the fewest requests.
+    Scan,
+    /// `vsync undo`.
+    Undo,
+    /// `vsync verify`, and what a first plan can tell of secrets that are there already.
+    Verify,
+    /// Names of keys in the console.
+    Console,
+}
+
+impl Extra {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Scan, Self::Undo, Self::Verify, Self::Console];
+
+    /// What it is called on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Undo => "undo",
+            Self::Verify => "verify",
+            Self::Console => "console",
+        }
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn purpose(self) -> &'static str {
+        match self {
+            Self::Scan => "OpenBao only (HashiCorp Vault refuses a policy with \"scan\"): whole folders listed by one request",
+            Self::Undo => "for \"vsync undo\"",
+            Self::Verify => "for \"vsync verify\" of many secrets and --deep, and for a first plan that tells what is there already",
+            Self::Console => "for the names of a secret's keys in the console; values are not read for it",
+        }
+    }
+}
+
+/// How much a right is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// Without it something fails.
+    Needed,
+    /// Without it something is done in a worse way, which the reason tells.
+    Advised,
+    /// Only for this.
+    For(Extra),
+}
+
+/// Where a right is needed.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// At the secrets, under this part of the mount's API.
+    Secrets(&'static str),
+    /// At those of the origin's secrets that go to a destination.
+    Copied(&'static str),
+    /// At the folders that have to be listed to find the secrets.
+    Folders(&'static str),
+    /// At the top of the mount.
+    Top(&'static str),
+    /// At this path.
+    Path(&'static str),
+}
+
+/// A row of a table.
+struct Need<U> {
+    place: Place,
+    capabilities: &'static [&'static str],
+    /// `None`: not at all.
+    weight: fn(&U) -> Option<Weight>,
+    reason: &'static str,
+}
+
+/// What the origin is used for.
+#[derive(Debug)]
+pub struct OriginUse {
+    /// The mounts that are read.
+    pub mounts: Vec<Mount>,
+    /// What its include globs confine it to; `None`: nothing.
+    pub scopes: Option<Vec<Pattern>>,
+    /// What goes to the destinations, as their include globs confine it further.
+    pub copied: Option<Vec<Pattern>>,
+    /// How metadata is listed.
+    pub listing: Listing,
+    /// Whether anything is copied from it. A daemon that only keeps its sync info copies nothing.
+    pub copies: bool,
+    /// Whether what is gone there is deleted anywhere.
+    pub deletes: bool,
+    /// Whether the token comes from a login, and a new one is had by another.
+    pub logs_in: bool,
+}
+
+/// What a destination is used for.
+#[derive(Debug)]
+pub struct DestinationUse {
+    /// Where secrets may be: a mount, and the paths in it.
+    pub places: Vec<(Mount, Vec<Pattern>)>,
+    /// Whether what is gone at the origin is deleted there.
+    pub deletes: bool,
+    /// What is done about what somebody else changed.
+    pub on_drift: OnDrift,
+    /// What is done about what was there before.
+    pub on_existing: OnExisting,
+    /// Whether the token comes from a login, and a new one is had by another.
+    pub logs_in: bool,
+}
+
+fn always<U>(_: &U) -> Option<Weight> {
+    Some(Weight::Needed)
+}
+
+fn needed_if(condition: bool) -> Option<Weight> {
+    condition.then_some(Weight::Needed)
+}
+
+/// The origin. The rows of one path become one rule.
+const ORIGIN: &[Need<OriginUse>] = &[
+    Need {
+        place: Place::Top("detailed-metadata"),
+        capabilities: &["scan"],
+        weight: |used| needed_if(used.listing == Listing::Scan),
+        reason: "listing = \"scan\": versions and times of the whole mount in one answer, whatever include says",
+    },
+    Need {
+        place: Place::Folders("detailed-metadata"),
+        capabilities: &["list"],
+        weight: |used| match used.listing {
+            Listing::Detailed => Some(Weight::Needed),
+            Listing::Auto => Some(Weight::Advised),
+            Listing::Scan | Listing::Plain => None,
+        },
+        reason: "names, versions and times, folder by folder (OpenBao; without it, or where there is none, one more request a secret)",
+    },
+    Need {
+        place: Place::Folders("detailed-metadata"),
+        capabilities: &["scan"],
+        weight: |used| (used.listing == Listing::Auto).then_some(Weight::For(Extra::Scan)),
+        reason: "versions and times of a whole folder in one answer",
+    },
+    Need {
+        place: Place::Folders("metadata"),
+        capabilities: &["list"],
+        weight: |used| needed_if(matches!(used.listing, Listing::Plain | Listing::Auto)),
+        reason: "names, folder by folder",
+    },
+    Need {
+        place: Place::Secrets("metadata"),
+        capabilities: &["read"],
+        weight: |used| needed_if(matches!(used.listing, Listing::Plain | Listing::Auto)),
+        reason: "version and time of each secret, where listings do not tell them",
+    },
+    Need {
+        place: Place::Copied("metadata"),
+        capabilities: &["read"],
+        weight: |used| needed_if(used.deletes),
+        reason: "before a copy is deleted, the origin is asked whether the secret is really gone",
+    },
+    Need {
+        place: Place::Copied("data"),
+        capabilities: &["read"],
+        weight: |used| needed_if(used.copies),
+        reason: "the values that are copied",
+    },
+    Need {
+        place: Place::Secrets("subkeys"),
+        capabilities: &["read"],
+        weight: |_| Some(Weight::For(Extra::Console)),
+        reason: "names of keys",
+    },
+    Need { place: LOOKUP, capabilities: &["read"], weight: always, reason: LOOKUP_REASON },
+    Need { place: RENEW, capabilities: &["update"], weight: |used| needed_if(!used.logs_in), reason: RENEW_REASON },
+    Need { place: CAPABILITIES, capabilities: &["update"], weight: always, reason: CAPABILITIES_REASON },
+];
+
+/// A destination.
+const DESTINATION: &[Need<DestinationUse>] = &[
+    Need {
+        place: Place::Secrets("data"),
+        capabilities: &["create", "update"],
+        weight: always,
+        reason: "secrets are written, new ones (create) and new versions (update)",
+    },
+    Need {
+        place: Place::Secrets("data"),
+        capabilities: &["delete"],
+        weight: |used| needed_if(used.deletes),
+        reason: "what is gone at the origin is deleted; versions stay, so that it can be undeleted",
+    },
+    Need {
+        place: Place::Secrets("data"),
+        capabilities: &["read"],
+        weight: |used| needed_if(used.on_existing == OnExisting::Adopt),
+        reason: "on_existing = \"adopt\": what is there already is compared with the origin",
+    },
+    Need {
+        place: Place::Secrets("data"),
+        capabilities: &["read"],
+        weight: |used| (used.on_drift != OnDrift::Overwrite).then_some(Weight::Advised),
+        reason: "what is there unexpectedly is compared with the origin; without it, equal values and what a cycle wrote before it was cut off count as drift",
+    },
+    Need {
+        place: Place::Secrets("metadata"),
+        capabilities: &["read"],
+        weight: |used| {
+            let blind = used.on_drift == OnDrift::Overwrite && used.on_existing == OnExisting::Overwrite;
+            Some(if blind { Weight::Advised } else { Weight::Needed })
+        },
+        reason: "which version is there: whether it is what vsync left, before it is written over or deleted",
+    },
+    Need {
+        place: Place::Secrets("data"),
+        capabilities: &["read", "create", "update", "delete"],
+        weight: |_| Some(Weight::For(Extra::Undo)),
+        reason: "older versions are read and written again, and what a cycle added is deleted",
+    },
+    Need {
+        place: Place::Secrets("undelete"),
+        capabilities: &["update"],
+        weight: |_| Some(Weight::For(Extra::Undo)),
+        reason: "what a cycle deleted is undeleted",
+    },
+    Need {
+        place: Place::Secrets("metadata"),
+        capabilities: &["read"],
+        weight: |_| Some(Weight::For(Extra::Undo)),
+        reason: "which versions can be had again",
+    },
+    Need {
+        place: Place::Folders("metadata"),
+        capabilities: &["list"],
+        weight: |_| Some(Weight::For(Extra::Verify)),
+        reason: "names, folder by folder",
+    },
+    Need {
+        place: Place::Folders("detailed-metadata"),
+        capabilities: &["list"],
+        weight: |_| Some(Weight::For(Extra::Verify)),
+        reason: "names and versions, folder by folder (OpenBao)",
+    },
+    Need {
+        place: Place::Secrets("metadata"),
+        capabilities: &["read"],
+        weight: |_| Some(Weight::For(Extra::Verify)),
+        reason: "the version of each secret",
+    },
+    Need {
+        place: Place::Secrets("data"),
+        capabilities: &["read"],
+        weight: |_| Some(Weight::For(Extra::Verify)),
+        reason: "--deep compares values",
+    },
+    Need { place: LOOKUP, capabilities: &["read"], weight: always, reason: LOOKUP_REASON },
+    Need { place: RENEW, capabilities: &["update"], weight: |used| needed_if(!used.logs_in), reason: RENEW_REASON },
+    Need { place: CAPABILITIES, capabilities: &["update"], weight: always, reason: CAPABILITIES_REASON },
+];
+
+const LOOKUP: Place = Place::Path("auth/token/lookup-self");
+const LOOKUP_REASON: &str =
+    "when the token runs out, and whether a refusal is the token's or the policy's (the policy \"default\" has it, too)";
+const RENEW: Place = Place::Path("auth/token/renew-self");
+const RENEW_REASON: &str =
+    "the token is renewed, so that a daemon or a long cycle does not outlive it (the policy \"default\" has it, too)";
+const CAPABILITIES: Place = Place::Path("sys/capabilities-self");
+const CAPABILITIES_REASON: &str =
+    "\"vsync check\" and --dry-run ask what the token may do (the policy \"default\" has it, too)";
+
+/// What a token needs at one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Right {
+    /// The path, or the pattern, as policies have it.
+    pub path: String,
+    /// What something fails without.
+    pub needed: BTreeSet<&'static str>,
+    /// What something is done in a worse way without.
+    pub advised: BTreeSet<&'static str>,
+    /// Why, each a sentence.
+    pub reasons: Vec<&'static str>,
+    /// The mount it is about, if it is about one.
+    pub mount: Option<Mount>,
+}
+
+impl Right {
+    /// Everything that is needed or advised.
+    #[must_use]
+    pub fn capabilities(&self) -> BTreeSet<&'static str> {
+        self.needed.union(&self.advised).copied().collect()
+    }
+
+    /// The rule for a policy that gives all of it.
+    #[must_use]
+    pub fn stanza(&self) -> Stanza {
+        Stanza { path: self.path.clone(), capabilities: self.capabilities().into_iter().collect() }
+    }
+}
+
+/// What a side's token needs.
+#[derive(Debug, Clone, Default)]
+pub struct Rights {
+    /// For what is configured.
+    pub always: Vec<Right>,
+    /// For what somebody may ask for beside it. A rule for a path that [`Rights::always`] has adds to it: policies add up
+    /// what they say of one path.
+    pub extras: Vec<(Extra, Vec<Right>)>,
+}
+
+impl OriginUse {
+    /// What its token needs, if these extras are among what it is used for.
+    #[must_use]
+    pub fn rights(&self, with: &[Extra]) -> Rights {
+        let inside = |scopes: &Option<Vec<Pattern>>, mount: &Mount| match scopes {
+            None => vec![Pattern::everything()],
+            Some(scopes) => scopes.iter().filter_map(|scope| scope.within(mount.as_str())).collect(),
+        };
+        let mounts: Vec<_> = self
+            .mounts
+            .iter()
+            .map(|mount| rules::Mounted {
+                mount: mount.clone(),
+                secrets: inside(&self.scopes, mount),
+                copied: inside(&self.copied, mount),
+            })
+            .collect();
+        rules::rights(ORIGIN, self, &mounts, with)
+    }
+}
+
+impl DestinationUse {
+    /// Where secrets of a configuration may be at a destination: where its transforms lead, and where paths stay as they
+    /// are, as far as the mounts reach.
+    #[must_use]
+    pub fn places(
+        origin_mounts: &[Mount],
+        scopes: Option<&[Pattern]>,
+        transforms: &Transforms,
+        mounts: &[Mount],
+    ) -> Vec<(Mount, Vec<Pattern>)> {
+        let images = transforms.images();
+        let inside = |mount: &Mount| {
+            let by_rules = images.iter().filter_map(|(_, image)| image.within(&format!("{mount}data/")));
+            let stays = origin_mounts.contains(mount);
+            let as_they_are = match scopes {
+                _ if !stays => Vec::new(),
+                None => vec![Pattern::everything()],
+                Some(scopes) => scopes.iter().filter_map(|scope| scope.within(mount.as_str())).collect(),
+            };
+            by_rules.chain(as_they_are).collect()
+        };
+        mounts.iter().map(|mount| (mount.clone(), inside(mount))).collect()
+    }
+
+    /// What its token needs, if these extras are among what it is used for.
+    #[must_use]
+    pub fn rights(&self, with: &[Extra]) -> Rights {
+        let mounts: Vec<_> = self
+            .places
+            .iter()
+            .map(|(mount, secrets)| rules::Mounted {
+                mount: mount.clone(),
+                secrets: secrets.clone(),
+                copied: secrets.clone(),
+            })
+            .collect();
+        rules::rights(DESTINATION, self, &mounts, with)
+    }
+}
+
+/// What two sets of include globs confine to together; `None`: nothing.
+#[must_use]
+pub fn meet(one: &PathFilter, other: &PathFilter) -> Option<Vec<Pattern>> {
+    match (one.scopes(), other.scopes()) {
+        (Some(one), Some(other)) => {
+            Some(one.iter().flat_map(|scope| other.iter().filter_map(|other| scope.meet(other))).collect())
+        }
+        (one, other) => one.or(other).map(<[Pattern]>::to_vec),
+    }
+}
+
+impl Rights {
+    /// Whether one token with the rules of both would be allowed less than two tokens: the more specific of two rules hides
+    /// what the wider one allows.
+    #[must_use]
+    pub fn get_in_the_way_of(&self, other: &Self) -> bool {
+        let hides = |narrow: &Right, wide: &Right| {
+            // at a folder's own path nothing but listing is asked for
+            !narrow.path.ends_with('/') && !wide.capabilities().is_subset(&narrow.capabilities())
+        };
+        self.always.iter().any(|one| {
+            other.always.iter().filter(|other| one.path != other.path).any(|other| {
+                if rules::covers(&one.path, &other.path) {
+                    hides(other, one)
+                } else if rules::covers(&other.path, &one.path) {
+                    hides(one, other)
+                } else {
+                    rules::overlap(&one.path, &other.path) && one.capabilities() != other.capabilities()
+                }
+            })
+        })
+    }
+}
