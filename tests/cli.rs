@@ -472,3 +472,85 @@ fn the_manual_lists_every_key_and_every_command_has_a_page() {
     let wrong = vsync.run(&["man", "synk"]).expect(64);
     assert!(wrong.stderr.contains("there is no command \"synk\""), "{}", wrong.stderr);
 }
+
+/// The paths of a policy's rules, with their capabilities; ends the test if it is not valid HCL.
+fn rules_of(policy: &str) -> Vec<(String, String)> {
+    let body: hcl_edit::structure::Body = policy.parse().unwrap_or_else(|error| panic!("{error}\n{policy}"));
+    let rule = |structure: &hcl_edit::structure::Structure| {
+        let block = structure.as_block().expect("only blocks");
+        let path = block.labels[0].as_str().to_owned();
+        let capabilities = block.body.get_attribute("capabilities").expect("capabilities");
+        (path, capabilities.value.to_string().trim().to_owned())
+    };
+    body.iter().map(rule).collect()
+}
+
+#[test]
+fn a_policy_is_valid_by_itself_and_asks_nobody() {
+    let quoted = CONFIG
+        .replace("\"kv/\"", "'k\"v/'")
+        .replace("to = \"kv/data", "to = 'k\"v/data")
+        .replace("${app}\"\n", "${app}'\n");
+    let vsync = Vsync::new(&quoted);
+    let run = vsync.run(&["policy", "--destination", "us-east"]).expect(0);
+    assert!(run.stderr.is_empty(), "{}", run.stderr);
+    let rules = rules_of(&run.stdout);
+    let all = r#"["create", "delete", "read", "update"]"#;
+    assert!(rules.contains(&("k\"v/data/+/+".to_owned(), all.to_owned())), "{rules:?}");
+    assert!(rules.contains(&("secret/metadata/*".to_owned(), r#"["read"]"#.to_owned())), "{rules:?}");
+    assert!(!run.stdout.contains("elsewhere"), "a rule that leads out of the mounts: {}", run.stdout);
+    assert!(run.stdout.contains("# exclude: "), "{}", run.stdout);
+    // every rule stands below its reason
+    for (at, line) in run.stdout.lines().enumerate().filter(|(_, line)| line.starts_with("path ")) {
+        assert!(run.stdout.lines().nth(at - 1).unwrap().starts_with("# "), "{line}");
+    }
+
+    let run = vsync.run(&["policy", "--origin"]).expect(0);
+    let paths: Vec<_> = rules_of(&run.stdout).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths[..3], ["secret/detailed-metadata/*", "secret/metadata/*", "secret/data/*"]);
+    assert!(!paths.iter().any(|path| path.contains("subkeys")), "{paths:?}");
+    let run = vsync.run(&["policy", "--origin", "--with", "console,scan"]).expect(0);
+    assert!(rules_of(&run.stdout).iter().any(|(path, _)| path == "secret/subkeys/*"));
+
+    let run = vsync.run(&["policy"]).expect(0);
+    let heads: Vec<_> = run.stdout.lines().filter(|line| line.contains("the least that vsync's token needs")).collect();
+    assert_eq!(heads.len(), 3, "{heads:?}");
+    let run = vsync.run(&["policy", "--output", "json"]).expect(0);
+    let pages: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sides: Vec<_> = pages.iter().map(|page| page["side"].as_str().unwrap()).collect();
+    assert_eq!(sides, ["origin", "us-east", "mirror"]);
+    assert!(pages.iter().all(|page| page["type"] == "policy" && page["system"] == "vault"));
+    assert!(pages.iter().all(|page| !rules_of(page["policy"].as_str().unwrap()).is_empty()));
+}
+
+#[test]
+fn rules_for_consul_are_apart_from_those_for_vault() {
+    let consul = "[origin.consul]\naddress = \"http://127.0.0.1:4\"\n[[destinations]]\nname = \"us-east\"";
+    let vsync = Vsync::new(&CONFIG.replacen("[[destinations]]\nname = \"us-east\"", consul, 1));
+    let alone = vsync.run(&["policy", "--destination", "us-east"]).expect(0).stdout;
+    assert!(!rules_of(&alone).is_empty() && alone.contains("vsync policy --destination us-east --consul"), "{alone}");
+    let rules = vsync.run(&["policy", "--destination", "us-east", "--consul"]).expect(0).stdout;
+    assert!(rules.contains("key_prefix \"vsync/us-east/\" {") && rules.contains("session_prefix \"\" {"), "{rules}");
+    assert!(!rules.contains("path \""), "{rules}");
+    let all = vsync.run(&["policy"]).expect(0).stdout;
+    assert!(all.contains("key_prefix \"vsync/\" {") && all.contains("path \"secret/data/*\" {"), "{all}");
+}
+
+#[test]
+fn what_no_policy_can_be_printed_for_is_said() {
+    let vsync = Vsync::new(CONFIG);
+    for (arguments, code, said) in [
+        (&["--destination", "nowhere"][..], 64, "there is no destination \"nowhere\""),
+        (&["--with", "everything"], 64, "invalid value 'everything'"),
+        (&["--consul"], 64, "no Consul is configured"),
+        (&["--set", "origin.include=[\"secret/[\"]"], 1, "secret/["),
+    ] {
+        let run = vsync.run(&[&["policy"], arguments].concat()).expect(code);
+        assert!(run.stderr.contains(said) && run.stdout.is_empty(), "{}", run.text());
+    }
+    // a configuration for "vsync origin" alone copies nothing
+    let (alone, _) = CONFIG.split_once("[[destinations]]").unwrap();
+    let run = Vsync::new(alone).run(&["policy"]).expect(0);
+    let paths: Vec<_> = rules_of(&run.stdout).into_iter().map(|(path, _)| path).collect();
+    assert!(!paths.contains(&"secret/data/*".to_owned()), "{paths:?}");
+}

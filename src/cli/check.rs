@@ -57,9 +57,9 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     let only = common.destinations(config)?;
     let mut stores = Stores::new(config);
     let mut all_good = true;
-    let sides = rights::sides(config)?.into_iter().filter(|side| {
-        side.is_origin() || only.is_empty() || only.iter().any(|name| name.as_str() == side.label)
-    });
+    let sides = rights::sides(config)?
+        .into_iter()
+        .filter(|side| side.is_origin() || only.is_empty() || only.iter().any(|name| name.as_str() == side.label));
     let sides: Vec<_> = sides.collect();
     // all at once, so that a server that does not answer does not hide what the others say
     let vaults: Vec<_> = sides
@@ -194,9 +194,7 @@ async fn token(client: &VaultClient, needed: &[&Right]) -> Finding {
 async fn mount(client: &VaultClient, mount: &Mount) -> (Finding, bool) {
     let list = "see \"vault secrets list\", and name the mount as it is called there";
     match client.mount_info(mount).await {
-        Ok(info) if info.kv_version == Some(2) => {
-            (Finding::good("mount", format!("{mount} is KV version 2")), true)
-        }
+        Ok(info) if info.kv_version == Some(2) => (Finding::good("mount", format!("{mount} is KV version 2")), true),
         Ok(info) if info.engine == "kv" || info.engine == "generic" => (
             Finding::bad(
                 "mount",
@@ -205,9 +203,7 @@ async fn mount(client: &VaultClient, mount: &Mount) -> (Finding, bool) {
             ),
             false,
         ),
-        Ok(info) => {
-            (Finding::bad("mount", format!("{mount} is no KV engine but \"{}\"", info.engine), list), false)
-        }
+        Ok(info) => (Finding::bad("mount", format!("{mount} is no KV engine but \"{}\"", info.engine), list), false),
         Err(error) => {
             let is_hidden = error.kind() == ErrorKind::PermissionDenied;
             (Finding::bad("mount", format!("{mount}: {}", reason(&error)), list), is_hidden)

@@ -80,11 +80,14 @@ pub(super) fn run(args: &Args, common: &Common, out: &mut Output) -> Result<Exit
     if args.consul || !alone {
         pages.extend(chosen.iter().filter_map(|side| Some(Page::of_consul(side, &sides, side.consul?))));
     } else if let ([page], Some(_)) = (&mut pages[..], chosen[0].consul) {
-        let flag = if chosen[0].is_origin() { "--origin".to_owned() } else { format!("--destination {}", chosen[0].label) };
+        let flag =
+            if chosen[0].is_origin() { "--origin".to_owned() } else { format!("--destination {}", chosen[0].label) };
         let _ = write!(page.text, "\n# The rules for its Consul's token: vsync policy {} --consul\n", sanitize(&flag));
     }
     if args.consul && pages.is_empty() {
-        return Err(CliError::usage("no Consul is configured for what was asked for, so there are no rules for its tokens"));
+        return Err(CliError::usage(
+            "no Consul is configured for what was asked for, so there are no rules for its tokens",
+        ));
     }
     for (at, page) in pages.iter().enumerate() {
         if out.is_json() {
@@ -136,9 +139,15 @@ impl<'a> Page<'a> {
     fn of_consul(side: &'a Side<'_>, sides: &[Side<'_>], consul: &'a Consul) -> Self {
         let mut text = heading(side, "Consul", &consul.address);
         if side.is_origin() {
-            comment(&mut text, "A process that serves destinations alone (\"vsync destination\") only reads these keys.");
+            comment(
+                &mut text,
+                "A process that serves destinations alone (\"vsync destination\") only reads these keys.",
+            );
         } else if sides[0].consul == Some(consul) {
-            comment(&mut text, "It is the origin's Consul, reached by the same token: give that one the rules of both.");
+            comment(
+                &mut text,
+                "It is the origin's Consul, reached by the same token: give that one the rules of both.",
+            );
         }
         let folder = format!("{}/", side.sync_path.trim_matches('/'));
         let keys = if side.is_origin() { "sync info, reports and locks" } else { "sync info, ledger and locks" };
@@ -223,20 +232,22 @@ fn vault_policy(
 fn widened(config: &Config, side: &Side<'_>) -> Result<Vec<String>, CliError> {
     let mounts = connect::mounts(&config.origin.mounts).map_err(connect::ConnectError::from)?;
     let destination = config.destinations.iter().find(|one| !side.is_origin() && one.name == side.label);
-    let (include, exclude) = destination
-        .map_or((&config.origin.include, &config.origin.exclude), |destination| {
-            (&destination.include, &destination.exclude)
-        });
+    let (include, exclude) = destination.map_or((&config.origin.include, &config.origin.exclude), |destination| {
+        (&destination.include, &destination.exclude)
+    });
     let mut lines = Vec::new();
     for glob in include {
-        let filter =
-            PathFilter::new(std::slice::from_ref(glob), &[], &mounts).map_err(connect::ConnectError::from)?;
+        let filter = PathFilter::new(std::slice::from_ref(glob), &[], &mounts).map_err(connect::ConnectError::from)?;
         if filter.scopes().unwrap_or_default().iter().any(|pattern| !pattern.is_exact()) {
-            lines.push(format!("include \"{glob}\": no policy can say just that, so the next wider pattern is allowed."));
+            lines.push(format!(
+                "include \"{glob}\": no policy can say just that, so the next wider pattern is allowed."
+            ));
         }
     }
     if !exclude.is_empty() {
-        lines.push("exclude: rules cannot leave out a part of what they allow, so it makes none of them narrower.".to_owned());
+        lines.push(
+            "exclude: rules cannot leave out a part of what they allow, so it makes none of them narrower.".to_owned(),
+        );
     }
     if let Some(destination) = destination {
         let transforms = connect::transforms(destination).map_err(connect::ConnectError::from)?;

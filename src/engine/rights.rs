@@ -42,9 +42,13 @@ impl Extra {
     #[must_use]
     pub fn purpose(self) -> &'static str {
         match self {
-            Self::Scan => "OpenBao only (HashiCorp Vault refuses a policy with \"scan\"): whole folders listed by one request",
+            Self::Scan => {
+                "OpenBao only (HashiCorp Vault refuses a policy with \"scan\"): whole folders listed by one request"
+            }
             Self::Undo => "for \"vsync undo\"",
-            Self::Verify => "for \"vsync verify\" of many secrets and --deep, and for a first plan that tells what is there already",
+            Self::Verify => {
+                "for \"vsync verify\" of many secrets and --deep, and for a first plan that tells what is there already"
+            }
             Self::Console => "for the names of a secret's keys in the console; values are not read for it",
         }
     }
@@ -269,8 +273,7 @@ const DESTINATION: &[Need<DestinationUse>] = &[
 ];
 
 const LOOKUP: Place = Place::Path("auth/token/lookup-self");
-const LOOKUP_REASON: &str =
-    "when the token runs out, and whether a refusal is the token's or the policy's (the policy \"default\" has it, too)";
+const LOOKUP_REASON: &str = "when the token runs out, and whether a refusal is the token's or the policy's (the policy \"default\" has it, too)";
 const RENEW: Place = Place::Path("auth/token/renew-self");
 const RENEW_REASON: &str =
     "the token is renewed, so that a daemon or a long cycle does not outlive it (the policy \"default\" has it, too)";
@@ -409,5 +412,114 @@ impl Rights {
                 }
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(include: &[&str], listing: Listing) -> OriginUse {
+        let mounts = vec![Mount::parse("secret").expect("a mount")];
+        let include: Vec<String> = include.iter().map(|&glob| glob.to_owned()).collect();
+        let scopes = PathFilter::new(&include, &[], &mounts).expect("globs").scopes().map(<[_]>::to_vec);
+        OriginUse { mounts, copied: scopes.clone(), scopes, listing, copies: true, deletes: true, logs_in: false }
+    }
+
+    fn destination(on_drift: OnDrift, on_existing: OnExisting) -> DestinationUse {
+        let mount = Mount::parse("secret").expect("a mount");
+        let places = vec![(mount, vec![Pattern::everything()])];
+        DestinationUse { places, deletes: true, on_drift, on_existing, logs_in: true }
+    }
+
+    fn rules(rights: &Rights) -> Vec<String> {
+        rights.always.iter().map(|right| format!("{} {}", right.stanza().capabilities.join(","), right.path)).collect()
+    }
+
+    #[test]
+    fn a_listing_that_is_pinned_needs_only_its_own_rights() {
+        let own = ["read auth/token/lookup-self", "update auth/token/renew-self", "update sys/capabilities-self"];
+        for (listing, expected) in [
+            (Listing::Scan, &["scan secret/detailed-metadata/", "read secret/metadata/*", "read secret/data/*"][..]),
+            (Listing::Detailed, &["list secret/detailed-metadata/*", "read secret/metadata/*", "read secret/data/*"]),
+            (Listing::Plain, &["list,read secret/metadata/*", "read secret/data/*"]),
+            (Listing::Auto, &["list secret/detailed-metadata/*", "list,read secret/metadata/*", "read secret/data/*"]),
+        ] {
+            assert_eq!(rules(&origin(&[], listing).rights(&[])), [expected, &own[..]].concat(), "{listing:?}");
+        }
+        let keeps_all = OriginUse { deletes: false, ..origin(&[], Listing::Scan) };
+        assert!(!rules(&keeps_all.rights(&[])).iter().any(|rule| rule.contains("secret/metadata")));
+        let counts_only = OriginUse { copies: false, deletes: false, ..origin(&[], Listing::Plain) };
+        assert!(!rules(&counts_only.rights(&[])).iter().any(|rule| rule.contains("data/*") && !rule.contains("meta")));
+    }
+
+    #[test]
+    fn include_globs_ask_for_less() {
+        let include = ["secret/a/b/**", "secret/a/b/c/*", "secret/a/b/**", "secret/x/app", "kv/**"];
+        let expected = [
+            "list secret/metadata/",
+            "list secret/metadata/a/",
+            "list,read secret/metadata/a/b/*",
+            "list secret/metadata/x/",
+            "read secret/metadata/x/app",
+            "read secret/data/a/b/*",
+            "read secret/data/x/app",
+        ];
+        assert_eq!(rules(&origin(&include, Listing::Plain).rights(&[]))[..7], expected);
+    }
+
+    #[test]
+    fn values_are_read_at_a_destination_only_where_they_are_compared() {
+        let data = |on_drift, on_existing| {
+            let rights = destination(on_drift, on_existing).rights(&[]);
+            let right = rights.always.into_iter().find(|right| right.path == "secret/data/*").expect("a rule");
+            (right.needed.contains("read"), right.advised.contains("read"))
+        };
+        assert_eq!(data(OnDrift::Report, OnExisting::Report), (false, true));
+        assert_eq!(data(OnDrift::Keep, OnExisting::Adopt), (true, false));
+        assert_eq!(data(OnDrift::Overwrite, OnExisting::Adopt), (true, false));
+        assert_eq!(data(OnDrift::Overwrite, OnExisting::Report), (false, false));
+    }
+
+    #[test]
+    fn what_is_only_needed_for_something_is_apart_until_it_is_asked_for() {
+        let used = destination(OnDrift::Overwrite, OnExisting::Report);
+        let undo = |rights: &Rights| rules(rights).iter().any(|rule| rule == "update secret/undelete/*");
+        let rights = used.rights(&[]);
+        assert!(!undo(&rights));
+        let (_, extra) = rights.extras.iter().find(|(extra, _)| *extra == Extra::Undo).expect("undo");
+        let paths: Vec<_> = extra.iter().map(|right| right.path.as_str()).collect();
+        assert_eq!(paths, ["secret/data/*", "secret/undelete/*"]);
+        let rights = used.rights(&[Extra::Undo]);
+        assert!(undo(&rights) && rights.extras.iter().all(|(extra, _)| *extra != Extra::Undo));
+    }
+
+    #[test]
+    fn transforms_narrow_a_destination_to_where_they_lead() {
+        let mount = |text: &str| Mount::parse(text).expect("a mount");
+        let rule = super::super::Rule {
+            name: "r".to_owned(),
+            from: "^secret/data/(?P<env>dev|prod)/(?P<app>[^/]+)$".to_owned(),
+            to: "kv/data/${env}/app-${app}".to_owned(),
+        };
+        let transforms = Transforms::new(&[rule]).expect("a rule");
+        let places = |mounts: &[Mount]| {
+            let places = DestinationUse::places(&[mount("secret")], None, &transforms, mounts);
+            let texts = places
+                .iter()
+                .flat_map(|(mount, patterns)| patterns.iter().map(move |pattern| format!("{mount}{pattern}")));
+            texts.collect::<Vec<_>>()
+        };
+        assert_eq!(places(&[mount("kv")]), ["kv/+/app-*"], "what no rule matches has no mount to go to");
+        assert_eq!(places(&[mount("kv"), mount("secret")]), ["kv/+/app-*", "secret/*"]);
+    }
+
+    #[test]
+    fn one_token_may_have_both_policies_if_neither_hides_the_other() {
+        let there = destination(OnDrift::Overwrite, OnExisting::Report).rights(&[]);
+        let same_paths = origin(&[], Listing::Plain).rights(&[]);
+        assert!(!same_paths.get_in_the_way_of(&there), "rules for one path add up");
+        let narrow = origin(&["secret/old/**"], Listing::Plain).rights(&[]);
+        assert!(narrow.get_in_the_way_of(&there) && there.get_in_the_way_of(&narrow));
     }
 }

@@ -249,9 +249,7 @@ fn meet(one: &[Segment], other: &[Segment]) -> Option<Vec<Segment>> {
             let first = meet_one(&Segment::One(prefix.clone()), first)?;
             std::iter::once(first).chain(rest.iter().cloned()).collect()
         }
-        ([a, rest @ ..], [b, others @ ..]) => {
-            std::iter::once(meet_one(a, b)?).chain(meet(rest, others)?).collect()
-        }
+        ([a, rest @ ..], [b, others @ ..]) => std::iter::once(meet_one(a, b)?).chain(meet(rest, others)?).collect(),
         _ => return None,
     })
 }
@@ -318,7 +316,8 @@ mod tests {
             ("team/[ab]/db", "team/*", false),
             ("team/x[/]y", "team/x*", false),
             ("team/+/db", "team/+/db", false),
-            ("team/${x}/db", "team/+/db", false),
+            ("team/{{x/db", "team/*", false),
+            ("team/$x/db", "team/$x/db", true),
             (r"team/\*", "team/*", false),
         ] {
             let pattern = of(glob);

@@ -21,7 +21,7 @@ fn what_is_ignored_is_ignored_after_a_restart() {
     let vsync = Vsync::new("");
     let state = vsync.folder().join("state.redb");
     vsync.configure(&format!(
-        "state.file = \"{}\"\norigin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"root\" }}\n\
+        "state.file = \"{}\"\norigin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"least\" }}\n\
          [[destinations]]\nname = \"copy\"\nvault = {{ address = \"{}\", token = \"{token}\" }}\n",
         state.display(),
         origin.address(),
@@ -69,8 +69,8 @@ fn drift_is_decided_from_the_console() {
     }
     let vsync = Vsync::new("");
     vsync.configure(&format!(
-        "state.file = \"{}\"\norigin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"root\" }}\n\
-         [[destinations]]\nname = \"copy\"\nproduction = true\nvault = {{ address = \"{}\", token = \"root\" }}\n",
+        "state.file = \"{}\"\norigin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"least\" }}\n\
+         [[destinations]]\nname = \"copy\"\nproduction = true\nvault = {{ address = \"{}\", token = \"least\" }}\n",
         vsync.folder().join("state.redb").display(),
         origin.address(),
         destination.address(),

@@ -43,10 +43,10 @@ fn status(port: u16) -> Value {
 /// Both sides with their state in one Consul.
 fn config(origin: &BaoServer, destination: &BaoServer, consul: &ConsulServer, more: &str) -> String {
     format!(
-        "{more}\n[origin]\nmounts = [\"secret\"]\ntick = \"1s\"\nvault = {{ address = \"{}\", token = \"root\" }}\n\
+        "{more}\n[origin]\nmounts = [\"secret\"]\ntick = \"1s\"\nvault = {{ address = \"{}\", token = \"least\" }}\n\
          consul = {{ address = \"{consul}\" }}\n\
          [[destinations]]\nname = \"copy\"\ntick = \"1h\"\nnum_workers = 2\n\
-         vault = {{ address = \"{}\", token = \"root\", max_retries = 1 }}\nconsul = {{ address = \"{consul}\" }}\n",
+         vault = {{ address = \"{}\", token = \"least\", max_retries = 1 }}\nconsul = {{ address = \"{consul}\" }}\n",
         origin.address(),
         destination.address(),
         consul = consul.address(),

@@ -143,7 +143,7 @@ fn status_counts_it_apart_and_retry_leaves_it_alone() {
     let sides = refused(&origin, &destination);
     let token = destination.client().policy_token("vsync", RULES);
     let vsync = Vsync::new(&format!(
-        "origin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"root\" }}\n\
+        "origin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"least\" }}\n\
          origin.consul = {{ address = \"{consul}\" }}\n[[destinations]]\nname = \"there\"\nsync_path = \"vsync/there/\"\n\
          vault = {{ address = \"{}\", token = \"{token}\" }}\nconsul = {{ address = \"{consul}\" }}\n",
         origin.address(),

@@ -22,6 +22,7 @@ mod inspect;
 mod locks;
 mod mounts;
 mod plans;
+mod policy;
 mod recovery;
 mod servers;
 mod sides;

@@ -13,9 +13,9 @@ use crate::support::{BaoOptions, BaoServer, ConsulServer, RootClient, Vsync};
 fn config(origin: &BaoServer, destination: &BaoServer, of_origin: &str, of_destination: &str) -> String {
     format!(
         "[origin]\nmounts = [\"secret\"]\n{of_origin}\n\
-         [origin.vault]\naddress = \"{}\"\ntoken = \"root\"\n\
+         [origin.vault]\naddress = \"{}\"\ntoken = \"least\"\n\
          [[destinations]]\nname = \"copy\"\nmounts = [\"secret\"]\n{of_destination}\n\
-         [destinations.vault]\naddress = \"{}\"\ntoken = \"root\"\nmax_retries = 1\n",
+         [destinations.vault]\naddress = \"{}\"\ntoken = \"least\"\nmax_retries = 1\n",
         origin.address(),
         destination.address(),
     )
@@ -156,7 +156,7 @@ fn what_may_not_be_listed_is_not_deleted() {
     client.write_all("secret", (0..30).map(|i| (format!("closed/deep/app-{i}"), json!({ "i": i }))));
     let allowed = r#"path "secret/*" { capabilities = ["read", "list"] }"#;
     let token = client.policy_token("reader", allowed);
-    let vsync = Vsync::new(&config(&origin, &destination, "", "").replacen("root", &token, 1));
+    let vsync = Vsync::new(&config(&origin, &destination, "", "").replacen("least", &token, 1));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(destination.client().read_all("secret").len(), 60);
 
@@ -252,7 +252,7 @@ fn values_stay_out_of_everything_that_is_kept_or_shown() {
                  path \"secret/data/a/7\" { capabilities = [\"deny\"] }";
     let token = destination.client().policy_token("most", rules);
     let config = config(&origin, &destination, "", "");
-    let (first, last) = config.rsplit_once("token = \"root\"").expect("the destination's token");
+    let (first, last) = config.rsplit_once("token = \"least\"").expect("the destination's token");
     let vsync = Vsync::new(&format!("{first}token = \"{token}\"{last}"));
 
     let mut shown = String::new();

@@ -44,7 +44,7 @@ impl Trial {
         }
         let Setup { origin: of_origin, destination: of_destination, sections, retries } = setup;
         let vault = |proxy: &FaultProxy| {
-            format!("address = \"{}\"\ntoken = \"root\"\nmax_retries = {retries}\n", proxy.address())
+            format!("address = \"{}\"\ntoken = \"least\"\nmax_retries = {retries}\n", proxy.address())
         };
         let vsync = Vsync::new(&format!(
             "[origin]\nmounts = [\"secret\", \"more\"]\n{of_origin}\n[origin.vault]\n{}\

@@ -22,7 +22,7 @@ impl Sides {
         let consul = ConsulServer::start();
         let store = consul.address();
         let mut text = format!(
-            "origin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"root\" }}\n\
+            "origin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"least\" }}\n\
              origin.consul.address = \"{store}\"\n",
             origin.address()
         );
@@ -30,7 +30,7 @@ impl Sides {
             let _ = write!(
                 text,
                 "[[destinations]]\nname = \"{name}\"\nguards.max_delete = \"20%\"\nconsul.address = \"{store}\"\n\
-                 vault = {{ address = \"{}\", token = \"root\", max_retries = 1 }}\n",
+                 vault = {{ address = \"{}\", token = \"least+undo\", max_retries = 1 }}\n",
                 destination.address()
             );
         }

@@ -13,7 +13,7 @@ use crate::support::{BaoServer, ConsulServer, RootClient, Run, Vsync};
 /// An origin and destinations `a`, `b`, …, each with this token.
 fn config(origin: &BaoServer, destinations: &[(&BaoServer, &str)]) -> String {
     let mut text = format!(
-        "origin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"root\" }}\n",
+        "origin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"least\" }}\n",
         origin.address()
     );
     for ((destination, token), name) in destinations.iter().zip('a'..) {
@@ -53,7 +53,7 @@ fn findings(run: &Run) -> BTreeMap<String, (String, Option<u64>, Option<u64>)> {
 fn drift_is_found_by_metadata_alone() {
     let (origin, destination) = (BaoServer::with_audit(), BaoServer::with_audit());
     fill(&origin.client(), "team", 100);
-    let vsync = Vsync::new(&config(&origin, &[(&destination, "root")]));
+    let vsync = Vsync::new(&config(&origin, &[(&destination, "least+verify")]));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     origin.client().delete("secret", "team/app-004");
     origin.client().delete("secret", "team/app-005");
@@ -117,7 +117,7 @@ fn values_are_compared_where_versions_are_equal() {
     fill(&origin.client(), "team", 20);
     let odd = json!({ "z": 1.50, "a": { "y": [1000, "1000"], "x": null }, "t": "<é>" });
     origin.client().write("secret", "odd", &odd);
-    let vsync = Vsync::new(&config(&origin, &[(&a, "root"), (&b, "root")]));
+    let vsync = Vsync::new(&config(&origin, &[(&a, "least+verify"), (&b, "least+verify")]));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
 
     let audits = [origin.audit(), a.audit(), b.audit()];
@@ -215,9 +215,9 @@ fn what_cannot_be_looked_at_is_unknown() {
 fn another_server_at_the_same_name_is_no_drift() {
     let (origin, destination, other) = (BaoServer::start(), BaoServer::start(), BaoServer::start());
     fill(&origin.client(), "team", 5);
-    let vsync = Vsync::new(&config(&origin, &[(&destination, "root")]));
+    let vsync = Vsync::new(&config(&origin, &[(&destination, "least+verify")]));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    vsync.configure(&config(&origin, &[(&other, "root")]));
+    vsync.configure(&config(&origin, &[(&other, "least+verify")]));
     let run = vsync.run(&["verify", "--output", "json"]).expect(1);
     assert_eq!(findings(&run), BTreeMap::new());
     assert!(objects(&run, "verification")[0]["unavailable"].is_string(), "{}", run.stdout);
@@ -229,7 +229,7 @@ fn what_was_copied_without_a_ledger_has_no_version() {
     let consul = ConsulServer::start();
     fill(&origin.client(), "team", 10);
     let store = format!("consul.address = \"{}\"\n", consul.address());
-    let vsync = Vsync::new(&(format!("origin.{store}") + &config(&origin, &[(&destination, "root")]) + &store));
+    let vsync = Vsync::new(&(format!("origin.{store}") + &config(&origin, &[(&destination, "least+verify")]) + &store));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     for key in consul.keys("vsync/").into_iter().filter(|key| key.contains("/ledger/")) {
         consul.delete(&key);
@@ -254,8 +254,8 @@ fn what_was_copied_without_a_ledger_has_no_version() {
 fn an_interrupt_ends_a_comparison() {
     let (origin, destination) = (BaoServer::start(), BaoServer::with_audit());
     fill(&origin.client(), "team", 3_000);
-    let few = config(&origin, &[(&destination, "root")]) + "num_workers = 1\n";
-    let vsync = Vsync::new(&config(&origin, &[(&destination, "root")]));
+    let few = config(&origin, &[(&destination, "least+verify")]) + "num_workers = 1\n";
+    let vsync = Vsync::new(&config(&origin, &[(&destination, "least+verify")]));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     vsync.configure(&few);
     let audit = destination.audit();

@@ -234,6 +234,14 @@ impl RootClient {
         answer["auth"]["client_token"].as_str().expect("a token").to_owned()
     }
 
+    /// A new token with this policy alone.
+    #[must_use]
+    pub fn token_without_default(&self, policy: &str) -> String {
+        let token = json!({ "policies": [policy], "no_default_policy": true });
+        let answer = self.expect("POST", "auth/token/create", Some(token));
+        answer["auth"]["client_token"].as_str().expect("a token").to_owned()
+    }
+
     /// Writes a policy and makes a token with it.
     #[must_use]
     pub fn policy_token(&self, name: &str, rules: &str) -> String {

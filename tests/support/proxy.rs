@@ -142,7 +142,9 @@ impl FaultProxy {
         let port = listener.local_addr().expect("its address").port();
         listener.set_nonblocking(true).expect("a socket that does not block");
         runtime.spawn(accept(listener, Arc::clone(&shared)));
-        Self { shared, port, runtime: Some(runtime) }
+        let proxy = Self { shared, port, runtime: Some(runtime) };
+        super::least::register(proxy.address(), address.to_owned());
+        proxy
     }
 
     /// `http://127.0.0.1:PORT`.

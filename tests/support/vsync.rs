@@ -6,11 +6,13 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::least::{LeastTokens, markers};
 use super::process::signal;
 
 /// `vsync` with a configuration, a home and a state folder that nobody else uses.
 pub struct Vsync {
     folder: TempDir,
+    least: LeastTokens,
 }
 
 /// How a command ended.
@@ -40,17 +42,35 @@ impl Run {
 }
 
 impl Vsync {
-    /// With this configuration, in TOML.
+    /// With this configuration, in TOML. A token `least` in it becomes one with exactly the rights that `vsync policy`
+    /// prints for it, `least+undo` one with those of `--with undo`.
     #[must_use]
     pub fn new(config: &str) -> Self {
-        let vsync = Self { folder: TempDir::new().expect("a temporary folder") };
+        let vsync = Self { folder: TempDir::new().expect("a temporary folder"), least: LeastTokens::default() };
         vsync.configure(config);
         vsync
     }
 
     /// Replaces the configuration.
     pub fn configure(&self, config: &str) {
-        fs::write(self.folder.path().join("vsync.toml"), config).expect("the configuration");
+        let file = self.folder.path().join("vsync.toml");
+        if !markers(config).iter().any(|token| token.starts_with("least")) {
+            fs::write(file, config).expect("the configuration");
+            return;
+        }
+        // beside the one in use, which a daemon may read at any time
+        let draft = self.folder.path().join("draft.toml");
+        fs::write(&draft, config).expect("the configuration");
+        let name = draft.display().to_string();
+        let filled = self.least.fill_in(config, |arguments| self.run(&[&["--config", &name], arguments].concat()));
+        fs::remove_file(&draft).expect("the draft");
+        fs::write(file, filled).expect("the configuration");
+    }
+
+    /// The tokens in its configuration.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<String> {
+        markers(&fs::read_to_string(self.folder.path().join("vsync.toml")).expect("the configuration"))
     }
 
     /// Where it runs and keeps its files.

@@ -152,9 +152,8 @@ pub(super) fn overlap(one: &str, other: &str) -> bool {
     let other: Vec<&str> = other.split('/').collect();
     for at in 0..one.len().max(other.len()) {
         let (Some(a), Some(b)) = (one.get(at), other.get(at)) else { return false };
-        let glob = |segment: &str, all: &[&str]| {
-            segment.strip_suffix('*').filter(|_| at + 1 == all.len()).map(str::to_owned)
-        };
+        let glob =
+            |segment: &str, all: &[&str]| segment.strip_suffix('*').filter(|_| at + 1 == all.len()).map(str::to_owned);
         match (glob(a, &one), glob(b, &other)) {
             (Some(a), Some(b)) => return a.starts_with(&b) || b.starts_with(&a),
             (Some(prefix), None) => return *b == "+" || b.starts_with(&prefix),
@@ -164,4 +163,52 @@ pub(super) fn overlap(one: &str, other: &str) -> bool {
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_pattern_covers_what_is_in_it() {
+        for (wide, narrow) in [
+            ("s/data/*", "s/data/a/b"),
+            ("s/data/*", "s/data/+/b"),
+            ("s/data/*", "s/data/a/*"),
+            ("s/data/+/db", "s/data/a/db"),
+            ("s/data/ap*", "s/data/app-*"),
+            ("s/data/*", "s/data/"),
+        ] {
+            assert!(covers(wide, narrow), "{wide} {narrow}");
+            assert!(!covers(narrow, wide) || wide == narrow, "{narrow} {wide}");
+            assert!(overlap(wide, narrow) && overlap(narrow, wide), "{wide} {narrow}");
+        }
+        for (one, other) in [("s/data/a/*", "s/data/b/*"), ("s/data/+", "s/data/a/b"), ("s/data/+/", "s/data/a/b")] {
+            assert!(!covers(one, other) && !covers(other, one) && !overlap(one, other), "{one} {other}");
+        }
+        assert!(!covers("s/data/+", "s/data/a*"), "it goes on below");
+        assert!(overlap("s/data/a/+", "s/data/+/b"));
+    }
+
+    #[test]
+    fn a_more_specific_rule_allows_what_wider_ones_do() {
+        let mut rules = Rules::default();
+        rules.add("s/metadata/team/*".to_owned(), None, &["list", "read"], true, "wide");
+        rules.add("s/metadata/team/app".to_owned(), None, &["read"], true, "the same");
+        rules.add("s/metadata/team/app2".to_owned(), None, &["update"], true, "more");
+        rules.add("s/metadata/+/".to_owned(), None, &["list"], true, "folders");
+        rules.add("s/metadata/x".to_owned(), None, &["read"], true, "with a folder of its name");
+        let rights = rules.consistent();
+        let texts: Vec<_> = rights.iter().map(|right| right.stanza().to_string()).collect();
+        assert_eq!(
+            texts,
+            [
+                r#"path "s/metadata/team/*" { capabilities = ["list", "read"] }"#,
+                r#"path "s/metadata/team/app2" { capabilities = ["list", "read", "update"] }"#,
+                r#"path "s/metadata/+/" { capabilities = ["list"] }"#,
+                r#"path "s/metadata/x" { capabilities = ["list", "read"] }"#,
+            ]
+        );
+        assert_eq!(rights[1].reasons, ["more", "wide"]);
+    }
 }
