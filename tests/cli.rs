@@ -543,7 +543,7 @@ fn what_no_policy_can_be_printed_for_is_said() {
         (&["--destination", "nowhere"][..], 64, "there is no destination \"nowhere\""),
         (&["--with", "everything"], 64, "invalid value 'everything'"),
         (&["--consul"], 64, "no Consul is configured"),
-        (&["--set", "origin.include=[\"secret/[\"]"], 1, "secret/["),
+        (&["--set", "origin.include=[\"secret/[\"]"], 64, "secret/["),
     ] {
         let run = vsync.run(&[&["policy"], arguments].concat()).expect(code);
         assert!(run.stderr.contains(said) && run.stdout.is_empty(), "{}", run.text());

@@ -424,7 +424,9 @@ fn what_somebody_else_wrote_is_no_failure_and_an_undo_names_the_daemon() {
     there.write("secret", "theirs", &json!({ "by": "hand" }));
     at_origin.write("secret", "theirs", &json!({ "by": "origin" }));
     let port = free_port();
-    let vsync = Vsync::new(&config(&origin, &destination, &consul, ""));
+    let config = config(&origin, &destination, &consul, "");
+    let (first, last) = config.rsplit_once("\"least\"").expect("the destination's token");
+    let vsync = Vsync::new(&format!("{first}\"least+undo,verify\"{last}"));
     let health = format!("health.address=127.0.0.1:{port}");
     let mut daemon = vsync.background("one", &["sync", "--watch", "--set", &health], &[]);
     daemon.wait_for("copy: 3 added in", LIMIT);

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use vsync::engine::{
-    CycleOptions, Destination, DestinationName, Engine, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Operator,
-    Origin, Plan, PlanOptions, Report, Transforms,
+    CycleOptions, Destination, DestinationName, DestinationUse, Engine, Extra, Listing, MaxDelete, OnDelete, OnDrift,
+    OnExisting, Operator, Origin, OriginUse, Plan, PlanOptions, Report, Rights, Transforms,
 };
 use vsync::http::HttpSettings;
-use vsync::kv::{Mount, PathFilter};
+use vsync::kv::{Mount, PathFilter, Pattern};
 use vsync::state::{self, StateStore, StoreSettings};
 use vsync::vault::{Auth, VaultClient, VaultSettings};
 use zeroize::Zeroizing;
 
-use crate::support::BaoServer;
+use crate::support::{BaoServer, token_with};
 
 pub(crate) fn vault(server: &BaoServer, token: &str) -> VaultClient {
     let http = HttpSettings { address: server.address(), max_retries: 2, ..HttpSettings::default() };
@@ -26,7 +26,14 @@ pub(crate) fn mount(name: &str) -> Mount {
     Mount::parse(name).unwrap()
 }
 
-/// One origin, one destination, state in a folder that goes with it.
+/// A token with these rights and no others.
+fn least(server: &BaoServer, rights: &Rights) -> String {
+    let rules: Vec<String> = rights.always.iter().map(|right| right.stanza().to_string()).collect();
+    token_with(&server.client(), &rules.join("\n"))
+}
+
+/// One origin, one destination, state in a folder that goes with it. Their tokens have the rights of the configuration
+/// that is made here, and those of what is done only if somebody asks for it.
 pub(crate) struct Sides {
     pub(crate) origin: Origin,
     pub(crate) destination: Destination,
@@ -38,8 +45,24 @@ impl Sides {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn StateStore> =
             state::open(&StoreSettings::Embedded { file: folder.path().join("state.redb") }).unwrap();
+        let of_origin = OriginUse {
+            mounts: vec![mount("secret")],
+            scopes: None,
+            copied: None,
+            listing: Listing::Auto,
+            copies: true,
+            deletes: true,
+            logs_in: false,
+        };
+        let of_destination = DestinationUse {
+            places: vec![(mount("secret"), vec![Pattern::everything()])],
+            deletes: true,
+            on_drift: OnDrift::Report,
+            on_existing: OnExisting::Report,
+            logs_in: false,
+        };
         let origin = Origin {
-            vault: vault(from, BaoServer::ROOT_TOKEN),
+            vault: vault(from, &least(from, &of_origin.rights(&Extra::ALL))),
             mounts: vec![mount("secret")],
             filter: PathFilter::default(),
             store: Arc::clone(&store),
@@ -51,7 +74,7 @@ impl Sides {
         };
         let destination = Destination {
             name: DestinationName::new("there"),
-            vault: vault(to, BaoServer::ROOT_TOKEN),
+            vault: vault(to, &least(to, &of_destination.rights(&Extra::ALL))),
             mounts: vec![mount("secret")],
             filter: PathFilter::default(),
             transforms: Transforms::default(),
