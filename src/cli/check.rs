@@ -120,12 +120,16 @@ async fn vault(side: &Side<'_>) -> Vec<Finding> {
     let needed = side.rights(&[]).always;
     let by_mount = rights::by_mount(&needed);
     let of_token = by_mount.get(&None).map(Vec::as_slice).unwrap_or_default();
-    let token = token(&client, of_token).await;
+    let mut token = token(&client, of_token).await;
     let own = capabilities(&client, None, of_token).await;
     if !token.ok && own.is_err() {
         return vec![server, token];
     }
     let may_ask = own.is_ok();
+    if may_ask {
+        // it is named among the capabilities
+        token.missing.clear();
+    }
     let mut findings = vec![server, token];
     findings.extend(own.unwrap_or_else(Some));
     for text in side.mounts {

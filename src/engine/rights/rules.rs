@@ -112,6 +112,8 @@ impl Rules {
             all.values().any(|wide| {
                 wide.path != right.path
                     && covers(&wide.path, &right.path)
+                    // of a folder's own path a `+` behind it would take over (it stands for an empty segment, too)
+                    && (wide.path.ends_with('*') || !right.path.ends_with('/'))
                     && wide.needed.is_superset(&right.needed)
                     && wide.capabilities() == right.capabilities()
             })
@@ -197,6 +199,8 @@ mod tests {
         rules.add("s/metadata/team/app".to_owned(), None, &["read"], true, "the same");
         rules.add("s/metadata/team/app2".to_owned(), None, &["update"], true, "more");
         rules.add("s/metadata/+/".to_owned(), None, &["list"], true, "folders");
+        rules.add("s/metadata/y/".to_owned(), None, &["list"], true, "the folder of the next");
+        rules.add("s/metadata/y/+".to_owned(), None, &["read"], true, "would hold for the folder, too");
         rules.add("s/metadata/x".to_owned(), None, &["read"], true, "with a folder of its name");
         let rights = rules.consistent();
         let texts: Vec<_> = rights.iter().map(|right| right.stanza().to_string()).collect();
@@ -206,6 +210,8 @@ mod tests {
                 r#"path "s/metadata/team/*" { capabilities = ["list", "read"] }"#,
                 r#"path "s/metadata/team/app2" { capabilities = ["list", "read", "update"] }"#,
                 r#"path "s/metadata/+/" { capabilities = ["list"] }"#,
+                r#"path "s/metadata/y/" { capabilities = ["list"] }"#,
+                r#"path "s/metadata/y/+" { capabilities = ["read"] }"#,
                 r#"path "s/metadata/x" { capabilities = ["list", "read"] }"#,
             ]
         );
