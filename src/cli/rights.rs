@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::output::RuleObject;
 use crate::config::{Config, Consul, Vault};
 use crate::connect::{self, ConnectError, SideName};
-use crate::engine::{DestinationUse, Extra, OriginUse, Right, Rights, meet};
+use crate::engine::{DestinationUse, Extra, OnDelete, OriginUse, Right, Rights, meet};
 use crate::kv::PathFilter;
 use crate::text::sanitize;
 
@@ -64,7 +64,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         let there = connect::mounts(&destination.mounts)?;
         let used = DestinationUse {
             places: DestinationUse::places(&mounts, scopes.as_deref(), &transforms, &there),
-            deletes: !destination.ignore_deletes,
+            deletes: destination.on_delete != OnDelete::Ignore,
             on_drift: destination.on_drift,
             on_existing: destination.on_existing,
             logs_in: logs_in(&destination.vault),
@@ -89,7 +89,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         copied,
         listing: origin.listing,
         copies: !config.destinations.is_empty(),
-        deletes: config.destinations.iter().any(|one| !one.ignore_deletes),
+        deletes: config.destinations.iter().any(|one| one.on_delete != OnDelete::Ignore),
         logs_in: logs_in(&origin.vault),
     };
     let origin = Side {
