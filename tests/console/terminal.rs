@@ -37,6 +37,8 @@ struct Seen {
     exit: Option<u32>,
     /// Nothing comes any more.
     silent: bool,
+    /// Nobody looks any more.
+    gone: bool,
 }
 
 /// Follows synchronized updates, so that a test, as an operator, sees whole frames only.
@@ -116,7 +118,7 @@ impl Console {
         let keyboard = pair.master.take_writer().expect("a keyboard");
         let mut output = pair.master.try_clone_reader().expect("what it draws");
         let terminal = vt100::Parser::new_with_callbacks(cells(rows), cells(columns), 0, Updates::default());
-        let seen = Seen { terminal, bytes: Vec::new(), exit: None, silent: false };
+        let seen = Seen { terminal, bytes: Vec::new(), exit: None, silent: false, gone: false };
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
 
         let reader = std::thread::spawn({
@@ -128,7 +130,12 @@ impl Console {
                     guard.terminal.process(&chunk[..length]);
                     guard.bytes.extend_from_slice(&chunk[..length]);
                     seen.1.notify_all();
+                    if guard.gone {
+                        break;
+                    }
                 }
+                // with the last hold on it, the other end hears that the terminal is gone
+                drop(output);
                 lock(&seen.0).silent = true;
                 seen.1.notify_all();
             }
@@ -172,6 +179,29 @@ impl Console {
     /// Sends a signal to the program.
     pub(crate) fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.pid, signal).expect("vsync takes signals");
+    }
+
+    /// Takes the terminal away, as a connection does that drops: it is gone as soon as the program draws once more.
+    #[allow(dead_code, reason = "the live tests use it")]
+    pub(crate) fn hang_up(&mut self) {
+        lock(&self.seen.0).gone = true;
+        self.keyboard = None;
+        self.master = native_pty_system().openpty(pty_size(1, 1)).expect("a pseudo-terminal").master;
+    }
+
+    /// Waits for the end of a program whose terminal is gone; its exit code.
+    #[allow(dead_code, reason = "the live tests use it")]
+    pub(crate) fn wait_for_exit(self) -> u32 {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = lock(&self.seen.0);
+        loop {
+            if let Some(code) = seen.exit {
+                return code;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "it does not end without its terminal");
+            seen = self.seen.1.wait_timeout(seen, left).expect("no panic").0;
+        }
     }
 
     /// Waits until the screen is as wanted, and gives it.

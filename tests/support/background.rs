@@ -64,6 +64,12 @@ impl Background {
         }
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal (`TERM`, `HUP`, `KILL`).
     pub fn signal(&self, name: &str) {
         signal(self.child.id(), name);

@@ -164,7 +164,17 @@ impl BaoServer {
         self.client().enable_kv("secret");
     }
 
-    fn unseal(&mut self) {
+    /// Closes a persistent one: until it is unsealed it knows nothing and answers 503.
+    pub fn seal(&self) {
+        let (status, answer) = self.client().request("PUT", "sys/seal", None);
+        assert_eq!(status, 204, "sys/seal: {answer}");
+    }
+
+    /// Opens a persistent one again.
+    ///
+    /// # Panics
+    /// If it does not become active.
+    pub fn unseal(&mut self) {
         let client = self.client();
         let (status, answer) = client.request("PUT", "sys/unseal", Some(json!({ "key": self.unseal_key })));
         assert_eq!(status, 200, "sys/unseal: {answer}");

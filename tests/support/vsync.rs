@@ -82,7 +82,9 @@ impl Vsync {
     /// Prepares a command.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vsync"));
+        // another build of it, if that is what is to be tested
+        let program = std::env::var_os("VSYNC_TEST_VSYNC").unwrap_or_else(|| env!("CARGO_BIN_EXE_vsync").into());
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.folder.path())
