@@ -1,5 +1,7 @@
 //! A module may use what stands below it, never what stands above or beside it. The compiler does not mind either way,
 //! so this test reads every `crate::` path in the sources.
+//!
+//! Nor does it mind what the documentation says: another test looks for every test that is named there.
 #![allow(clippy::expect_used, reason = "a test that cannot read the sources has failed")]
 
 use std::fs;
@@ -143,4 +145,71 @@ fn what_is_above_or_beside_is_found() {
 
     let wrong = check("state", "//! Docs.\n\nuse crate::kv::Mount;\nuse crate::cli::Output;\n");
     assert_eq!(wrong, [Wrong { line: 4, user: "state".to_owned(), used: "cli".to_owned() }]);
+}
+
+/// `KIND NAME` of every `tests/one KIND NAME` in a page.
+fn named_tests(page: &str) -> Vec<(String, String)> {
+    let words = |rest: &str| {
+        let mut words = rest.split(['`', ' ', '\n']);
+        Some((words.next()?.to_owned(), words.next()?.to_owned()))
+    };
+    page.split("`tests/one ").skip(1).filter_map(words).collect()
+}
+
+/// The source file in which a test of this name must stand: that of the innermost module that has one.
+fn file_of_test(root: &Path, kind: &str, modules: &[&str]) -> Option<PathBuf> {
+    let base = if kind == "lib" { root.join("src") } else { root.join("tests").join(kind) };
+    let inner = (1..=modules.len()).rev().map(|length| {
+        let mut file = base.clone();
+        file.extend(&modules[..length]);
+        file.set_extension("rs");
+        file
+    });
+    let outer = [base.join("main.rs"), base.with_extension("rs")];
+    inner.chain(outer).find(|file| file.is_file())
+}
+
+/// Whether a source has a function of this name that is a test.
+fn has_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let head = |line: &str| {
+        line.trim_start_matches("async ")
+            .strip_prefix("fn ")
+            .is_some_and(|rest| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('(')))
+    };
+    lines.iter().enumerate().filter(|(_, line)| head(line)).any(|(at, _)| {
+        let mut above = lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        above.any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+    })
+}
+
+#[test]
+fn every_test_that_the_documentation_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for page in fs::read_dir(root.join("docs")).expect("the documentation") {
+        let page = page.expect("an entry").path();
+        if page.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        for (kind, test) in named_tests(&fs::read_to_string(&page).expect("a page")) {
+            named += 1;
+            let path: Vec<&str> = test.split("::").collect();
+            let (name, modules) = path.split_last().expect("a name");
+            let file = file_of_test(root, &kind, modules);
+            let source = file.map(|file| fs::read_to_string(file).expect("readable")).unwrap_or_default();
+            assert!(has_test(&source, name), "{} names {kind} {test}, and there is no such test", page.display());
+        }
+    }
+    assert!(named > 80, "docs/trust.md names {named} tests");
+}
+
+#[test]
+fn a_test_is_told_from_what_is_none() {
+    assert!(has_test("#[test]\n#[ignore = \"\"]\nfn one() {\n", "one"));
+    assert!(has_test("    /// Docs.\n    #[tokio::test(flavor = \"x\")]\n    async fn one() {\n", "one"));
+    assert!(!has_test("#[test]\nfn other() {}\nfn one() {\n", "one"));
+    assert!(!has_test("#[test]\nfn one_more() {\n", "one"));
+    let named = named_tests("| a | `tests/one live a::b` · `tests/one lib c` |\n");
+    assert_eq!(named, [("live".into(), "a::b".into()), ("lib".into(), "c".into())]);
 }

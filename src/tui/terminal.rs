@@ -207,7 +207,49 @@ impl Write for Frames {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
     use super::*;
+
+    /// Says to this very test, run once more at a terminal, that it is the console there.
+    const AT_TERMINAL: &str = "VSYNC_TEST_PANICS_AT_TERMINAL";
+
+    #[test]
+    fn a_panic_of_the_console_gives_the_terminal_back() {
+        if std::env::var_os(AT_TERMINAL).is_some() {
+            enter(true).expect("a terminal");
+            restore_on_panic(tokio::sync::mpsc::unbounded_channel().0);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(as_console(async { panic!("a bug of the console") }));
+        }
+        let this = "tui::terminal::tests::a_panic_of_the_console_gives_the_terminal_back";
+        let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
+        command.args(["--exact", this, "--nocapture"]);
+        command.env(AT_TERMINAL, "1");
+        let pair = native_pty_system().openpty(PtySize::default()).expect("a pseudo-terminal");
+        let modes = || format!("{:?}", pair.master.get_termios().expect("the terminal's modes"));
+        let before = modes();
+        let mut output = pair.master.try_clone_reader().expect("what it draws");
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            // at the end of a terminal there is an error, too
+            let _ = output.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        let mut child = pair.slave.spawn_command(command).expect("it starts");
+        assert!(!child.wait().expect("its end").success());
+        assert_eq!(modes(), before, "raw mode was not left");
+        drop(pair.slave);
+        let bytes = reader.join().expect("no panic");
+        let at = |what: &str| bytes.find(what).unwrap_or_else(|| panic!("no {what:?} in {bytes:?}"));
+        let told = at("a bug of the console");
+        assert!(at("\x1b[?1049h") < at("\x1b[?1049l"), "the alternate screen was not left: {bytes:?}");
+        for undone in ["\x1b[?1049l", "\x1b[?25h", "\x1b[?2004l", "\x1b[?1000l"] {
+            assert!(at(undone) < told, "{undone:?} comes too late: {bytes:?}");
+        }
+    }
 
     #[tokio::test]
     async fn only_the_consoles_own_task_is_the_console() {

@@ -36,6 +36,9 @@ const LONG_ENOUGH: f64 = 15.0;
 /// By how much memory may grow in an hour, of its mean.
 const GROWTH: f64 = 0.10;
 
+/// How many keys of Consul are read at once, of the sync info and of the ledger.
+const READS_OF_STATE: u64 = 8;
+
 /// A number from the environment; `tests/soak` sets them.
 fn number(name: &str, default: f64) -> f64 {
     env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
@@ -98,7 +101,7 @@ impl Soak {
             world,
             changes,
             weather: Weather::new(seed, within(27, 12, 60)),
-            mishaps: Mishaps::new(seed, within(30, 15, 120)),
+            mishaps: Mishaps::new(seed, within(30, 15, 90)),
             samples: Vec::new(),
             requests: BTreeMap::new(),
             written: BTreeMap::new(),
@@ -322,6 +325,7 @@ impl Soak {
             let most = self.samples.iter().map(|sample| sample.connections[at]).max().unwrap_or_default();
             let bound = match *name {
                 "origin" => LISTERS + WORKERS * self.world.copies.len() as u64,
+                "consul" => 2 * READS_OF_STATE,
                 _ => WORKERS,
             } + 4;
             if most > bound {
