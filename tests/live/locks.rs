@@ -8,7 +8,7 @@ use vsync::consul::{ConsulClient, ConsulSettings, Session};
 use vsync::http::HttpSettings;
 use vsync::state::{Lock, LockError, LockHolder, LockTaken, State, StateSide, StateStore, StoreSettings};
 
-use crate::support::ConsulServer;
+use crate::support::{ConsulServer, Fault, FaultProxy, When};
 
 const KEY: &str = "vsync/us-east/vsync/locks/destination";
 /// How long Consul keeps a lock whose holder died: twice the session's TTL, then the lock delay.
@@ -191,6 +191,28 @@ async fn a_lock_whose_session_ended_is_taken_again() {
     until_well(&lock).await;
     lock.release().await.unwrap();
     store(&server).lock(KEY, &holder("berta")).await.unwrap();
+}
+
+/// As a server does that has just started again and has not read all of its log.
+#[tokio::test]
+async fn a_consul_that_forgets_a_session_for_a_moment_costs_no_lock() {
+    let server = ConsulServer::start();
+    let consul = ConsulClient::new(&settings(&server)).unwrap();
+    let proxy = FaultProxy::start(&server.address());
+    let http = HttpSettings { address: proxy.address(), ..HttpSettings::default() };
+    let through = ConsulSettings { http, ..settings(&server) };
+    let mine = vsync::state::open(&StoreSettings::Consul(through)).unwrap();
+    let lock = mine.lock(KEY, &holder("anna")).await.unwrap();
+    let before = session(&consul, KEY).await;
+    let renewals = proxy.rule("PUT", "^/v1/session/renew/", When::First(2), Fault::Status(404));
+    let known_again = proxy.rule("PUT", "^/v1/session/renew/", When::From(4), Fault::Nothing);
+    renewals.until_picked(2).await;
+    // two more, which are the old session's again
+    known_again.until_picked(1).await;
+    assert_eq!((lock.trouble(), lock.lost().is_cancelled()), (None, false));
+    assert_eq!(session(&consul, KEY).await, before);
+    lock.release().await.unwrap();
+    assert_eq!(mine.lock_holder(KEY).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! take ─ session ─ acquire ─► every few seconds: renew, look at the key ──► release, end the session
 //!                                 │ no answer: trouble, again a second later
 //!                                 │ the session has ended: another one, acquire again
+//!                                 │ … and has the key all the same: it had not ended
 //!                                 └ somebody else has the key, or had it meanwhile: lost
 //! ```
 
@@ -46,6 +47,7 @@ impl ConsulStore {
             holder: holder.clone(),
             record: holder.encode(),
             session: Some(session.clone()),
+            former: None,
             status: LockStatus::default(),
         };
         let got = self.acquire(key, &keeper.record, &session).await;
@@ -132,6 +134,8 @@ struct Keeper {
     record: Vec<u8>,
     /// `None` from when Consul says that it has ended until there is another.
     session: Option<Session>,
+    /// The one before it, which Consul said had ended.
+    former: Option<Session>,
     status: LockStatus,
 }
 
@@ -195,7 +199,7 @@ impl Keeper {
     async fn keep(&mut self) -> Result<Kept, ConsulError> {
         if let Some(session) = &self.session {
             match self.client.renew_session(session).await {
-                Err(error) if error.kind() == ConsulErrorKind::NoSession => self.session = None,
+                Err(error) if error.kind() == ConsulErrorKind::NoSession => self.former = self.session.take(),
                 renewed => renewed?,
             }
         }
@@ -206,6 +210,17 @@ impl Keeper {
         // a living session is not enough: an operator may have deleted the key to break the lock
         match self.client.get(&self.key).await? {
             Some(Entry { session: Some(owner), .. }) if owner == session.as_str() => return Ok(Kept::Yes),
+            Some(Entry { session: Some(owner), .. })
+                if self.former.as_ref().is_some_and(|former| owner == former.as_str()) =>
+            {
+                // one that has just started again does not know its sessions before it has read all of its log
+                let unneeded = std::mem::replace(&mut self.session, self.former.take());
+                if let Some(unneeded) = unneeded {
+                    // else it ends by itself
+                    let _ = self.client.destroy_session(&unneeded).await;
+                }
+                return Ok(Kept::Yes);
+            }
             Some(entry) if entry.session.is_some() => return Ok(Kept::No(Some(LockTaken::from_record(&entry.value)))),
             // the key goes with its session, so this one somebody else has made, and let go again
             Some(entry) if entry.value != self.record => return Ok(Kept::No(None)),
