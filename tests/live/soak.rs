@@ -58,6 +58,8 @@ struct Soak {
     written: BTreeMap<&'static str, u64>,
     story: String,
     problems: Vec<String>,
+    /// Where the figures go.
+    folder: PathBuf,
 }
 
 #[test]
@@ -75,18 +77,9 @@ fn everything_ends_equal_and_nothing_grows() {
     let verdicts = soak.compare();
     soak.look_for_values();
     let table = soak.figures(minutes, seed, rate, catching_up, &verdicts);
-    let folder = PathBuf::from(env::var("VSYNC_SOAK_OUT").unwrap_or_else(|_| "target/soak".to_owned()));
-    fs::create_dir_all(&folder).expect("the folder for the figures");
-    let names: Vec<&str> = soak.world.servers().into_iter().map(|(name, _)| name).collect();
-    for (name, text) in [
-        ("summary.md", table.text()),
-        ("samples.csv", &csv(&soak.samples, &names)),
-        ("story.txt", &soak.story),
-        ("told.txt", &soak.told()),
-    ] {
-        fs::write(folder.join(name), text).expect("a file of figures");
-    }
-    println!("\n{}\nsummary.md, samples.csv, story.txt and told.txt are in {}", table.text(), folder.display());
+    soak.save(&table);
+    let folder = soak.folder.display();
+    println!("\n{}\nsummary.md, samples.csv, story.txt and told.txt are in {folder}", table.text());
     assert!(soak.problems.is_empty(), "{} problems:\n{}", soak.problems.len(), soak.problems.join("\n"));
 }
 
@@ -107,6 +100,29 @@ impl Soak {
             written: BTreeMap::new(),
             story: String::new(),
             problems: Vec::new(),
+            folder: env::var("VSYNC_SOAK_OUT").unwrap_or_else(|_| "target/soak".to_owned()).into(),
+        }
+    }
+
+    /// Writes what there is so far. What vsync kept is added if something did not hold.
+    fn save(&self, table: &Table) {
+        fs::create_dir_all(&self.folder).expect("the folder for the figures");
+        let names: Vec<&str> = self.world.servers().into_iter().map(|(name, _)| name).collect();
+        for (name, text) in [
+            ("summary.md", table.text()),
+            ("samples.csv", &csv(&self.samples, &names)),
+            ("story.txt", &self.story),
+            ("told.txt", &self.told()),
+            ("problems.txt", &self.problems.join("\n")),
+        ] {
+            fs::write(self.folder.join(name), text).expect("a file of figures");
+        }
+        if !self.problems.is_empty() {
+            let kept = self.world.vsync.folder();
+            for file in files_below(kept) {
+                let name = file.strip_prefix(kept).expect("inside").to_string_lossy().replace('/', "-");
+                fs::copy(&file, self.folder.join(format!("kept-{name}"))).expect("a file that vsync kept");
+            }
         }
     }
 
@@ -144,6 +160,10 @@ impl Soak {
             if at >= next_sample {
                 self.sample();
                 next_sample = at + every;
+                // an hour is too long for losing everything at its end
+                if self.samples.len().is_multiple_of(30) {
+                    self.save(&Table::default());
+                }
             }
             sleep(Duration::from_millis(20));
         }
@@ -339,12 +359,11 @@ impl Soak {
 
     /// What vsync told in all its lives.
     fn told(&self) -> String {
-        (1..=self.world.life)
-            .map(|life| {
-                let file = self.world.vsync.folder().join(format!("life-{life}.stderr"));
-                format!("life {life}\n{}\n", fs::read_to_string(file).unwrap_or_default())
-            })
-            .collect()
+        let told = (1..=self.world.life).flat_map(|life| {
+            let file = self.world.vsync.folder().join(format!("life-{life}.stderr"));
+            [format!("life {life}"), fs::read_to_string(file).unwrap_or_default()]
+        });
+        told.collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Changes {
 fn place(number: usize) -> (&'static str, String) {
     let team = number % 37;
     match number % 8 {
-        0 => ("secret", format!("runner/{}/app-{number}", if number % 16 == 0 { "dev" } else { "prod" })),
+        0 => ("secret", format!("runner/{}/app-{number}", if number.is_multiple_of(16) { "dev" } else { "prod" })),
         1 | 2 => ("more", format!("team-{team}/app-{number}")),
         3 => ("secret", format!("team-{team}/odd ü %2F ?#+{number}")),
         _ => ("secret", format!("team-{team}/app-{number}")),

@@ -28,8 +28,8 @@ impl Sample {
     pub(super) fn take(at: f64, life: usize, pid: u32, ports: &[u16], state: &Path) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse().ok()
+            let value = status.lines().find_map(|text| text.strip_prefix(name))?;
+            value.split_whitespace().next()?.parse().ok()
         };
         let files = fs::read_dir(format!("/proc/{pid}/fd")).ok().map(|entries| entries.count() as u64);
         let (logs, state): (Vec<_>, Vec<_>) =
