@@ -21,12 +21,13 @@ pub(super) struct Course {
 }
 
 impl<'a> Steady<'a> {
-    /// The first tenth of the last life, half a minute at least, is warm-up.
+    /// The first two fifths of the last life, half a minute at least, are warm-up: until each thread has done each kind
+    /// of work once, it takes memory that it keeps.
     pub(super) fn of(samples: &'a [Sample]) -> Self {
         let life = samples.last().map_or(0, |sample| sample.life);
         let last: Vec<&Sample> = samples.iter().filter(|sample| sample.life == life).collect();
         let (Some(first), Some(end)) = (last.first(), last.last()) else { return Self { samples: last } };
-        let warm = first.at + ((end.at - first.at) / 10.0).max(30.0);
+        let warm = first.at + ((end.at - first.at) * 0.4).max(30.0);
         Self { samples: last.into_iter().filter(|sample| sample.at >= warm).collect() }
     }
 
