@@ -9,8 +9,11 @@ use crate::support::{Fault, FaultProxy, FaultRule, When};
 /// A rule, and what counts what it picked.
 type Rule = (FaultRule, &'static str);
 
+/// Makes it so, with a seed.
+type Begin = fn(&World, u64) -> Vec<FaultRule>;
+
 /// Kinds of bad weather, by name.
-const KINDS: [(&str, fn(&World, u64) -> Vec<FaultRule>); 9] = [
+const KINDS: [(&str, Begin); 9] = [
     ("slow answers", |world, seed| everywhere(world, seed, 0.3, &Fault::Delay(Duration::from_millis(400)))),
     ("429 with Retry-After", |world, seed| everywhere(world, seed, 0.15, &Fault::RetryAfter(1))),
     ("503", |world, seed| everywhere(world, seed, 0.2, &Fault::Status(503))),
