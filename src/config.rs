@@ -24,6 +24,7 @@ mod model;
 mod schema;
 mod show;
 mod validate;
+mod ways_in;
 
 pub use check::parse_duration;
 pub use document::{Place, SourceFile};
@@ -31,7 +32,7 @@ pub use edit::{ChangedLine, EditedRule, RulesChange, RulesError, RulesFile};
 pub use error::{ConfigError, Problem};
 pub use load::{Loaded, Purpose, Sources, load};
 pub use model::{
-    AppRole, Config, Consul, Destination, Guards, Health, Log, LogFormat, Origin, Sensitive, StateFile, Transform,
-    Vault,
+    AppRole, Cert, Config, Consul, Destination, Guards, Health, Jwt, Kubernetes, Log, LogFormat, Origin, Password,
+    Sensitive, StateFile, Transform, Vault,
 };
 pub use show::Setting;

@@ -1,11 +1,12 @@
 //! From a configuration to clients, stores and the engine. Nothing is contacted here.
 
-use std::env;
+mod way_in;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use etcetera::BaseStrategy;
+pub use way_in::{WayIn, way_in};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, Consul, Vault};
@@ -14,7 +15,7 @@ use crate::engine::{Destination, DestinationName, Engine, Operator, Origin, Tran
 use crate::http::{HttpSettings, TlsSettings};
 use crate::kv::{GlobError, Mount, PathError, PathFilter};
 use crate::state::{self, StateError, StateStore, StoreSettings};
-use crate::vault::{Auth, SecretIdSource, VaultClient, VaultError, VaultSettings};
+use crate::vault::{VaultClient, VaultError, VaultSettings};
 
 /// Why a configuration that is valid by itself cannot be used here and now.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +30,7 @@ pub enum ConnectError {
     },
     /// Nothing says where the token is.
     #[error(
-        "{side}: there is no token for {address}; set {key}.token, {key}.token_file or {key}.approle, or VAULT_TOKEN or BAO_TOKEN in the environment, or log in so that ~/.vault-token exists"
+        "{side}: there is no token for {address}; set {key}.token, {key}.token_file, {key}.token_helper or a login ({key}.approle, kubernetes, jwt, userpass, ldap or cert), or VAULT_TOKEN or BAO_TOKEN in the environment, or log in so that ~/.vault-token exists"
     )]
     NoToken {
         /// `origin`, or `destination us-east`.
@@ -207,41 +208,8 @@ fn vault_settings(vault: &Vault, side: &SideName) -> Result<VaultSettings, Conne
             requests_per_second: vault.requests_per_second,
         },
         namespace: vault.namespace.clone(),
-        auth: auth(vault, side)?,
+        auth: way_in(vault, side)?.auth,
     })
-}
-
-/// Where a Vault's token comes from: the first of token, token file, `AppRole`, the environment and `~/.vault-token`.
-fn auth(vault: &Vault, side: &SideName) -> Result<Auth, ConnectError> {
-    if let Some(token) = &vault.token {
-        return Ok(Auth::Token(token.expose().clone()));
-    }
-    if let Some(file) = &vault.token_file {
-        return Ok(Auth::TokenFile(file.clone()));
-    }
-    if let Some(approle) = &vault.approle {
-        let secret_id = match (&approle.secret_id, &approle.secret_id_file, &approle.secret_id_env) {
-            (Some(value), _, _) => SecretIdSource::Value(value.expose().clone()),
-            (None, Some(file), _) => SecretIdSource::File(file.clone()),
-            (None, None, name) => SecretIdSource::Env(name.clone().unwrap_or_default()),
-        };
-        let mount = approle.path.trim_matches('/').to_owned();
-        return Ok(Auth::AppRole { mount, role_id: approle.role_id.clone(), secret_id });
-    }
-    for name in ["VAULT_TOKEN", "BAO_TOKEN"] {
-        if let Some(token) = env::var(name).ok().map(Zeroizing::new).filter(|token| !token.trim().is_empty()) {
-            return Ok(Auth::Token(Zeroizing::new(token.trim().to_owned())));
-        }
-    }
-    let file = etcetera::base_strategy::Xdg::new().ok().map(|folders| folders.home_dir().join(".vault-token"));
-    match file.filter(|file| file.is_file()) {
-        Some(file) => Ok(Auth::TokenFile(file)),
-        None => Err(ConnectError::NoToken {
-            side: side.title.clone(),
-            address: vault.address.clone(),
-            key: format!("{}.vault", side.key),
-        }),
-    }
 }
 
 /// The stores of a configuration. Sides that share a Consul or the embedded file share one store: the file can be
@@ -332,7 +300,7 @@ mod tests {
     fn configured(address: &str, secret_id: &str, timeout: &str) -> Vault {
         let vault = json!({
             "address": address,
-            "approle": { "path": "approle", "role_id": "me", "secret_id": secret_id },
+            "approle": { "path": "approle", "role_id": "me", "secret_id": secret_id, "secret_id_wrapped": false },
             "tls_skip_verify": false,
             "timeout": timeout,
             "connect_timeout": "5s",

@@ -9,19 +9,23 @@ mod auth;
 mod detailed;
 mod echo;
 mod error;
+mod helper;
 mod kv2;
+mod login;
 mod mounts;
 mod sys;
 mod token;
+mod wrapping;
 
 use std::sync::Arc;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 
-pub use auth::{Auth, SecretIdSource};
+pub use auth::{Auth, SecretSource};
 pub use error::{ErrorKind, VaultError};
 pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, WrittenVersion};
+pub use login::Login;
 pub use mounts::{KvConfig, LeaseConfig, MountSettings};
 pub use sys::{Health, MountInfo, TokenInfo};
 use token::{Denied, Token, TokenSource};
@@ -153,7 +157,12 @@ impl VaultClient {
                     Denied::Dead => Err(target.token_is_dead()),
                 }
             }
-            reading => Ok(reading),
+            reading => {
+                if matches!(reading, Reading::Read(_)) {
+                    self.shared.tokens.keep_alive(self, &token).await;
+                }
+                Ok(reading)
+            }
         }
     }
 

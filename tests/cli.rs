@@ -119,6 +119,26 @@ const INVALID: &[(&str, &[&str])] = &[
     ("both_destination_forms.toml", &["both_destination_forms.toml:7:2", "both \"destination\" and \"destinations\""]),
     ("key_in_both_spellings.toml", &["sets origin.num_workers a second time"]),
     ("approle_without_a_secret_id.toml", &["approle_without_a_secret_id.toml:3:", "exactly one of secret_id"]),
+    (
+        "two_ways_to_a_token.toml",
+        &[
+            "two_ways_to_a_token.toml:7:12",
+            "two_ways_to_a_token.toml:6:1)",
+            "origin.vault.userpass",
+            "are two ways to a token",
+        ],
+    ),
+    (
+        "userpass_without_a_password.toml",
+        &["userpass_without_a_password.toml:3:", "exactly one of password, password_file"],
+    ),
+    ("jwt_in_two_places.toml", &["jwt_in_two_places.toml:3:", "exactly one of jwt, jwt_file and jwt_env"]),
+    (
+        "kubernetes_without_a_role.toml",
+        &["kubernetes_without_a_role.toml:3:", "origin.vault.kubernetes.role is not set"],
+    ),
+    ("cert_without_a_certificate.toml", &["cert_without_a_certificate.toml:3:", "set client_cert and client_key"]),
+    ("cert_over_http.toml", &["cert_over_http.toml:3:", "only https:// can show"]),
     ("client_key_alone.toml", &["client_key_alone.toml:3:", "client_key needs the certificate"]),
     (
         "list_of_a_section.yaml",
@@ -404,7 +424,20 @@ fn servers_that_do_not_answer_are_named() {
 fn a_missing_token_is_said_with_all_the_ways_to_give_one() {
     let vsync = Vsync::new(&CONFIG.replacen("token = \"s.canary\", ", "", 1));
     let run = vsync.run(&["plan"]).expect(1);
-    for way in ["origin.vault.token,", "token_file", "approle", "VAULT_TOKEN", "BAO_TOKEN", "~/.vault-token"] {
+    for way in [
+        "origin.vault.token,",
+        "token_file",
+        "token_helper",
+        "approle",
+        "kubernetes",
+        "jwt",
+        "userpass",
+        "ldap",
+        "cert",
+        "VAULT_TOKEN",
+        "BAO_TOKEN",
+        "~/.vault-token",
+    ] {
         assert!(run.stderr.contains(way), "{way} is not in {}", run.stderr);
     }
     let with_token = vsync.command(&["plan"]).env("BAO_TOKEN", "s.canary").output().expect("vsync starts");

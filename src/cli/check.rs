@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::output::{Object, Paint, RuleObject, duration};
 use super::rights::{self, Granted, Side};
 use super::{CliError, Common, Output, start_log};
-use crate::connect::{self, Stores};
+use crate::connect::{self, Stores, WayIn};
 use crate::engine::Right;
 use crate::exit::Exit;
 use crate::kv::Mount;
@@ -117,10 +117,14 @@ async fn vault(side: &Side<'_>) -> Vec<Finding> {
     if !server.ok {
         return vec![server];
     }
+    let way = match connect::way_in(side.vault, &side.name) {
+        Ok(way) => way,
+        Err(error) => return vec![server, Finding::bad("token", error.to_string(), "then check again")],
+    };
     let needed = side.rights(&[]).always;
     let by_mount = rights::by_mount(&needed);
     let of_token = by_mount.get(&None).map(Vec::as_slice).unwrap_or_default();
-    let mut token = token(&client, of_token).await;
+    let mut token = token(&client, &way, of_token).await;
     let own = capabilities(&client, None, of_token).await;
     if !token.ok && own.is_err() {
         return vec![server, token];
@@ -171,26 +175,32 @@ async fn server(client: &VaultClient) -> Finding {
     }
 }
 
-async fn token(client: &VaultClient, needed: &[&Right]) -> Finding {
+async fn token(client: &VaultClient, way: &WayIn, needed: &[&Right]) -> Finding {
     match client.token_info().await {
         Ok(info) => {
             let ttl =
                 info.ttl.map_or_else(|| "never expires".to_owned(), |ttl| format!("expires in {}", duration(ttl)));
             let renewable = if info.renewable { ", renewable" } else { "" };
             let policies = info.policies.join(", ");
-            Finding::good("token", format!("{}, {ttl}{renewable}, policies: {policies}", info.display_name))
+            let detail = format!("{}, {ttl}{renewable}, policies: {policies}; by {}", info.display_name, way.title);
+            Finding::good("token", detail)
         }
         // a token need not be allowed to look itself up to be of use
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::bad(
             "token",
-            "the server does not accept it, or it may not look itself up",
+            format!("by {}: the server does not accept it, or it may not look itself up", way.title),
             "give it a valid token, with the policy \"default\"",
         )
         .lacking(
             "give it a valid token, with the policy \"default\" or this rule:",
             needed.iter().filter(|right| right.path == LOOKUP).map(|right| (*right).clone()).collect(),
         ),
-        Err(error) => Finding::bad("token", error.to_string(), "see that the token or the login is right"),
+        Err(error) if error.kind() == ErrorKind::NoToken => {
+            Finding::bad("token", format!("by {}: {error}", way.title), way.next_step.clone())
+        }
+        Err(error) => {
+            Finding::bad("token", format!("by {}: {error}", way.title), "see that the token or the login is right")
+        }
     }
 }
 

@@ -127,7 +127,7 @@ fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
 pub(super) fn hide_secrets(text: &str, masked: &[Range<usize>]) -> String {
     #[expect(clippy::unwrap_used, reason = "a constant expression, compiled by every test that renders a problem")]
     static SECRET_KEY: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#"(?i)([\w-]*(?:tok|secret|passw)[\w-]*)["']?\s*[:=]\s*([^\n]*)"#).unwrap());
+        LazyLock::new(|| Regex::new(r#"(?i)([\w-]*(?:tok|secret|passw|jwt)[\w-]*)["']?\s*[:=]\s*([^\n]*)"#).unwrap());
     #[expect(clippy::unwrap_used, reason = "a constant expression, compiled by every test that renders a problem")]
     static USER_INFO: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r#"(?i)(?:://|\baddress["']?\s*[:=]\s*["']?)((?:\\.|[^\n"\\])*)@"#).unwrap());
@@ -142,7 +142,8 @@ pub(super) fn hide_secrets(text: &str, masked: &[Range<usize>]) -> String {
     masked.iter().cloned().for_each(&mut hide);
     for captures in SECRET_KEY.captures_iter(text.as_bytes()) {
         let (Some(key), Some(value)) = (captures.get(1), captures.get(2)) else { continue };
-        let names_a_place = [&b"file"[..], b"env"].iter().any(|end| key.as_bytes().to_ascii_lowercase().ends_with(end));
+        let names_a_place =
+            [&b"file"[..], b"env", b"helper"].iter().any(|end| key.as_bytes().to_ascii_lowercase().ends_with(end));
         if !names_a_place {
             hide(value.range());
         }
@@ -202,5 +203,8 @@ mod tests {
         let hidden = hide_secrets(r#"{"token": "s.canary", "token_file": "/x"}"#, &[]);
         assert!(!hidden.contains("canary"), "{hidden}");
         assert!(hide_secrets("token_file = \"/run/x\"\nsecret_id_env: NAME", &[]).contains("/run/x"));
+        assert!(hide_secrets("token_helper = \"/bin/x\"", &[]).contains("/bin/x"));
+        let hidden = hide_secrets("password = \"canary\"\njwt = \"canary\"\nuserpass = { password = \"canary\" }", &[]);
+        assert!(!hidden.contains("canary"), "{hidden}");
     }
 }

@@ -293,6 +293,28 @@ mod tests {
     }
 
     #[test]
+    fn a_second_way_to_a_token_is_refused_wherever_it_comes_from() {
+        let environment = [("VSYNC_ORIGIN_VAULT_USERPASS", r#"{"username":"me","password":"canary"}"#)];
+        assert!(loaded(&environment, &[]).notes.len() == 1, "a section is set key by key");
+        let environment =
+            [("VSYNC_ORIGIN_VAULT_USERPASS_USERNAME", "me"), ("VSYNC_ORIGIN_VAULT_USERPASS_PASSWORD", "canary")];
+        let error = refused(&environment, &[]);
+        let ways = "vsync.toml:4:54) and origin.vault.userpass (environment VSYNC_ORIGIN_VAULT_USERPASS_USERNAME)";
+        assert!(error.contains(ways) && error.contains("keep the one that is meant"), "{error}");
+        assert!(!error.contains("canary"), "{error}");
+        let flag = ["destinations.us-east.vault.token_file=/x", "destinations.us-east.vault.jwt.jwt_file=/y"];
+        let error = refused(&[], &flag);
+        assert!(error.contains("destinations.us-east.vault.token_file (flag"), "{error}");
+        assert!(error.contains("destinations.us-east.vault.jwt (flag"), "{error}");
+        // an empty token is none
+        let other = ["origin.vault.ldap.username=me", "origin.vault.ldap.password=canary"];
+        let loaded = loaded(&[("VSYNC_ORIGIN_VAULT_TOKEN", "")], &other);
+        let shown = serde_json::to_string(&loaded.settings()).expect("JSON");
+        assert!(shown.contains("origin.vault.ldap.password") && !shown.contains("canary"), "{shown}");
+        assert!(!format!("{:?}", loaded.config).contains("canary"));
+    }
+
+    #[test]
     fn wrong_layers_are_named() {
         let error = refused(&[("VSYNC_ORIGIN_NUM_WORKERS", "many")], &[]);
         assert!(error.starts_with("environment VSYNC_ORIGIN_NUM_WORKERS: origin.num_workers must be"), "{error}");
@@ -423,25 +445,43 @@ mod tests {
     #[test]
     fn the_tables_of_keys_and_the_model_agree() {
         let consul = r#"address = "c:8500", dc = "d", token = "t", token_file = "f", ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
-        let vault = r#"address = "https://v:1", token = "t", token_file = "f", namespace = "n", approle = { path = "p", role_id = "r", secret_id_env = "E" }, ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
+        let vault = r#"address = "https://v:1", WAY, namespace = "n", ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
         let side = format!(
             "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\npatience = \"1s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
         );
         let text = format!(
             "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\non_delete = \"ignore\"\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\non_delete = \"purge\"\nproduction = true\nwave = 2\ncanary = [\"a/**\"]\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
         );
-        let loaded = load_text("vsync.toml", &text, &[], &[]).map_err(|error| panic!("{error}")).expect("never");
-        assert_eq!(loaded.config.log.level, "error");
-        assert_eq!(loaded.config.destinations[0].guards.max_delete, MaxDelete::Count(3));
-        assert_eq!(loaded.config.origin.consul.as_ref().expect("a Consul").address, "http://c:8500");
-        let shown: Vec<String> = loaded.settings().into_iter().map(|setting| setting.key).collect();
+        let mut shown: Vec<String> = Vec::new();
+        for way in [
+            r#"token = "t""#,
+            r#"token_file = "f""#,
+            r#"token_helper = "f""#,
+            r#"approle = { path = "p", role_id = "r", secret_id = "s", secret_id_wrapped = true }"#,
+            r#"approle = { path = "p", role_id = "r", secret_id_file = "f" }"#,
+            r#"approle = { path = "p", role_id = "r", secret_id_env = "E" }"#,
+            r#"kubernetes = { path = "p", role = "r", jwt_file = "f" }"#,
+            r#"jwt = { path = "p", role = "r", jwt = "s" }"#,
+            r#"jwt = { jwt_file = "f" }"#,
+            r#"jwt = { jwt_env = "E" }"#,
+            r#"userpass = { path = "p", username = "n", password = "s" }"#,
+            r#"userpass = { username = "n", password_file = "f" }"#,
+            r#"userpass = { username = "n", password_env = "E" }"#,
+            r#"ldap = { path = "p", username = "n", password = "s" }"#,
+            r#"ldap = { username = "n", password_file = "f" }"#,
+            r#"ldap = { username = "n", password_env = "E" }"#,
+            r#"cert = { path = "p", name = "n" }"#,
+        ] {
+            let text = text.replace("WAY", way);
+            let loaded = load_text("vsync.toml", &text, &[], &[]).map_err(|error| panic!("{error}")).expect("never");
+            assert_eq!(loaded.config.log.level, "error");
+            assert_eq!(loaded.config.destinations[0].guards.max_delete, MaxDelete::Count(3));
+            assert_eq!(loaded.config.origin.consul.as_ref().expect("a Consul").address, "http://c:8500");
+            shown.extend(loaded.settings().into_iter().map(|setting| setting.key));
+        }
         for (above, key) in schema::leaves(schema::DESTINATION) {
             let name = above.iter().chain([&key]).map(|key| key.name).collect::<Vec<_>>().join(".");
-            let another_way = ["vault.approle.secret_id", "vault.approle.secret_id_file", "transforms"];
-            assert!(
-                another_way.contains(&name.as_str()) || shown.contains(&format!("destinations.d.{name}")),
-                "{name}"
-            );
+            assert!(name == "transforms" || shown.contains(&format!("destinations.d.{name}")), "{name}");
         }
     }
 }

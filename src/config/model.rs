@@ -1,11 +1,14 @@
 //! The configuration as the program uses it: complete, checked, without places.
 
+mod login;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use login::{AppRole, Cert, Jwt, Kubernetes, Password};
 use serde::{Deserialize, Deserializer, de};
 use zeroize::Zeroizing;
 
@@ -243,10 +246,22 @@ pub struct Vault {
     pub token: Option<Sensitive>,
     /// A file that holds the token.
     pub token_file: Option<PathBuf>,
+    /// A program that prints the token.
+    pub token_helper: Option<PathBuf>,
     /// The namespace, of Vault Enterprise or OpenBao.
     pub namespace: Option<String>,
-    /// How to log in.
+    /// Log in with a role's ids.
     pub approle: Option<AppRole>,
+    /// Log in with a pod's service account.
+    pub kubernetes: Option<Kubernetes>,
+    /// Log in with a JWT.
+    pub jwt: Option<Jwt>,
+    /// Log in with a name and a password.
+    pub userpass: Option<Password>,
+    /// Log in with a name and a password of an LDAP directory.
+    pub ldap: Option<Password>,
+    /// Log in with the client's certificate.
+    pub cert: Option<Cert>,
     /// A PEM file of certificate authorities.
     pub ca_cert: Option<PathBuf>,
     /// A PEM file with the client's certificate.
@@ -267,22 +282,6 @@ pub struct Vault {
     pub max_retries: u32,
     /// The most requests a second.
     pub requests_per_second: Option<NonZeroU32>,
-}
-
-/// An `AppRole` login.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AppRole {
-    /// Where the auth method is mounted.
-    pub path: String,
-    /// The role.
-    pub role_id: String,
-    /// The secret id itself.
-    pub secret_id: Option<Sensitive>,
-    /// A file that holds it.
-    pub secret_id_file: Option<PathBuf>,
-    /// An environment variable that holds it.
-    pub secret_id_env: Option<String>,
 }
 
 /// A Consul agent.

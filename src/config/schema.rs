@@ -148,8 +148,14 @@ const VAULT: &[Key] = &[
     Key::new("address", Kind::Text).required(),
     Key::new("token", Kind::Secret),
     Key::new("token_file", Kind::Text),
+    Key::new("token_helper", Kind::Text),
     Key::new("namespace", Kind::Text),
     Key::new("approle", Kind::Table(APPROLE)),
+    Key::new("kubernetes", Kind::Table(KUBERNETES)),
+    Key::new("jwt", Kind::Table(JWT)),
+    Key::new("userpass", Kind::Table(USERPASS)),
+    Key::new("ldap", Kind::Table(LDAP)),
+    Key::new("cert", Kind::Table(CERT)),
     Key::new("ca_cert", Kind::Text),
     Key::new("client_cert", Kind::Text),
     Key::new("client_key", Kind::Text),
@@ -167,7 +173,40 @@ const APPROLE: &[Key] = &[
     Key::new("secret_id", Kind::Secret),
     Key::new("secret_id_file", Kind::Text),
     Key::new("secret_id_env", Kind::Text),
+    Key::new("secret_id_wrapped", Kind::Bool).default("false"),
 ];
+
+const KUBERNETES: &[Key] = &[
+    Key::new("path", Kind::Text).default("kubernetes"),
+    Key::new("role", Kind::Text).required(),
+    Key::new("jwt_file", Kind::Text).default("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+];
+
+const JWT: &[Key] = &[
+    Key::new("path", Kind::Text).default("jwt"),
+    Key::new("role", Kind::Text),
+    Key::new("jwt", Kind::Secret),
+    Key::new("jwt_file", Kind::Text),
+    Key::new("jwt_env", Kind::Text),
+];
+
+const USERPASS: &[Key] = &[
+    Key::new("path", Kind::Text).default("userpass"),
+    Key::new("username", Kind::Text).required(),
+    Key::new("password", Kind::Secret),
+    Key::new("password_file", Kind::Text),
+    Key::new("password_env", Kind::Text),
+];
+
+const LDAP: &[Key] = &[
+    Key::new("path", Kind::Text).default("ldap"),
+    Key::new("username", Kind::Text).required(),
+    Key::new("password", Kind::Secret),
+    Key::new("password_file", Kind::Text),
+    Key::new("password_env", Kind::Text),
+];
+
+const CERT: &[Key] = &[Key::new("path", Kind::Text).default("cert"), Key::new("name", Kind::Text)];
 
 const CONSUL: &[Key] = &[
     Key::new("address", Kind::Text).default("http://127.0.0.1:8500"),

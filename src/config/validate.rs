@@ -6,6 +6,7 @@ use super::document::{Node, Place, Step};
 use super::error::Problem;
 use super::load::Purpose;
 use super::model::{Config, Consul, Health, Vault};
+use super::ways_in;
 use crate::engine::Transforms;
 use crate::http::check_address;
 use crate::kv::{Mount, PathFilter};
@@ -104,14 +105,17 @@ impl Found<'_> {
         let at = |key| [&section[..], &[Step::Key(key)]].concat();
         self.address(&vault.address, &at("address"));
         self.key_pair(vault.client_cert.is_some(), vault.client_key.is_some(), &section);
-        if let Some(approle) = &vault.approle {
-            let sources =
-                [approle.secret_id.is_some(), approle.secret_id_file.is_some(), approle.secret_id_env.is_some()];
-            if sources.into_iter().filter(|&given| given).count() != 1 {
-                let problem =
-                    Problem::new("an approle needs exactly one of secret_id, secret_id_file and secret_id_env");
-                self.add(problem, &at("approle"));
-            }
+        let name = match side {
+            [Step::Key(side)] => format!("{side}.vault"),
+            [Step::Key(list), Step::Index(index), ..] => match self.root.at(&[side, &[Step::Key("name")]].concat()) {
+                Some(name) => format!("{list}.{}.vault", name.as_text().unwrap_or_default()),
+                None => format!("{list}[{index}].vault"),
+            },
+            _ => "vault".to_owned(),
+        };
+        let problems = self.root.at(&section).map(|node| ways_in::problems(vault, node, &name));
+        for (problem, key) in problems.into_iter().flatten() {
+            self.add(problem, &[&section[..], &[key]].concat());
         }
     }
 

@@ -51,15 +51,15 @@ pub struct MountInfo {
 }
 
 #[derive(Deserialize)]
-pub(super) struct TokenAnswer {
+struct TokenAnswer {
     #[serde(default)]
     display_name: String,
     policies: Option<Vec<String>>,
     identity_policies: Option<Vec<String>>,
-    pub(super) ttl: u64,
+    ttl: u64,
     expire_time: Option<String>,
     #[serde(default)]
-    pub(super) renewable: bool,
+    renewable: bool,
 }
 
 #[derive(Deserialize)]

@@ -1,21 +1,29 @@
 //! The token in use, and when to get another.
 //!
+//! ```text
+//!  got ──────────── two thirds of its life ─────────────────────────── end
+//!   used as it is   renewed; else logged in anew; else used as it is    logged in anew, or the server says no
+//! ```
+//!
 //! One token serves all clones of a client. Whoever needs a new one takes the `refresh` lock; the others wait and use
-//! what it brought, be it a token or an error.
+//! what it brought, be it a token or an error. Requests see to renewal as they come; where a token could not be replaced,
+//! a timer does so in the quiet between them.
+
+mod lease;
+mod source;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use std::{fmt, fs};
 
-use bytes::Bytes;
+pub(super) use lease::Lease;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode};
-use zeroize::Zeroizing;
+use tokio::task::AbortHandle;
 
-use super::auth::{Auth, Login, log_in, read_token};
+use super::auth::Auth;
 use super::error::blames_token;
-use super::sys::{TokenAnswer, data};
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::Repeat;
 
@@ -29,9 +37,8 @@ pub(super) struct Token {
     /// Tells tokens apart without comparing their text.
     generation: u64,
     since: Instant,
-    /// When to get another, ahead of its end.
-    renew_at: Option<Instant>,
-    ends_at: Option<Instant>,
+    /// `None`: it never ends, or nobody knows when.
+    lease: Option<Lease>,
 }
 
 impl Token {
@@ -67,17 +74,14 @@ const FILE_CHECK: Duration = Duration::from_secs(1);
 /// For how long what a lookup said of a token, and "there is no token to be had", are believed.
 const BELIEF: Duration = Duration::from_secs(2);
 
-/// How long before its end a token is replaced, if that is not more than a tenth of its life.
-const EARLY: Duration = Duration::from_secs(30);
-
-/// The longest that a request waits for a login while the token there is still holds.
+/// The longest that a request waits for renewal or login while the token there is still holds.
 const EARLY_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a token is used on, after a login ahead of its end failed, before the next is tried.
-const EARLY_RETRY: Duration = Duration::from_secs(2);
+/// How long a token is used on, after renewing it failed, before the next attempt; less if it ends sooner.
+const EARLY_RETRY: Duration = Duration::from_secs(15);
 
-/// When to try again what could not be found out about a token, or be done for it.
-const UPKEEP_RETRY: Duration = Duration::from_secs(15);
+/// The shortest time between two attempts.
+const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
 /// How old a token must be for a new login to be tried, where the token may not look itself up.
 const UNSURE_AGE: Duration = Duration::from_mins(1);
@@ -100,21 +104,29 @@ struct State {
     /// A token just got could not look itself up, so a failing lookup proves nothing.
     lookup_proves_nothing: bool,
     failed: Option<(Instant, VaultError)>,
-    upkeep: Upkeep,
+    life: Life,
+    /// Renews the token when no request does.
+    timer: Option<AbortHandle>,
 }
 
-/// What keeps a token from running out that was given, not got by a login.
+/// Whether it is known how long a token lasts that was given, not got by a login.
 #[derive(Debug, Clone, Copy, Default)]
-enum Upkeep {
-    /// It is not known how long it lasts.
+enum Life {
     #[default]
-    LookUp,
-    /// As before, but not to be tried again until then.
-    LookUpLater(Instant),
-    /// To be renewed then.
-    Renew(Instant),
-    /// It lasts for ever, or cannot be renewed.
-    Pointless,
+    Unknown,
+    /// Could not be found out; not to be tried again until then.
+    UnknownUntil(Instant),
+    Known,
+}
+
+/// The token held.
+enum Held {
+    /// Nothing speaks against it.
+    Good(Token),
+    /// It holds for a while yet, but should be renewed or replaced.
+    Ending(Token),
+    /// There is none, or it is outdated.
+    None,
 }
 
 #[derive(PartialEq, Eq)]
@@ -136,6 +148,14 @@ impl fmt::Debug for TokenSource {
     }
 }
 
+impl Drop for TokenSource {
+    fn drop(&mut self) {
+        if let Some(timer) = self.state().timer.take() {
+            timer.abort();
+        }
+    }
+}
+
 impl TokenSource {
     pub(super) fn new(auth: Auth) -> Self {
         Self { auth, state: Mutex::default(), refresh: tokio::sync::Mutex::default() }
@@ -145,25 +165,27 @@ impl TokenSource {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The token to use now; gets one if there is none, or if the one there is comes to its end.
+    /// The token to use now; gets one if there is none, and renews or replaces the one there is ahead of its end.
     pub(super) async fn current(&self, client: &VaultClient) -> Result<Token, VaultError> {
-        if let Some(token) = self.usable() {
-            return Ok(token);
-        }
-        if let Some(token) = self.ending() {
-            // Whoever holds the lock is seeing to a new one.
-            let Ok(_refreshing) = self.refresh.try_lock() else { return Ok(token) };
-            return Ok(match self.usable() {
-                Some(token) => token,
-                None => self.refresh_early(client, token).await,
-            });
+        match self.held() {
+            Held::Good(token) => return Ok(token),
+            Held::Ending(token) => {
+                // Whoever holds the lock is seeing to it.
+                let Ok(_refreshing) = self.refresh.try_lock() else { return Ok(token) };
+                return Ok(match self.held() {
+                    Held::Good(token) => token,
+                    Held::Ending(token) => self.extend(client, token).await,
+                    Held::None => token,
+                });
+            }
+            Held::None => {}
         }
         let asked = Instant::now();
         let _refreshing = self.refresh.lock().await;
-        if let Some(token) = self.usable() {
-            return Ok(token);
+        match self.held() {
+            Held::Good(token) | Held::Ending(token) => Ok(token),
+            Held::None => self.refresh(client, asked).await,
         }
-        self.refresh(client, asked).await
     }
 
     /// Called with the token that was answered 403: finds out whether it is to blame, and gets another if so.
@@ -181,8 +203,14 @@ impl TokenSource {
             return Ok(Denied::Outdated(fresh));
         }
         let standing = self.standing(client, denied).await;
-        if !matches!(self.auth, Auth::AppRole { .. }) {
-            return Ok(if standing == Standing::Dead { Denied::Dead } else { Denied::Valid });
+        match &self.auth {
+            Auth::Login(_) => {}
+            Auth::TokenHelper(_) if standing == Standing::Dead => {
+                let fresh = self.refresh(client, asked).await?;
+                let same = fresh.generation == denied.generation;
+                return Ok(if same { Denied::Dead } else { Denied::Outdated(fresh) });
+            }
+            _ => return Ok(if standing == Standing::Dead { Denied::Dead } else { Denied::Valid }),
         }
         // When in doubt it is valid: a login for every denied path would be a storm.
         let young = || self.state().lookup_proves_nothing && denied.since.elapsed() < UNSURE_AGE;
@@ -196,8 +224,7 @@ impl TokenSource {
         Ok(Denied::Outdated(fresh))
     }
 
-    /// The token held, if nothing speaks against it.
-    fn usable(&self) -> Option<Token> {
+    fn held(&self) -> Held {
         let mut state = self.state();
         let now = Instant::now();
         if let Auth::TokenFile(file) = &self.auth
@@ -206,38 +233,65 @@ impl TokenSource {
             let stamp = FileStamp::of(file);
             // A file that is gone for a moment is being replaced.
             if stamp.is_some() && stamp != state.file_stamp {
-                return None;
+                return Held::None;
             }
             state.file_checked = Some(now);
         }
-        state.token.clone().filter(|token| token.renew_at.is_none_or(|end| now < end))
+        let Some(token) = state.token.clone() else { return Held::None };
+        match token.lease {
+            // There is no other to be had for one that was given: the server has the last word on it.
+            Some(lease) if lease.is_over() => match self.auth {
+                Auth::Token(_) | Auth::TokenFile(_) => Held::Good(token),
+                Auth::TokenHelper(_) | Auth::Login(_) => Held::None,
+            },
+            Some(Lease { renew_at: Some(due), .. }) if due <= now => Held::Ending(token),
+            _ => Held::Good(token),
+        }
     }
 
-    /// The token held, if another should be got but it holds for a while yet.
-    fn ending(&self) -> Option<Token> {
-        self.state().token.clone().filter(|token| token.ends_at.is_some_and(|end| Instant::now() < end))
-    }
-
-    /// Gets another token than `held`, which is `ending`; if there is none to be had now, `held` will do. The caller
-    /// holds the `refresh` lock.
-    async fn refresh_early(&self, client: &VaultClient, held: Token) -> Token {
-        let left = |token: &Token| token.ends_at.map_or(Duration::ZERO, |end| end.duration_since(Instant::now()));
-        let login = tokio::time::timeout(EARLY_PATIENCE.min(left(&held) / 2), self.get(client, Repeat::Never));
-        let reason = match login.await {
+    /// Renews `held`, which is ending, or gets another; if neither can be done now, `held` will do. The caller holds the
+    /// `refresh` lock.
+    async fn extend(&self, client: &VaultClient, held: Token) -> Token {
+        let left = || held.lease.map_or(Duration::ZERO, |lease| lease.left());
+        let extended = tokio::time::timeout(EARLY_PATIENCE.min(left() / 2), self.try_extend(client, &held));
+        let reason = match extended.await {
             Ok(Ok(token)) => return token,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "log in: no answer in time".to_owned(),
+            Err(_) => "no answer in time".to_owned(),
         };
-        let left = left(&held);
+        let left = left();
         tracing::warn!(
             server = client.address(),
-            "no new token: {reason}; the one in use holds for {} s yet",
+            "the token could not be renewed: {reason}; it holds for {} s yet",
             left.as_secs()
         );
-        if let Some(token) = &mut self.state().token {
-            token.renew_at = Some(Instant::now() + EARLY_RETRY.min(left));
-        }
+        let next = Instant::now() + EARLY_RETRY.min(left / 4).max(SHORTEST_RETRY);
+        self.change_lease(&held, |lease| lease.renew_at = Some(next));
         held
+    }
+
+    async fn try_extend(&self, client: &VaultClient, held: &Token) -> Result<Token, VaultError> {
+        if let Some(lease) = held.lease.filter(|lease| lease.renewable) {
+            let renewed = lease::renew(&client.unobserved(), held).await;
+            let reason = match renewed {
+                Ok(None) => return Ok(self.set_lease(held, None)),
+                Ok(Some(longer)) if longer.is_longer_than(&lease) => return Ok(self.set_lease(held, Some(longer))),
+                Ok(Some(_)) => "it may not get older".to_owned(),
+                Err(error) if is_passing(error.kind()) => return Err(error),
+                Err(error) => error.to_string(),
+            };
+            self.change_lease(held, |lease| lease.renewable = false);
+            if !matches!(self.auth, Auth::Login(_)) {
+                self.change_lease(held, |lease| lease.renew_at = None);
+                tracing::warn!(
+                    server = client.address(),
+                    "the token runs out in {} s and is not renewed again: {reason}; set a new one",
+                    lease.left().as_secs()
+                );
+                return Ok(held.clone());
+            }
+        }
+        self.get(client, Repeat::Never).await
     }
 
     /// Gets a token. The caller holds the `refresh` lock and has held out for it since `asked`.
@@ -252,103 +306,80 @@ impl TokenSource {
         got
     }
 
-    async fn get(&self, client: &VaultClient, repeat: Repeat) -> Result<Token, VaultError> {
-        match &self.auth {
-            Auth::Token(token) => self.keep(token, None),
-            Auth::TokenFile(file) => self.read_file(file),
-            Auth::AppRole { mount, role_id, secret_id } => {
-                log_in(client, mount, role_id, secret_id, repeat, |token, lease| self.keep(token, lease)).await
-            }
-        }
-    }
-
-    /// Called after a request that succeeded with `token`: renews it when half of its life is over. A failure is no
-    /// reason to stop while the token still works.
+    /// Called after a request that succeeded with `token`: finds out how long it lasts, if it was given.
     pub(super) async fn keep_alive(&self, client: &VaultClient, token: &Token) {
-        if matches!(self.auth, Auth::AppRole { .. }) {
+        if matches!(self.auth, Auth::Login(_)) {
             return;
         }
-        let now = Instant::now();
-        let later = now + UPKEEP_RETRY;
-        let renewing = {
+        {
             let mut state = self.state();
-            // Whoever comes next need not do the same.
-            match state.upkeep {
-                Upkeep::LookUp => {
-                    state.upkeep = Upkeep::LookUpLater(later);
-                    false
-                }
-                Upkeep::LookUpLater(when) if when <= now => {
-                    state.upkeep = Upkeep::LookUpLater(later);
-                    false
-                }
-                Upkeep::Renew(when) if when <= now => {
-                    state.upkeep = Upkeep::Renew(later);
-                    true
-                }
-                _ => return,
+            let now = Instant::now();
+            match state.life {
+                Life::Known => return,
+                Life::UnknownUntil(when) if when > now => return,
+                // Whoever comes next need not do the same.
+                Life::Unknown | Life::UnknownUntil(_) => state.life = Life::UnknownUntil(now + EARLY_RETRY),
             }
-        };
-        let client = client.unobserved();
-        let left = if renewing { renew(&client, token).await } else { renewable_ttl(&client, token).await };
+        }
+        match lease::look_up(&client.unobserved(), token).await {
+            Ok(lease) => {
+                self.set_lease(token, lease);
+                self.watch(client);
+            }
+            Err(error) if is_passing(error.kind()) => {}
+            // It may not look itself up, so it can hardly renew itself.
+            Err(_) => {
+                self.set_lease(token, None);
+            }
+        }
+    }
+
+    /// Renews the token in time even if no request comes by then, where it could not be replaced after its end. A
+    /// console at rest is woken for nothing else.
+    fn watch(&self, client: &VaultClient) {
+        let is_replaceable = matches!(&self.auth, Auth::Login(login) if !login.is_one_time());
         let mut state = self.state();
-        if state.token.as_ref().is_none_or(|held| held.generation != token.generation) {
+        let runs = state.timer.as_ref().is_some_and(|timer| !timer.is_finished());
+        let is_due = state.token.as_ref().and_then(|token| token.lease?.renew_at).is_some();
+        if is_replaceable || runs || !is_due {
             return;
         }
-        match left {
-            Ok(Duration::ZERO) => state.upkeep = Upkeep::Pointless,
-            Ok(left) => state.upkeep = Upkeep::Renew(now + left / 2),
-            Err(error) if is_passing(error.kind()) => {}
-            Err(error) => {
-                state.upkeep = Upkeep::Pointless;
-                if renewing {
-                    tracing::warn!(server = client.address(), "the token cannot be kept from running out: {error}");
-                }
+        let (http, shared) = (client.http.unobserved(), Arc::downgrade(&client.shared));
+        let timer = tokio::spawn(async move {
+            loop {
+                let due = shared.upgrade().and_then(|shared| shared.tokens.next_renewal());
+                let Some(due) = due else { return };
+                tokio::time::sleep_until(due.max(Instant::now() + SHORTEST_RETRY).into()).await;
+                let Some(shared) = shared.upgrade() else { return };
+                let client = VaultClient { http: http.clone(), shared };
+                client.shared.tokens.tend(&client).await;
             }
-        }
+        });
+        state.timer = Some(timer.abort_handle());
     }
 
-    fn read_file(&self, file: &Path) -> Result<Token, VaultError> {
-        // Before the content, so that a change in between is noticed later.
-        let stamp = FileStamp::of(file);
-        let read = read_token(file).and_then(|token| self.keep(&token, None));
+    /// When the timer has something to do; `None`: never, and there is no timer any more.
+    fn next_renewal(&self) -> Option<Instant> {
         let mut state = self.state();
-        state.file_checked = Some(Instant::now());
-        match (read, &state.token) {
-            (Ok(token), _) => {
-                state.file_stamp = stamp;
-                Ok(token)
-            }
-            // Caught while it is being written: the token there was will do until the next look.
-            (Err(_), Some(held)) => Ok(held.clone()),
-            (Err(error), None) => Err(error),
+        let lease = state.token.as_ref().and_then(|token| token.lease).filter(|lease| !lease.is_over());
+        let due = lease.and_then(|lease| lease.renew_at);
+        if due.is_none() {
+            state.timer = None;
         }
+        due
     }
 
-    fn keep(&self, token: &str, lease: Option<Duration>) -> Result<Token, VaultError> {
-        let target = Target { operation: "use", path: "the token" };
-        if token.is_empty() {
-            return Err(target.error(ErrorKind::NoToken, "there is none"));
+    async fn tend(&self, client: &VaultClient) {
+        let _refreshing = self.refresh.lock().await;
+        match (self.held(), &self.auth) {
+            (Held::Ending(token), _) => {
+                self.extend(client, token).await;
+            }
+            (Held::None, Auth::TokenFile(file)) => {
+                let _ = self.read_file(file);
+            }
+            _ => {}
         }
-        let bytes = Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()));
-        let mut header = HeaderValue::from_maybe_shared(bytes)
-            .map_err(|_| target.error(ErrorKind::NoToken, "it contains characters no header can carry"))?;
-        header.set_sensitive(true);
-        let since = Instant::now();
-        let mut state = self.state();
-        if state.token.as_ref().is_none_or(|held| held.header != header) {
-            state.generations += 1;
-            state.upkeep = Upkeep::LookUp;
-        }
-        let token = Token {
-            header,
-            generation: state.generations,
-            since,
-            renew_at: lease.and_then(|lease| since.checked_add(lease.saturating_sub((lease / 10).min(EARLY)))),
-            ends_at: lease.and_then(|lease| since.checked_add(lease)),
-        };
-        state.token = Some(token.clone());
-        Ok(token)
     }
 
     /// What a lookup says of the token, or has just said. The caller holds the `refresh` lock.
@@ -376,22 +407,6 @@ async fn look_up(client: &VaultClient, token: &Token) -> Standing {
     }
 }
 
-/// How long the token has left; zero if it never ends or cannot be renewed.
-async fn renewable_ttl(client: &VaultClient, token: &Token) -> Result<Duration, VaultError> {
-    let target = Target { operation: "look up", path: "the token" };
-    let answer = client.send_as(target, request(Method::GET, LOOKUP, Repeat::Never), token).await?;
-    let found: TokenAnswer = data(target, &answer)?;
-    Ok(Duration::from_secs(if found.renewable { found.ttl } else { 0 }))
-}
-
-/// Renews the token; how long it has left then.
-async fn renew(client: &VaultClient, token: &Token) -> Result<Duration, VaultError> {
-    let target = Target { operation: "renew", path: "the token" };
-    let request = request(Method::PUT, "auth/token/renew-self", Repeat::Never).body("{}");
-    let answer = client.send_as(target, request, token).await?;
-    Login::read(target, &answer, |_| false).map(|renewed| Duration::from_secs(renewed.lease_duration))
-}
-
 fn is_passing(kind: ErrorKind) -> bool {
     matches!(
         kind,
@@ -400,85 +415,4 @@ fn is_passing(kind: ErrorKind) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::HttpSettings;
-    use crate::http::scripted::Server;
-    use crate::vault::{SecretIdSource, VaultSettings};
-
-    #[tokio::test]
-    async fn a_token_serves_to_its_end_when_there_is_no_other_yet() {
-        let login =
-            |token| Server::json(200, &format!(r#"{{"auth":{{"client_token":"{token}","lease_duration":60}}}}"#));
-        let away = Server::json(503, r#"{"errors":["auth mount is away"]}"#);
-        let done = Server::json(200, r#"{"data":{"policies":[],"ttl":1,"renewable":false}}"#);
-        let answers = [login("first"), done.clone(), away, done.clone(), done.clone(), login("second"), done];
-        let server = Server::start(&answers).await;
-        let http = HttpSettings { address: server.address.clone(), ..HttpSettings::default() };
-        let secret_id = SecretIdSource::Value(Zeroizing::new("proof".to_owned()));
-        let auth = Auth::AppRole { mount: "approle".to_owned(), role_id: "me".to_owned(), secret_id };
-        let vault = VaultClient::new(VaultSettings { http, namespace: None, auth }).expect("a client");
-        let set = |renew_at, ends_at| {
-            let mut state = vault.shared.tokens.state();
-            let token = state.token.as_mut().expect("a token");
-            (token.renew_at, token.ends_at) = (Some(renew_at), Some(ends_at));
-        };
-        vault.token_info().await.expect("the first token");
-        let now = Instant::now();
-        set(now, now + Duration::from_mins(1));
-        vault.token_info().await.expect("the first token, after one attempt to get another");
-        vault.token_info().await.expect("the first token, without an attempt");
-        let now = Instant::now();
-        set(now, now);
-        vault.token_info().await.expect("the second token");
-
-        let seen: Vec<_> = server
-            .requests()
-            .iter()
-            .map(|request| match request.lines().find_map(|line| line.strip_prefix("x-vault-token: ")) {
-                Some(token) => token.to_owned(),
-                None => "login".to_owned(),
-            })
-            .collect();
-        assert_eq!(seen, ["login", "first", "login", "first", "first", "login", "second"]);
-    }
-
-    #[tokio::test]
-    async fn a_login_without_an_answer_is_not_waited_for_while_a_token_holds() {
-        let login = r#"{"auth":{"client_token":"first","lease_duration":60}}"#;
-        let hang = "HTTP/1.1 200 Scripted\r\nx-then: hang\r\ncontent-length: 9\r\n\r\n{".to_owned();
-        let server = Server::start(&[Server::json(200, login), hang]).await;
-        let http = HttpSettings { address: server.address.clone(), ..HttpSettings::default() };
-        let secret_id = SecretIdSource::Value(Zeroizing::new("proof".to_owned()));
-        let auth = Auth::AppRole { mount: "approle".to_owned(), role_id: "me".to_owned(), secret_id };
-        let vault = VaultClient::new(VaultSettings { http, namespace: None, auth }).expect("a client");
-        let tokens = &vault.shared.tokens;
-        let first = tokens.current(&vault).await.expect("a token");
-        let now = Instant::now();
-        if let Some(token) = &mut tokens.state().token {
-            (token.renew_at, token.ends_at) = (Some(now), Some(now + Duration::from_secs(1)));
-        }
-        let (one, other) = tokio::join!(tokens.current(&vault), tokens.current(&vault));
-        for token in [one, other] {
-            assert_eq!(token.expect("the first token").generation, first.generation);
-        }
-        assert_eq!(server.requests().len(), 2);
-    }
-
-    #[test]
-    fn a_token_must_fit_a_header() {
-        let source = TokenSource::new(Auth::Token(Zeroizing::default()));
-        for token in ["", "two\nlines"] {
-            let error = source.keep(token, None).expect_err("no token");
-            assert_eq!(error.kind(), ErrorKind::NoToken);
-            assert!(!error.to_string().contains("two"));
-        }
-    }
-
-    #[test]
-    fn debug_shows_no_token() {
-        let source = TokenSource::new(Auth::Token(Zeroizing::new("hunter2".to_owned())));
-        source.keep("hunter2", None).expect("a token");
-        assert!(!format!("{source:?} {:?}", source.state().token).contains("hunter2"));
-    }
-}
+mod tests;

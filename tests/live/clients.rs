@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vsync::http::{Attempts, HttpSettings, TlsSettings};
 use vsync::kv::{Mount, SecretData, SecretPath};
-use vsync::vault::{Auth, ErrorKind, SecretIdSource, VaultClient, VaultError, VaultSettings};
+use vsync::vault::{Auth, ErrorKind, Login, SecretSource, VaultClient, VaultError, VaultSettings};
 use zeroize::Zeroizing;
 
 use crate::support::{BaoOptions, BaoServer, Tls};
@@ -401,8 +401,8 @@ async fn approle_logs_in_once_and_again_when_it_must() {
     api.write("secret", "a", &json!({ "x": 1 }));
     api.policy("reader", READ_ALL);
     let (role_id, secret_id) = api.approle("own/approle", "reader", &json!({}));
-    let auth = |secret_id| Auth::AppRole { mount: "own/approle".to_owned(), role_id: role_id.clone(), secret_id };
-    let value = |text: &str| SecretIdSource::Value(Zeroizing::new(text.to_owned()));
+    let auth = |secret_id| Auth::Login(Login::app_role("own/approle", &role_id, secret_id));
+    let value = |text: &str| SecretSource::Value(Zeroizing::new(text.to_owned()));
 
     let mut audit = server.audit();
     let vault = client_as(&server, auth(value(&secret_id)));
@@ -432,15 +432,15 @@ async fn approle_logs_in_once_and_again_when_it_must() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret-id");
     fs::write(&file, format!("{secret_id}\n")).unwrap();
-    assert!(client_as(&server, auth(SecretIdSource::File(file))).read(&path("a")).await.is_ok());
+    assert!(client_as(&server, auth(SecretSource::File(file))).read(&path("a")).await.is_ok());
 
     let wrong = client_as(&server, auth(value("00000000-0000-0000-0000-000000000000")));
     let error = wrong.read(&path("a")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoToken);
     assert!(error.to_string().starts_with("log in at auth/own/approle/login: "), "{error}");
-    let missing = client_as(&server, auth(SecretIdSource::File(PathBuf::from("/no/such/file"))));
+    let missing = client_as(&server, auth(SecretSource::File(PathBuf::from("/no/such/file"))));
     assert_eq!(kind(missing.read(&path("a")).await), ErrorKind::NoToken);
-    let unset = client_as(&server, auth(SecretIdSource::Env("VSYNC_TEST_NO_SUCH_VARIABLE".to_owned())));
+    let unset = client_as(&server, auth(SecretSource::Env("VSYNC_TEST_NO_SUCH_VARIABLE".to_owned())));
     assert_eq!(kind(unset.read(&path("a")).await), ErrorKind::NoToken);
 }
 
@@ -452,8 +452,8 @@ async fn approle_tokens_that_run_out_are_replaced() {
     api.policy("reader", READ_ALL);
     let short = json!({ "token_ttl": "2s", "token_max_ttl": "2s" });
     let (role_id, secret_id) = api.approle("approle", "reader", &short);
-    let secret_id = SecretIdSource::Value(Zeroizing::new(secret_id));
-    let vault = client_as(&server, Auth::AppRole { mount: "approle".to_owned(), role_id, secret_id });
+    let secret_id = SecretSource::Value(Zeroizing::new(secret_id));
+    let vault = client_as(&server, Auth::Login(Login::app_role("approle", &role_id, secret_id)));
     for _ in 0..14 {
         vault.read(&path("a")).await.unwrap();
         wait(Duration::from_millis(300)).await;
