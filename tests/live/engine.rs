@@ -439,8 +439,10 @@ async fn a_revoked_token_stops_the_cycle_soon() {
     let ready = plan(&sides.engine()).await;
     to.client().revoke(&token);
     let report = sides.engine().start(ready, CycleOptions::default()).unwrap().wait().await;
-    assert!(report.failures().all(|(_, failure)| failure.cause == Cause::Token), "{:?}", report.failures().next());
-    assert!(report.failed() > 0 && report.done().total() == 0);
+    assert_eq!((report.failed(), report.done().total(), report.ending), (0, 0, Ending::Halted));
+    assert_eq!(report.pending(), report.planned().total(), "what is left is pending");
+    let reason = report.destinations[0].blocked.clone().unwrap();
+    assert!(reason.contains("no longer valid"), "{reason}");
 }
 
 #[tokio::test]

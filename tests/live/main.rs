@@ -7,6 +7,7 @@ mod support;
 #[expect(dead_code, reason = "the tests of the console use all of it")]
 mod terminal;
 
+mod auth;
 mod clients;
 mod commands;
 mod console;

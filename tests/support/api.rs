@@ -6,6 +6,7 @@ use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -39,6 +40,8 @@ pub struct RootClient {
     http: reqwest::Client,
     address: Url,
     token: String,
+    /// For how long the token lasts that answers are wrapped in; `None`: they are not.
+    wrap_ttl: Option<HeaderValue>,
 }
 
 impl RootClient {
@@ -50,7 +53,7 @@ impl RootClient {
             .timeout(Duration::from_secs(20))
             .build()
             .expect("an HTTP client");
-        Self { http, address: address.parse().expect("an address"), token: token.to_owned() }
+        Self { http, address: address.parse().expect("an address"), token: token.to_owned(), wrap_ttl: None }
     }
 
     /// The same server with another token.
@@ -75,6 +78,9 @@ impl RootClient {
         let mut request = self.http.request(method, url).header("X-Vault-Token", &self.token);
         if let Some(body) = body {
             request = request.json(body);
+        }
+        if let Some(ttl) = &self.wrap_ttl {
+            request = request.header("X-Vault-Wrap-TTL", ttl.clone());
         }
         let response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
         let status = response.status().as_u16();
@@ -252,6 +258,15 @@ impl RootClient {
     /// Revokes a token.
     pub fn revoke(&self, token: &str) {
         self.expect("POST", "auth/token/revoke", Some(json!({ "token": token })));
+    }
+
+    /// Writes to `path` and has the answer wrapped in a token that lasts for `ttl` (`5m`).
+    #[must_use]
+    pub fn wrapped(&self, path: &str, ttl: &str) -> Value {
+        let mut client = self.clone();
+        let ttl = HeaderValue::from_str(ttl).expect("a time");
+        client.wrap_ttl = Some(ttl);
+        client.expect("POST", path, Some(json!({})))
     }
 
     /// Sets up AppRole at `auth/MOUNT` with a role that has this policy; returns role id and secret id. `role` takes more

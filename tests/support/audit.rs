@@ -58,6 +58,28 @@ impl Audit {
         touched
     }
 
+    /// What the server refused since the mark: `PATH: ERROR`, in order.
+    #[must_use]
+    pub fn refused(&self) -> Vec<String> {
+        let answers = self.entries().into_iter().filter(|entry| entry["type"] == "response");
+        answers
+            .filter_map(|entry| Some(format!("{}: {}", entry["request"]["path"], entry["error"].as_str()?)))
+            .collect()
+    }
+
+    /// When requests of this path came since the mark, in order.
+    #[must_use]
+    pub fn times(&self, path: &str) -> Vec<jiff::Timestamp> {
+        let requests = self.entries().into_iter();
+        let requests = requests.filter(|entry| entry["type"] == "request" && entry["request"]["path"] == path);
+        requests.map(|entry| entry["time"].as_str().and_then(|time| time.parse().ok()).expect("a time")).collect()
+    }
+
+    fn entries(&self) -> Vec<Value> {
+        let lines = self.lines().into_iter().skip(self.mark);
+        lines.map(|line| serde_json::from_str(&line).expect("a line of the audit log")).collect()
+    }
+
     fn lines(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.file).expect("an audit log: start the server with BaoOptions::audit");
         // A line that is being written has no end yet.
