@@ -104,9 +104,13 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
     Ok(std::iter::once(origin).chain(destinations).collect())
 }
 
-/// A token that is given beside a login goes before it.
 fn logs_in(vault: &Vault) -> bool {
-    vault.approle.is_some() && vault.token.is_none() && vault.token_file.is_none()
+    vault.approle.is_some()
+        || vault.kubernetes.is_some()
+        || vault.jwt.is_some()
+        || vault.userpass.is_some()
+        || vault.ldap.is_some()
+        || vault.cert.is_some()
 }
 
 /// A rule as a policy has it, with its reasons above it.
