@@ -100,7 +100,7 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
     let mounts = mounts(&config.origin.mounts)?;
     let side = SideName::origin();
     let origin = Origin {
-        vault: vaults.client(&config.origin.vault, &side)?,
+        vault: vaults.worked_by(config.origin.num_workers, &config.origin.vault, &side)?,
         filter: PathFilter::new(&config.origin.include, &config.origin.exclude, &mounts)?,
         store: stores.open(config.origin.consul.as_ref(), &side)?,
         sync_path: folder(&config.origin.sync_path),
@@ -115,7 +115,7 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
         let side = SideName::destination(&destination.name);
         destinations.push(Destination {
             name: DestinationName::new(&destination.name),
-            vault: vaults.client(&destination.vault, &side)?,
+            vault: vaults.worked_by(destination.num_workers, &destination.vault, &side)?,
             mounts: self::mounts(&destination.mounts)?,
             // these globs are matched against the origin's paths
             filter: PathFilter::new(&destination.include, &destination.exclude, &mounts)?,
@@ -168,14 +168,21 @@ pub fn vault(vault: &Vault, side: &SideName) -> Result<VaultClient, ConnectError
     Vaults::default().client(vault, side)
 }
 
-/// The clients of a configuration. Sides that speak to one server in the same way share its connections and rate limit,
-/// and with the same namespace and credentials its token, too.
+/// The clients of a configuration. Sides that speak to one server in the same way share its connections and limits, and
+/// with the same namespace and credentials its token, too.
 #[derive(Debug, Default)]
 struct Vaults {
     made: Vec<(VaultSettings, VaultClient)>,
 }
 
 impl Vaults {
+    /// A client that so many workers share. Where sides have one server, the largest number holds for all of them.
+    fn worked_by(&mut self, workers: usize, vault: &Vault, side: &SideName) -> Result<VaultClient, ConnectError> {
+        let client = self.client(vault, side)?;
+        client.allow_in_flight(workers);
+        Ok(client)
+    }
+
     fn client(&mut self, vault: &Vault, side: &SideName) -> Result<VaultClient, ConnectError> {
         let settings = vault_settings(vault, side)?;
         if let Some((_, client)) = self.made.iter().find(|(other, _)| *other == settings) {
@@ -195,6 +202,7 @@ fn vault_settings(vault: &Vault, side: &SideName) -> Result<VaultSettings, Conne
     Ok(VaultSettings {
         http: HttpSettings {
             address: vault.address.clone(),
+            standby_addresses: vault.standby_addresses.clone(),
             tls: TlsSettings {
                 ca_cert: vault.ca_cert.clone(),
                 client_cert: vault.client_cert.clone(),
@@ -262,6 +270,7 @@ fn consul_settings(consul: &Consul, side: &SideName) -> Result<ConsulSettings, C
     Ok(ConsulSettings {
         http: HttpSettings {
             address: consul.address.clone(),
+            standby_addresses: Vec::new(),
             tls: TlsSettings {
                 ca_cert: consul.ca_cert.clone(),
                 client_cert: consul.client_cert.clone(),

@@ -48,7 +48,7 @@ use tokio::sync::mpsc;
 pub use cycle::{CycleControl, CycleHandle, CycleOptions};
 pub use drift::{Decision, Drift, OnDrift, OnExisting};
 pub use event::{
-    Activity, Aside, CycleSnapshot, DestinationProgress, Event, Latency, Phase, Standing, Step, WorkerRow,
+    Activity, Aside, CycleSnapshot, DestinationProgress, Event, Latency, Limit, Phase, Standing, Step, WorkerRow,
 };
 pub use guard::{MaxDelete, MaxDeleteError};
 pub use ignore::Ignored;

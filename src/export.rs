@@ -146,6 +146,7 @@ pub(crate) mod tests {
             origin_unknown: Vec::new(),
             origin_unsaved: None,
             unkept: None,
+            limits: Vec::new(),
             destinations: vec![
                 part(
                     "us-east",

@@ -1,20 +1,25 @@
-//! The one HTTP client beneath Vault and Consul: TLS, timeouts, retry, rate limit.
+//! The one HTTP client beneath Vault and Consul: TLS, timeouts, retry, limits, the nodes of a cluster.
 //!
 //! ```text
 //! Request ─ escape the path ─┐
 //!                            ▼
-//!        ┌─► wait for the rate limit ─ send ─ collect the whole body ─► Response, any status but a redirect
-//!        │                            │
-//!        └── back off, Retry-After ◄──┴─ transient, and safe to repeat?   ─ no ─► HttpError
+//!        ┌─► wait for a place and the rate limit ─ send ─ collect the whole body ─► Response, any status but a redirect
+//!        │                                    ▲    │
+//!        │          the next configured node ─┴────┤ not reached, 503, a redirect to one of them
+//!        └── back off, Retry-After ◄───────────────┴─ transient, and safe to repeat?   ─ no ─► HttpError
 //! ```
 
 mod error;
+mod limit;
+mod nodes;
 mod request;
 mod response;
 mod retry;
 mod settings;
+mod throttle;
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,37 +27,60 @@ use std::time::Duration;
 use backon::Retryable;
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::{Method, Url, header};
+use reqwest::{Method, StatusCode, header};
+
+use limit::{Limiter, Place};
+use nodes::{Node, Nodes};
 
 pub use error::{HttpError, HttpErrorKind};
 pub use request::{Repeat, Request};
 pub use response::{Incoming, Reading, Response};
 pub(crate) use settings::without_user_info;
 pub use settings::{HttpSettings, TlsSettings, check_address};
+pub use throttle::{Cut, CutCause, Throttle, Why};
 
 /// How often the request under way has been sent; read by whoever watches, while it runs.
 #[derive(Debug, Clone, Default)]
-pub struct Attempts(Arc<AtomicU32>);
+pub struct Attempts(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: AtomicU32,
+    refused: AtomicU32,
+}
 
 impl Attempts {
     /// Attempts since [`Attempts::reset`].
     #[must_use]
     pub fn get(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+        self.0.sent.load(Ordering::Relaxed)
+    }
+
+    /// Whether a server may have done something of what it was asked to since [`Attempts::reset`]. What was not sent,
+    /// or only refused, left no trace.
+    #[must_use]
+    pub fn left_a_trace(&self) -> bool {
+        self.get() > self.0.refused.load(Ordering::Relaxed)
     }
 
     /// Begins to count anew.
     pub fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.0.sent.store(0, Ordering::Relaxed);
+        self.0.refused.store(0, Ordering::Relaxed);
     }
 
     /// One more attempt.
     pub(crate) fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The attempt counted last was refused.
+    fn count_refused(&self) {
+        self.0.refused.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// A client for one server. Clones share connections and rate limit; making a client is costly, cloning is not.
+/// A client for one server. Clones share connections and limits; making a client is costly, cloning is not.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     shared: Arc<Shared>,
@@ -61,16 +89,14 @@ pub struct HttpClient {
 
 #[derive(Debug)]
 struct Shared {
-    client: reqwest::Client,
+    nodes: Nodes,
     /// What was configured, for messages.
     address: String,
-    /// What request paths are appended to: without a slash at its end.
-    base: String,
-    /// The `Host` header, where the URL names the TLS server name instead of the address.
-    host: Option<header::HeaderValue>,
     timeout: Duration,
     max_retries: u32,
-    limiter: Option<DefaultDirectRateLimiter>,
+    limiter: Limiter,
+    requests_per_second: Option<NonZeroU32>,
+    rate: Option<DefaultDirectRateLimiter>,
 }
 
 impl HttpClient {
@@ -80,21 +106,20 @@ impl HttpClient {
     /// [`HttpErrorKind::InvalidUrl`] for an address that cannot be one, [`HttpErrorKind::Settings`] for certificates
     /// that cannot be used.
     pub fn new(settings: &HttpSettings) -> Result<Self, HttpError> {
-        let settings::Prepared { client, base, host } = settings::prepare(settings)?;
         // A tenth of a second's worth may go at once: timers are too coarse to space out a high rate one by one.
-        let limiter = settings.requests_per_second.map(|rate| {
-            let burst = std::num::NonZeroU32::new(rate.get() / 10).unwrap_or(std::num::NonZeroU32::MIN);
+        let rate = settings.requests_per_second.map(|rate| {
+            let burst = NonZeroU32::new(rate.get() / 10).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
         });
         Ok(Self {
             shared: Arc::new(Shared {
-                client,
+                nodes: Nodes::new(settings)?,
                 address: settings.address.clone(),
-                base,
-                host,
                 timeout: settings.timeout,
                 max_retries: settings.max_retries,
-                limiter,
+                limiter: Limiter::new(),
+                requests_per_second: settings.requests_per_second,
+                rate,
             }),
             attempts: None,
         })
@@ -118,10 +143,22 @@ impl HttpClient {
         &self.shared.address
     }
 
+    /// Up to so many requests of all clones together may be under way at once from now on, if it was less before; how
+    /// many fewer it had better be is found out. Without this nothing is limited.
+    pub fn allow_in_flight(&self, most: usize) {
+        self.shared.limiter.raise(most);
+    }
+
+    /// How requests are limited now; `None` if their number is not.
+    #[must_use]
+    pub fn throttle(&self) -> Option<Throttle> {
+        self.shared.limiter.throttle(self.shared.requests_per_second.map(NonZeroU32::get))
+    }
+
     /// Sends a request, again where that is safe and may help, and collects the whole answer.
     ///
-    /// An answer of any status is a success here, except a redirect, which is never followed: it would carry the token
-    /// to wherever the server points.
+    /// An answer of any status is a success here, except a redirect: it would carry the token to wherever the server
+    /// points, so it is followed to configured addresses only.
     ///
     /// # Errors
     /// [`HttpError`] when there was no complete answer.
@@ -156,8 +193,15 @@ impl HttpClient {
         request: &Request,
         finish: impl Fn(response::Begun) -> F,
     ) -> Result<T, retry::Failure> {
-        let url = request.url(&self.shared.base)?;
-        let attempt = || async { finish(self.begin(request, &url).await?).await };
+        let attempt = || async {
+            let done = self.attempt_once(request, &finish).await;
+            if let (Some(attempts), Err(failure)) = (&self.attempts, &done)
+                && failure.is_unprocessed()
+            {
+                attempts.count_refused();
+            }
+            done
+        };
         attempt
             .retry(retry::backoff(self.shared.max_retries))
             .when(|failure| failure.may_repeat(request.repeat))
@@ -166,18 +210,94 @@ impl HttpClient {
             .await
     }
 
-    /// Sends a request once and waits for the head of its answer.
-    async fn begin(&self, request: &Request, url: &Url) -> Result<response::Begun, HttpError> {
+    /// One attempt, which has a place at the server from here to its end.
+    async fn attempt_once<T, F: Future<Output = Result<T, retry::Failure>>>(
+        &self,
+        request: &Request,
+        finish: &impl Fn(response::Begun) -> F,
+    ) -> Result<T, retry::Failure> {
         let shared = &*self.shared;
-        if let Some(limiter) = &shared.limiter {
-            limiter.until_ready().await;
+        let mut place = if request.apart { None } else { Some(shared.limiter.place(request.class()).await) };
+        if let Some(rate) = &shared.rate
+            && rate.check().is_err()
+        {
+            shared.limiter.note_paced();
+            rate.until_ready().await;
         }
         if let Some(attempts) = &self.attempts {
             attempts.count();
         }
-        let mut outgoing = reqwest::Request::new(request.method.clone(), url.clone());
+        let done = match self.ask_nodes(request, place.as_mut()).await {
+            Ok(begun) => finish(begun).await,
+            Err(error) => Err(error.into()),
+        };
+        if let (Some(place), Err(failure)) = (&place, &done)
+            && let Some((cause, retry_after)) = failure.overload()
+        {
+            place.refused(cause, retry_after);
+        }
+        done
+    }
+
+    /// Asks the node that worked last, and the others where that one leads nowhere.
+    async fn ask_nodes(
+        &self,
+        request: &Request,
+        mut place: Option<&mut Place<'_>>,
+    ) -> Result<response::Begun, HttpError> {
+        let nodes = &self.shared.nodes;
+        let mut at = nodes.current();
+        let (mut others, mut redirects) = (nodes.len() - 1, nodes.len());
+        loop {
+            let node = nodes.get(at);
+            if let Some(place) = place.as_deref_mut() {
+                place.sent();
+            }
+            let begun = match self.begin(request, node).await {
+                Err(error) if error.kind() == HttpErrorKind::Connect && others > 0 => {
+                    others -= 1;
+                    at = nodes.after(at);
+                    continue;
+                }
+                begun => begun?,
+            };
+            match begun.status() {
+                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
+                    let target = nodes.target(node, begun.headers())?;
+                    if redirects == 0 || target == at {
+                        let message = "the server's nodes redirect to each other: none of them leads the cluster now";
+                        return Err(HttpError::new(HttpErrorKind::Redirect, message));
+                    }
+                    redirects -= 1;
+                    at = target;
+                }
+                status if status.is_redirection() => {
+                    nodes.target(node, begun.headers())?;
+                    let message = format!("the server answers {status}, which no Vault does: is this one?");
+                    return Err(HttpError::new(HttpErrorKind::Redirect, message));
+                }
+                StatusCode::SERVICE_UNAVAILABLE if others > 0 && !request.apart => {
+                    others -= 1;
+                    at = nodes.after(at);
+                }
+                status => {
+                    if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+                        nodes.prefer(at);
+                        if let Some(place) = place.as_deref() {
+                            place.answered();
+                        }
+                    }
+                    return Ok(begun);
+                }
+            }
+        }
+    }
+
+    /// Sends a request once and waits for the head of its answer.
+    async fn begin(&self, request: &Request, node: &Node) -> Result<response::Begun, HttpError> {
+        let mut outgoing = reqwest::Request::new(request.method.clone(), request.url(&node.base)?);
         outgoing.headers_mut().clone_from(&request.headers);
-        if let Some(host) = &shared.host {
+        if let Some(host) = &node.host {
             outgoing.headers_mut().insert(header::HOST, host.clone());
         }
         if let Some(body) = &request.body {
@@ -186,11 +306,8 @@ impl HttpClient {
         } else if matches!(request.method, Method::POST | Method::PUT) {
             *outgoing.body_mut() = Some(Bytes::new().into());
         }
-        let patience = response::Patience::new(request.timeout.unwrap_or(shared.timeout), request.long_answer);
-        let answer = patience.wait(shared.client.execute(outgoing)).await?;
-        if answer.status().is_redirection() {
-            return Err(HttpError::redirect(url, answer.headers()));
-        }
+        let patience = response::Patience::new(request.timeout.unwrap_or(self.shared.timeout), request.long_answer);
+        let answer = patience.wait(node.client.execute(outgoing)).await?;
         Ok(response::Begun::new(answer, patience))
     }
 }

@@ -31,7 +31,7 @@ pub use sys::{Health, MountInfo, TokenInfo};
 use token::{Denied, Token, TokenSource};
 
 use crate::http::{
-    Attempts, HttpClient, HttpSettings, Incoming, Reading, Repeat, Request, Response, without_user_info,
+    Attempts, HttpClient, HttpSettings, Incoming, Reading, Repeat, Request, Response, Throttle, without_user_info,
 };
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
@@ -50,7 +50,7 @@ pub struct VaultSettings {
     pub auth: Auth,
 }
 
-/// A client for one server, cheap to clone; clones share connections, token and rate limit.
+/// A client for one server, cheap to clone; clones share connections, token and limits.
 #[derive(Debug, Clone)]
 pub struct VaultClient {
     http: HttpClient,
@@ -83,7 +83,7 @@ impl VaultClient {
         Self::with(http, settings.namespace, settings.auth)
     }
 
-    /// A client for the same server with a namespace and token of its own. Connections and rate limit are shared.
+    /// A client for the same server with a namespace and token of its own. Connections and limits are shared.
     ///
     /// # Errors
     /// [`VaultError`] for a malformed namespace.
@@ -106,6 +106,17 @@ impl VaultClient {
     #[must_use]
     pub fn address(&self) -> &str {
         self.http.address()
+    }
+
+    /// See [`HttpClient::allow_in_flight`].
+    pub fn allow_in_flight(&self, most: usize) {
+        self.http.allow_in_flight(most);
+    }
+
+    /// How requests to the server are limited now; `None` if their number is not.
+    #[must_use]
+    pub fn throttle(&self) -> Option<Throttle> {
+        self.http.throttle()
     }
 
     /// The namespace that all requests are made in.

@@ -77,6 +77,16 @@ const INVALID: &[(&str, &[&str])] = &[
     ("bad_max_delete.toml", &["bad_max_delete.toml:7:25", "\"150%\""]),
     ("bad_address.toml", &["bad_address.toml:3:21", "it must start with http:// or https://"]),
     (
+        "bad_standby_addresses.toml",
+        &[
+            "bad_standby_addresses.toml:5:3",
+            "\"vault-2:8200\" is no server's address",
+            "bad_standby_addresses.toml:6:3",
+            "a standby must be spoken to as the address is",
+            "\"https://***@vault-4:8200\" is no server's address",
+        ],
+    ),
+    (
         "password_in_an_address.toml",
         &[
             "\"http://***@127.0.0.1:1\" is no server's address: a user or password has no place in it",

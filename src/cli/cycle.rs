@@ -265,6 +265,15 @@ pub(super) fn show_report(
         Ending::Unfinished => format!("cycle {} is unfinished: still running, or killed", report.cycle),
         _ => format!("cycle {} {took} ({:.0} secrets/s)", report.cycle, report.rate()),
     })?;
+    for limit in report.limits.iter().filter(|limit| limit.throttle.lowered > 0) {
+        let times = limit.throttle.lowered;
+        out.line(format!(
+            "{}: requests were held back, {times} time{} in all; {} at the end",
+            limit.side,
+            if times == 1 { "" } else { "s" },
+            limit.text
+        ))?;
+    }
     if let Some(cycle) = &report.undoes {
         let verb = if report.dry_run { "would be" } else { "was" };
         out.line(format!("It {verb} an undo of cycle {cycle}."))?;

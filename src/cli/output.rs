@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Format;
-use crate::engine::{Cause, DestinationProgress, Failure, FindingKind, OperationCounts, Report, Standing};
+use crate::engine::{Cause, DestinationProgress, Failure, FindingKind, Limit, OperationCounts, Report, Standing};
 use crate::state::LockHolder;
 
 /// One line of JSON.
@@ -161,6 +161,8 @@ pub enum Object<'a> {
         eta: Option<f64>,
         /// One part per destination.
         destinations: Vec<DestinationProgressObject>,
+        /// How many requests each server is sent at once, and why no more.
+        limits: Vec<Limit<'a>>,
     },
     /// A secret that could not be copied or deleted.
     Failure {
@@ -434,6 +436,8 @@ pub struct ReportObject<'a> {
     origin_unsaved: Option<&'a str>,
     /// Why this report could not be kept.
     unkept: Option<&'a str>,
+    /// How many requests each server was sent at once when the cycle ended; nothing for past ones.
+    limits: &'a [Limit<'static>],
     destinations: Vec<DestinationObject<'a>>,
 }
 
@@ -531,6 +535,7 @@ impl<'a> From<&'a Report> for ReportObject<'a> {
             origin_unknown: report.origin_unknown.len(),
             origin_unsaved: report.origin_unsaved.as_deref(),
             unkept: report.unkept.as_deref(),
+            limits: &report.limits,
             destinations: report
                 .destinations
                 .iter()

@@ -53,6 +53,7 @@ impl Progress {
                     rate: snapshot.rate,
                     eta: snapshot.eta.map(|eta| eta.as_secs_f64()),
                     destinations: snapshot.destinations.iter().map(DestinationProgressObject::from).collect(),
+                    limits: snapshot.limits().collect(),
                 };
                 if let Ok(line) = serde_json::to_string(&object) {
                     say(&line);
@@ -140,6 +141,9 @@ fn line(snapshot: &CycleSnapshot, bar: bool) -> String {
             Standing::Verifying => parts.push(format!("{name}: canaries are verified")),
             Standing::AtWork | Standing::Canary | Standing::AfterWave(_) => {}
         }
+    }
+    for limit in snapshot.limits().filter(|limit| limit.throttle.is_lowered()) {
+        parts.push(format!("{}: {}", limit.side, limit.text));
     }
     if snapshot.destinations.iter().any(|part| part.unsaved.is_some()) {
         parts.push("state not saved yet".to_owned());

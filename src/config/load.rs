@@ -445,7 +445,7 @@ mod tests {
     #[test]
     fn the_tables_of_keys_and_the_model_agree() {
         let consul = r#"address = "c:8500", dc = "d", token = "t", token_file = "f", ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
-        let vault = r#"address = "https://v:1", WAY, namespace = "n", ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
+        let vault = r#"address = "https://v:1", standby_addresses = ["https://v:2"], WAY, namespace = "n", ca_cert = "f", client_cert = "f", client_key = "f", tls_server_name = "n", tls_skip_verify = true, timeout = "1s", connect_timeout = "1s", max_retries = 1, requests_per_second = 1"#;
         let side = format!(
             "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\npatience = \"1s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
         );

@@ -242,6 +242,9 @@ pub struct Guards {
 pub struct Vault {
     /// `https://host:port`.
     pub address: String,
+    /// Addresses of further nodes of the same cluster.
+    #[serde(default)]
+    pub standby_addresses: Vec<String>,
     /// The token itself.
     pub token: Option<Sensitive>,
     /// A file that holds the token.

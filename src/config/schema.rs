@@ -146,6 +146,7 @@ const GUARDS: &[Key] =
 
 const VAULT: &[Key] = &[
     Key::new("address", Kind::Text).required(),
+    Key::new("standby_addresses", Kind::Texts),
     Key::new("token", Kind::Secret),
     Key::new("token_file", Kind::Text),
     Key::new("token_helper", Kind::Text),

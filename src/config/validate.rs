@@ -104,6 +104,16 @@ impl Found<'_> {
         let section = [side, &[Step::Key("vault")]].concat();
         let at = |key| [&section[..], &[Step::Key(key)]].concat();
         self.address(&vault.address, &at("address"));
+        for (index, standby) in vault.standby_addresses.iter().enumerate() {
+            let steps = [&section[..], &[Step::Key("standby_addresses"), Step::Index(index)]].concat();
+            self.address(standby, &steps);
+            let scheme = |address: &str| address.split("://").next().map(str::to_owned);
+            if check_address(standby).is_ok() && scheme(standby) != scheme(&vault.address) {
+                let problem =
+                    Problem::new("a standby must be spoken to as the address is: both http:// or both https://");
+                self.add(problem.help("the token would go unencrypted to one of them"), &steps);
+            }
+        }
         self.key_pair(vault.client_cert.is_some(), vault.client_key.is_some(), &section);
         let name = match side {
             [Step::Key(side)] => format!("{side}.vault"),

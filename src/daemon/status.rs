@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::Role;
-use crate::engine::{CycleSnapshot, DestinationName, Ending, OperationCounts};
+use crate::engine::{CycleSnapshot, DestinationName, Ending, Limit, OperationCounts};
 
 /// After this without a sign of life the loop is taken for dead.
 const ALIVE: Duration = Duration::from_secs(30);
@@ -118,6 +118,8 @@ struct Running {
     ended: u64,
     failed: u64,
     rate: f64,
+    /// How many requests each server is sent at once, and why no more.
+    limits: Vec<Limit<'static>>,
 }
 
 impl DestinationStatus {
@@ -246,6 +248,7 @@ impl SharedStatus {
                 ended: snapshot.ended(),
                 failed: snapshot.failed(),
                 rate: snapshot.rate,
+                limits: snapshot.limits().map(Limit::into_owned).collect(),
             }
         });
         status

@@ -180,6 +180,7 @@ fn report(started: Timestamp, took: SignedDuration, ending: Ending, operator: &s
         origin_unknown: Vec::new(),
         origin_unsaved: None,
         unkept: None,
+        limits: Vec::new(),
         destinations: Vec::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! What a running cycle tells: a snapshot of everything, newest wins, and events that must not be missed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use super::plan::{DestinationName, Operation, OperationCounts};
 use super::report::{CycleId, Failure, Report};
+use crate::http::Throttle;
 use crate::kv::SecretPath;
 
 /// Where a cycle stands.
@@ -106,6 +108,8 @@ pub struct DestinationProgress {
     pub rate_history: Vec<u64>,
     /// How long tasks took here that ended in the last few seconds.
     pub latency: Latency,
+    /// How many requests its server is sent at once, and why no more; `None` if their number is not limited.
+    pub throttle: Option<Throttle>,
     /// Why the last attempt to save state failed; `None` when it worked.
     pub unsaved: Option<String>,
 }
@@ -183,6 +187,8 @@ pub struct CycleSnapshot {
     pub latency: Latency,
     /// The same for each of the last seconds, oldest first; at most 120.
     pub latency_history: Vec<Latency>,
+    /// How many requests the origin is sent at once, and why no more; `None` if their number is not limited.
+    pub origin_throttle: Option<Throttle>,
     /// The latest failures, newest first; at most 50.
     pub recent_failures: Vec<(DestinationName, Failure)>,
 }
@@ -204,6 +210,36 @@ impl CycleSnapshot {
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.destinations.iter().map(|part| part.failed).sum()
+    }
+
+    /// How many requests each server is sent at once, and why no more: the origin, then the destinations.
+    pub fn limits(&self) -> impl Iterator<Item = Limit<'_>> {
+        let origin = [("origin", self.origin_throttle)];
+        let destinations = self.destinations.iter().map(|part| (part.destination.as_str(), part.throttle));
+        origin.into_iter().chain(destinations).filter_map(|(side, throttle)| {
+            let throttle = throttle?;
+            Some(Limit { side: Cow::Borrowed(side), text: throttle.to_string(), throttle })
+        })
+    }
+}
+
+/// How many requests one server is sent at once, and why no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limit<'a> {
+    /// `origin`, or a destination's name.
+    pub side: Cow<'a, str>,
+    /// For people: `limit 8 of 16 (halved 3 s ago: 429)`.
+    pub text: String,
+    /// The same for programs.
+    #[serde(flatten)]
+    pub throttle: Throttle,
+}
+
+impl Limit<'_> {
+    /// One that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Limit<'static> {
+        Limit { side: Cow::Owned(self.side.into_owned()), ..self }
     }
 }
 

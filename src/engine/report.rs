@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::event::Limit;
 use super::inventory::UnknownSubtree;
 use super::plan::{DestinationName, Operation, OperationCounts, Task};
 use super::policy::Access;
@@ -70,6 +71,8 @@ pub enum Cause {
     Sealed,
     /// Not reached, or no answer.
     Network,
+    /// The origin's node that answers has not got what another one told when the plan was made.
+    Lagging,
     /// The origin changed between plan and read, so what was planned no longer holds.
     Moved,
     /// A path that cannot be addressed, or data that the server refuses.
@@ -80,7 +83,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, in the order they are shown.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Permission,
         Self::Token,
         Self::Sealed,
@@ -89,6 +92,7 @@ impl Cause {
         Self::Drift,
         Self::Existing,
         Self::Conflict,
+        Self::Lagging,
         Self::Moved,
         Self::TooLarge,
         Self::Invalid,
@@ -108,6 +112,7 @@ impl Cause {
             Self::TooLarge => "too large",
             Self::Sealed => "sealed",
             Self::Network => "network",
+            Self::Lagging => "lagging",
             Self::Moved => "moved",
             Self::Invalid => "invalid",
             Self::Server => "server",
@@ -140,6 +145,9 @@ impl Cause {
             Self::TooLarge => "The server takes no entry of this size (max_entry_size of its storage or listener).",
             Self::Sealed => "The server is sealed, or a standby that nobody leads: it answers, and can do nothing.",
             Self::Network => "The server was not reached, or did not answer in time, also after waiting.",
+            Self::Lagging => {
+                "A node of the origin's cluster does not have yet what another one has, also after waiting."
+            }
             Self::Moved => "The origin was changed while the cycle ran, so what was planned no longer held.",
             Self::Invalid => "The server refused the path or the data as such: trying again meets the same answer.",
             Self::Server => "The server failed, or its answer was none that this program understands.",
@@ -165,6 +173,9 @@ impl Cause {
             Self::TooLarge => "The secret exceeds the destination's limit: split it, or exclude it.",
             Self::Sealed => "Unseal the server or wait for its failover, then retry.",
             Self::Network => "See that the server runs and can be reached, then retry.",
+            Self::Lagging => {
+                "Retry when the node has caught up, or set the origin's address to the active node or one that is near it."
+            }
             Self::Moved => "The origin changed during the cycle: plan again, or retry.",
             Self::Invalid => "The server cannot hold this path or data: rename it at the origin, or exclude it.",
             Self::Server => "Read the server's log for the reason, then retry.",
@@ -412,6 +423,9 @@ pub struct Report {
     /// The state store refused this report: `history` and `retry` will not know of it. The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unkept: Option<String>,
+    /// How many requests each server was sent at once when the cycle ended. Not kept.
+    #[serde(skip)]
+    pub limits: Vec<Limit<'static>>,
     /// One part per destination, in the configuration's order.
     pub destinations: Vec<DestinationReport>,
 }

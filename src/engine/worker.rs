@@ -3,6 +3,7 @@
 mod check;
 mod conflict;
 mod delete;
+mod lag;
 mod perform;
 mod queue;
 mod reach;

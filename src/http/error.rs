@@ -4,11 +4,6 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use reqwest::Url;
-use reqwest::header::{HeaderMap, LOCATION};
-
-use crate::text::sanitize;
-
 /// Where it went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HttpErrorKind {
@@ -26,7 +21,7 @@ pub enum HttpErrorKind {
     InvalidUrl,
     /// The path cannot be sent in a URL.
     InvalidPath,
-    /// The server points elsewhere; redirects are not followed.
+    /// The server points to a place that is not configured.
     Redirect,
     /// Certificates or keys that cannot be used.
     Settings,
@@ -55,16 +50,10 @@ impl HttpError {
         Self::new(HttpErrorKind::Timeout, format!("no answer within {limit:?}"))
     }
 
-    /// Names the server that a redirect points to, without path and query.
-    pub(super) fn redirect(from: &Url, headers: &HeaderMap) -> Self {
-        let target = headers
-            .get(LOCATION)
-            .and_then(|location| location.to_str().ok())
-            .and_then(|location| from.join(location).ok())
-            .map_or_else(|| "an unknown place".to_owned(), |url| url.origin().ascii_serialization());
+    /// The server points to this other one (scheme, host and port), which is not configured.
+    pub(super) fn redirect(target: &str) -> Self {
         let message = format!(
-            "the server redirects to {}; vsync follows no redirects: set the address to the active node or its load balancer",
-            sanitize(&target)
+            "the server redirects to {target}; vsync sends its token only to configured addresses: add \"{target}\" to this vault's standby_addresses if it is a node of the same cluster, or set the address to the active node or its load balancer"
         );
         Self::new(HttpErrorKind::Redirect, message)
     }

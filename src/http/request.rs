@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
+use super::limit::Class;
 use super::{HttpError, HttpErrorKind};
 
 /// When a request may be sent again.
@@ -31,6 +32,7 @@ pub struct Request {
     pub(super) repeat: Repeat,
     pub(super) timeout: Option<Duration>,
     pub(super) long_answer: bool,
+    pub(super) apart: bool,
 }
 
 impl Request {
@@ -46,6 +48,7 @@ impl Request {
             repeat,
             timeout: None,
             long_answer: false,
+            apart: false,
         }
     }
 
@@ -82,6 +85,24 @@ impl Request {
     pub fn long_answer(mut self) -> Self {
         self.long_answer = true;
         self
+    }
+
+    /// How the server is at this moment is the question: the request waits for no place among the others and takes none,
+    /// and whatever is answered is the answer, also "no".
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        self.apart = true;
+        self
+    }
+
+    /// Which latencies its own is comparable with.
+    pub(super) fn class(&self) -> Class {
+        let lists = self.long_answer || self.query.iter().any(|(name, _)| matches!(*name, "list" | "scan"));
+        match self.method {
+            Method::GET | Method::HEAD if !lists => Class::Read,
+            Method::POST | Method::PUT | Method::PATCH | Method::DELETE => Class::Write,
+            _ => Class::Listing,
+        }
     }
 
     /// The URL below `base`.

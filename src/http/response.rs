@@ -67,6 +67,10 @@ impl Begun {
         self.answer.status()
     }
 
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.answer.headers()
+    }
+
     pub(super) async fn collect(mut self) -> Result<Response, HttpError> {
         let mut body = Collector::with_expected_len(self.answer.content_length());
         while let Some(part) = self.patience.wait(self.answer.chunk()).await? {

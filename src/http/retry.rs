@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+use super::throttle::CutCause;
 use super::{HttpError, HttpErrorKind, Repeat, Request, Response};
 use crate::text::sanitize;
 
@@ -58,8 +59,35 @@ impl Failure {
                     HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Reset | HttpErrorKind::CutOff
                 )
             }
-            (Repeat::IfUnprocessed, Self::Answer(answer)) => is_unprocessed_status(answer.status),
-            (Repeat::IfUnprocessed, Self::Error(error)) => error.kind() == HttpErrorKind::Connect,
+            (Repeat::IfUnprocessed, _) => self.is_unprocessed(),
+        }
+    }
+
+    /// Whether the server has certainly not done what it was asked to.
+    pub(super) fn is_unprocessed(&self) -> bool {
+        match self {
+            Self::Answer(answer) => is_unprocessed_status(answer.status),
+            Self::Error(error) => error.kind() == HttpErrorKind::Connect,
+        }
+    }
+
+    /// Whether the server shows that it has too much to do, and for how long it wants to be left alone.
+    pub(super) fn overload(&self) -> Option<(CutCause, Option<Duration>)> {
+        match self {
+            Self::Answer(answer) => match answer.status {
+                status @ (StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::GATEWAY_TIMEOUT) => {
+                    let asked = retry_after(&answer.headers, Timestamp::now()).filter(|asked| !asked.is_zero());
+                    Some((CutCause::Status(status.as_u16()), asked))
+                }
+                _ => None,
+            },
+            Self::Error(error) => match error.kind() {
+                HttpErrorKind::Timeout => Some((CutCause::Timeout, None)),
+                HttpErrorKind::Reset | HttpErrorKind::CutOff => Some((CutCause::Reset, None)),
+                _ => None,
+            },
         }
     }
 

@@ -20,6 +20,9 @@ use super::{HttpError, HttpErrorKind};
 pub struct HttpSettings {
     /// `http://` or `https://`, host, port, and a path where the server sits behind one.
     pub address: String,
+    /// Addresses of further nodes of the same cluster: tried in turn where one cannot be reached or takes no requests,
+    /// and the only ones to which a redirect is followed. TLS settings hold for all of them.
+    pub standby_addresses: Vec<String>,
     /// What to trust and how to identify.
     pub tls: TlsSettings,
     /// How long one attempt may take, from the first byte sent to the last received.
@@ -36,6 +39,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             address: String::new(),
+            standby_addresses: Vec::new(),
             tls: TlsSettings::default(),
             timeout: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(5),
@@ -72,8 +76,8 @@ pub(super) struct Prepared {
     pub(super) host: Option<HeaderValue>,
 }
 
-pub(super) fn prepare(settings: &HttpSettings) -> Result<Prepared, HttpError> {
-    let mut url = parse_address(&settings.address)?;
+pub(super) fn prepare(address: &str, settings: &HttpSettings) -> Result<Prepared, HttpError> {
+    let mut url = parse_address(address)?;
     // HTTP/1.1 on both schemes: a connection for each worker outruns one connection for all.
     let mut builder = Client::builder()
         .http1_only()
@@ -240,7 +244,7 @@ mod tests {
     use super::*;
 
     fn error(settings: &HttpSettings) -> (HttpErrorKind, String) {
-        let error = prepare(settings).err().expect("an error");
+        let error = prepare(&settings.address, settings).err().expect("an error");
         (error.kind(), error.to_string())
     }
 

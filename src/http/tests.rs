@@ -137,15 +137,139 @@ impl std::io::Write for Log {
     }
 }
 
+fn redirect_to(address: &str) -> String {
+    format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {address}/v1/elsewhere?y\r\ncontent-length: 0\r\n\r\n")
+}
+
+fn with_token(repeat: Repeat) -> Request {
+    let token = header::HeaderValue::from_static("t0ken");
+    Request::new(Method::POST, "v1/x", repeat)
+        .header(header::HeaderName::from_static("x-vault-token"), token)
+        .body("{}")
+}
+
 #[tokio::test]
 async fn redirects_are_refused_by_name() {
-    let redirect =
-        "HTTP/1.1 307 Temporary Redirect\r\nlocation: https://active.example:8200/v1/x?y\r\ncontent-length: 0\r\n\r\n";
-    let server = Server::start(&[redirect]).await;
+    let server = Server::start(&[redirect_to("https://active.example:8200")]).await;
     let error = server.client().send(get(Repeat::Safe)).await.err().expect("an error");
     assert_eq!(error.kind(), HttpErrorKind::Redirect);
-    assert!(error.to_string().contains("redirects to https://active.example:8200;"), "{error}");
+    for part in
+        ["redirects to https://active.example:8200;", "add \"https://active.example:8200\"", "standby_addresses"]
+    {
+        assert!(error.to_string().contains(part), "{error}");
+    }
     assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_to_configured_addresses_only() {
+    let active = Server::start(&[OK]).await;
+    let standby = Server::start(&[redirect_to(&active.address)]).await;
+    let error = standby.client().send(with_token(Repeat::IfUnprocessed)).await.err().expect("an error");
+    assert!(error.to_string().contains(&format!("add \"{}\"", active.address)), "{error}");
+    assert_eq!(active.connections(), 0, "nothing goes to where nobody said it may");
+
+    let of_cluster = HttpSettings { standby_addresses: vec![active.address.clone()], ..HttpSettings::default() };
+    let (client, attempts) = (standby.client_with(of_cluster), Attempts::default());
+    let client = client.observed(attempts.clone());
+    assert_eq!(client.send(with_token(Repeat::IfUnprocessed)).await.expect("an answer").status, 200);
+    let sent = active.requests();
+    // the same request, not what the redirect says
+    assert!(sent[0].starts_with("POST /v1/x HTTP/1.1\r\n") && sent[0].ends_with("{}"), "{}", sent[0]);
+    assert!(sent[0].contains("x-vault-token: t0ken"), "{}", sent[0]);
+    assert_eq!(attempts.get(), 1);
+    // the active node is remembered
+    assert_eq!(client.send(with_token(Repeat::Never)).await.expect("an answer").status, 200);
+    assert_eq!((standby.requests().len(), active.requests().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn nodes_that_redirect_to_each_other_are_found_out() {
+    let server = Server::start(&[redirect_to("/v1/x")]).await;
+    let error = server.client().send(get(Repeat::Safe)).await.err().expect("an error");
+    assert!(error.to_string().contains("redirect to each other"), "{error}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn another_node_takes_over_where_one_is_gone_or_sealed() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", gone.local_addr().expect("an address"));
+    drop(gone);
+    let (sealed, active) = (Server::start(&[SEALED]).await, Server::start(&[OK]).await);
+    let settings = HttpSettings {
+        address,
+        standby_addresses: vec![sealed.address.clone(), active.address.clone()],
+        max_retries: 0,
+        ..HttpSettings::default()
+    };
+    let client = HttpClient::new(&settings).expect("a client");
+    for _ in 0..3 {
+        assert_eq!(client.send(with_token(Repeat::IfUnprocessed)).await.expect("an answer").status, 200);
+    }
+    assert_eq!((sealed.requests().len(), active.requests().len()), (1, 3), "it stays with the one that works");
+    // what may have been done by one is not done again by another
+    let broken = Server::start(&[BROKEN]).await;
+    let client =
+        broken.client_with(HttpSettings { standby_addresses: vec![active.address.clone()], ..HttpSettings::default() });
+    assert_eq!(client.send(with_token(Repeat::IfUnprocessed)).await.expect("an answer").status, 500);
+    assert_eq!(active.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_place_is_held_only_while_a_request_is_under_way() {
+    let busy = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+    let server = Server::start(&[busy, OK]).await;
+    let client = server.client();
+    client.allow_in_flight(2);
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(get(Repeat::Safe)).await.map(|answer| answer.status) }
+    });
+    while client.throttle().is_none_or(|throttle| throttle.paused.is_none()) {
+        tokio::task::yield_now().await;
+    }
+    let throttle = client.throttle().expect("a limit");
+    assert_eq!((throttle.limit, throttle.in_flight), (1, 0), "{throttle}");
+    // how the server is can be asked all the same
+    assert_eq!(client.send(get(Repeat::Never).apart()).await.expect("an answer").status, 200);
+    assert_eq!(server.requests().len(), 2);
+    let start = Instant::now();
+    assert_eq!(client.send(get(Repeat::Never)).await.expect("an answer").status, 200);
+    assert!(start.elapsed() >= Duration::from_millis(800), "others wait, too: {:?}", start.elapsed());
+    assert_eq!(first.await.expect("no panic").expect("an answer"), 200);
+}
+
+#[tokio::test]
+async fn waiting_for_a_place_is_not_waiting_for_an_answer() {
+    let server = Server::start(&[OK]).await;
+    let client = server.client();
+    client.allow_in_flight(1);
+    let place = client.shared.limiter.place(limit::Class::Read).await;
+    let attempts = Attempts::default();
+    let waiting = client.observed(attempts.clone());
+    let waiting = tokio::spawn(async move {
+        waiting.send(get(Repeat::Never).timeout(Duration::from_millis(50))).await.map(|answer| answer.status)
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!waiting.is_finished() && !attempts.left_a_trace());
+    drop(place);
+    assert_eq!(waiting.await.expect("no panic").expect("an answer"), 200);
+    assert!(attempts.left_a_trace());
+}
+
+#[tokio::test]
+async fn what_was_refused_left_no_trace() {
+    let server = Server::start(&[SEALED, BROKEN]).await;
+    let client = server.client_with(HttpSettings { max_retries: 0, ..HttpSettings::default() });
+    let attempts = Attempts::default();
+    let client = client.observed(attempts.clone());
+    for trace in [false, true] {
+        client.send(get(Repeat::Never)).await.expect("an answer");
+        assert_eq!(attempts.left_a_trace(), trace);
+    }
+    attempts.reset();
+    assert!(!attempts.left_a_trace());
 }
 
 #[tokio::test]

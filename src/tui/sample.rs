@@ -26,6 +26,7 @@ use crate::engine::{
     Objection, Operation, OperationCounts, Phase, Plan, Report, Rule, SecretDetail, Side, Source, Standing, Step, Task,
     UnknownSubtree, WorkerRow,
 };
+use crate::http::{Cut, CutCause, Throttle, Why};
 use crate::kv::{Mount, SecretPath};
 use crate::sync_info::{EngineKind, Insight, SyncInfo};
 use crate::vault::{Health, Metadata, TokenInfo, VersionInfo};
@@ -201,12 +202,30 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         origin_unknown: Vec::new(),
         origin_unsaved: None,
         unkept: None,
+        limits: Vec::new(),
         destinations: vec![part(first, 12, 3, Vec::new()), part(second, 1200, 431, failed)],
     }
 }
 
 pub(super) fn history() -> Vec<Report> {
     vec![report("0192f0c1-2345-7abc-8def-0123456789ab", true), report("0192f0c1-2345-7abc-8def-0123456789aa", false)]
+}
+
+/// A server that had refused requests, if fewer than `ceiling` are let through.
+pub(super) fn throttle(limit: usize, ceiling: usize) -> Throttle {
+    let lowered = limit < ceiling;
+    let cut = Cut { cause: CutCause::Status(429), ago: Duration::from_millis(3_200) };
+    Throttle {
+        limit,
+        ceiling,
+        in_flight: 4,
+        waiting: 2,
+        why: if lowered { Why::Halved } else { Why::Full },
+        last_cut: lowered.then_some(cut),
+        lowered: u64::from(lowered),
+        paused: None,
+        requests_per_second: None,
+    }
 }
 
 pub(super) fn snapshot(phase: Phase) -> Arc<CycleSnapshot> {
@@ -225,6 +244,7 @@ pub(super) fn snapshot(phase: Phase) -> Arc<CycleSnapshot> {
         eta: (done + failed < planned).then(|| Duration::from_secs(18)),
         rate_history: (0..60).map(|at| 15 + (at * 31) % 47).collect(),
         latency: Latency { p50: Duration::from_millis(45), p95: Duration::from_millis(310) },
+        throttle: Some(throttle(6, 16)),
         unsaved: None,
     };
     let steps = [Step::Reading, Step::Writing, Step::Deleting];
@@ -267,6 +287,7 @@ pub(super) fn snapshot(phase: Phase) -> Arc<CycleSnapshot> {
                 p95: Duration::from_millis(180 + (at * 53) % 201),
             })
             .collect(),
+        origin_throttle: Some(throttle(16, 16)),
         recent_failures: failures(),
     })
 }

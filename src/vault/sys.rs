@@ -93,7 +93,7 @@ impl VaultClient {
     pub async fn health(&self) -> Result<Health, VaultError> {
         let target = Target { operation: "check health of", path: self.address() };
         // Only the root namespace has it.
-        let answer = self.http.send(request(Method::GET, "sys/health", Repeat::Never)).await;
+        let answer = self.http.send(request(Method::GET, "sys/health", Repeat::Never).apart()).await;
         let answer = answer.map_err(|error| target.transport(&error))?;
         // The status tells the state; the body tells it too.
         serde_json::from_slice(&answer.body)

@@ -406,6 +406,7 @@ impl Lane {
             eta: if to_come > 0 { self.rate.eta(to_come, now) } else { None },
             rate_history: self.rate.history(),
             latency: self.rate.latency(),
+            throttle: self.destination.vault.throttle(),
             unsaved: self.report.unsaved.clone(),
         }
     }

@@ -16,7 +16,7 @@ use super::lane::{Lane, PATIENCE, took};
 use super::rate::Rate;
 use super::record::Save;
 use super::{CycleControl, CycleHandle, CycleOptions};
-use crate::engine::event::{CycleSnapshot, Event, Phase};
+use crate::engine::event::{CycleSnapshot, Event, Limit, Phase};
 use crate::engine::inventory::Inventory;
 use crate::engine::plan::{DestinationName, OperationCounts, Plan};
 use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
@@ -473,6 +473,11 @@ impl Run {
     }
 
     fn obey(&mut self, gate: Gate) {
+        // whoever wants more workers wants more requests
+        if let Some(workers) = gate.workers {
+            self.engine.origin().vault.allow_in_flight(workers);
+            self.lanes.iter().for_each(|lane| lane.destination.vault.allow_in_flight(workers));
+        }
         if self.phase != Phase::Stopping {
             self.phase = if gate.paused { Phase::Paused } else { Phase::Running };
             self.staff();
@@ -662,6 +667,7 @@ impl Run {
             origin_unknown: self.inventory.unknown.clone(),
             origin_unsaved,
             unkept: None,
+            limits: self.snapshot().limits().map(Limit::into_owned).collect(),
             destinations: self.lanes.iter().map(|lane| lane.report.clone()).collect(),
         }
     }
@@ -712,6 +718,7 @@ impl Run {
             rate_history: self.rate.history(),
             latency: self.rate.latency(),
             latency_history: self.rate.latency_history(),
+            origin_throttle: self.engine.origin().vault.throttle(),
             recent_failures: self.recent.iter().cloned().collect(),
         }
     }

@@ -31,7 +31,8 @@ impl Worker {
             Err(failed) => return Ok(Err(failed)),
         };
         self.slot.step(Step::Deleting);
-        Ok(match self.destination.delete(&task.destination).await {
+        let deleted = self.unless_unsent(self.destination.delete(&task.destination)).await?;
+        Ok(match deleted {
             Ok(()) => {
                 self.destination_reach.answered();
                 let for_now = self.is_for_now(task, version);
@@ -60,12 +61,15 @@ impl Worker {
         let version = metadata.current_version;
         self.slot.step(Step::Deleting);
         let (answer, done) = if task.operation == Operation::Purge {
-            (self.destination.purge(&task.destination).await, Done::Purged { version })
+            (self.unless_unsent(self.destination.purge(&task.destination)).await?, Done::Purged { version })
         } else {
             let with_data = metadata.versions.iter().filter(|(_, version)| !version.destroyed);
             // a version that comes in between is not among them
             let versions: Vec<u64> = with_data.map(|(number, _)| *number).collect();
-            (self.destination.destroy(&task.destination, &versions).await, Done::Destroyed { version })
+            (
+                self.unless_unsent(self.destination.destroy(&task.destination, &versions)).await?,
+                Done::Destroyed { version },
+            )
         };
         Ok(match answer {
             Ok(()) => {

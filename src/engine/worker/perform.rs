@@ -1,6 +1,7 @@
 //! Carrying out one task.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Abandoned, Worker, brief};
 use crate::engine::OnDrift;
@@ -10,6 +11,9 @@ use crate::engine::report::{Cause, Done, Failed};
 use crate::sync_info::{EngineKind, Insight};
 use crate::vault::{ErrorKind, Metadata, Secret, VaultError};
 
+/// How often a worker that is to stop looks whether its request has left a trace.
+const GLANCE: Duration = Duration::from_millis(100);
+
 impl Worker {
     pub(super) async fn perform(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
         // Stopping may cut off whatever leaves no trace at the destination; a write that has begun is finished.
@@ -18,7 +22,7 @@ impl Worker {
             return self.unless_stopped(self.check(task)).await;
         }
         if let Source::Undelete(version) = task.source {
-            return Ok(self.undelete(task, version).await);
+            return self.unless_unsent(self.undelete(task, version)).await;
         }
         match task.operation {
             Operation::Add | Operation::Update => {
@@ -26,7 +30,7 @@ impl Worker {
                     Ok(read) => read,
                     Err(failed) => return Ok(Err(failed)),
                 };
-                Ok(self.write(task, insight, &secret.data, cas).await)
+                self.unless_unsent(self.write(task, insight, &secret.data, cas)).await
             }
             Operation::Delete | Operation::Destroy | Operation::Purge => self.delete(task).await,
         }
@@ -40,6 +44,25 @@ impl Worker {
         }
     }
 
+    /// Finishes what may have left a trace at the destination; what still waits to be sent there is given up.
+    pub(super) async fn unless_unsent<T>(&self, work: impl Future<Output = T>) -> Result<T, Abandoned> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = self.stop.cancelled() => {}
+            }
+            if !self.slot.attempts.left_a_trace() {
+                return Err(Abandoned);
+            }
+            // it may turn out to have been refused
+            if let Ok(done) = tokio::time::timeout(GLANCE, &mut work).await {
+                return Ok(done);
+            }
+        }
+    }
+
     /// What is to be written, the insight it belongs to, and the version it is to replace (`None`: whichever).
     async fn read(&self, task: &Task) -> Result<(Arc<Secret>, Insight, Option<u64>), Failed> {
         let (secret, insight) = if let Source::Version(version) = task.source {
@@ -49,9 +72,7 @@ impl Worker {
             let insight = task.insight.unwrap_or_else(|| insight_of(&secret));
             (Arc::new(secret), insight)
         } else {
-            let read = self.reads.get(&task.origin, || self.origin.read(&task.origin)).await;
-            let secret = read.map_err(|error| self.unreadable(&error))?;
-            self.origin_reach.answered();
+            let secret = self.reads.get(&task.origin, || self.read_origin(task)).await?;
             let planned = task.insight.filter(|insight| insight.version == secret.version);
             if self.manner.exact && planned.is_none() {
                 let message = match task.insight {
@@ -102,7 +123,7 @@ impl Worker {
         }
     }
 
-    fn unreadable(&self, error: &VaultError) -> Failed {
+    pub(super) fn unreadable(&self, error: &VaultError) -> Failed {
         if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) {
             self.origin_reach.answered();
             let message = format!("{}; it was there when the plan was made", brief(error));

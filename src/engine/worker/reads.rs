@@ -12,14 +12,15 @@ use tokio::sync::OnceCell;
 
 use super::lock;
 use crate::engine::plan::{Operation, Source, Task};
+use crate::engine::report::Failed;
 use crate::kv::SecretPath;
-use crate::vault::{Secret, VaultError};
+use crate::vault::Secret;
 
 /// Bytes of values that are held at most.
 const MOST: usize = 64 << 20;
 
 /// What was read, or why not.
-type Answer = Result<Arc<Secret>, VaultError>;
+type Answer = Result<Arc<Secret>, Failed>;
 
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Reads {
@@ -79,7 +80,7 @@ impl Reads {
     /// The value, read by `read` unless another destination has just done so.
     pub(super) async fn get<F>(&self, path: &SecretPath, read: impl FnOnce() -> F) -> Answer
     where
-        F: Future<Output = Result<Secret, VaultError>>,
+        F: Future<Output = Result<Secret, Failed>>,
     {
         let hash = self.hashes.hash_one(path);
         let flight = {
@@ -168,7 +169,7 @@ mod tests {
         }
     }
 
-    async fn read(size: usize, count: &AtomicUsize) -> Result<Secret, VaultError> {
+    async fn read(size: usize, count: &AtomicUsize) -> Result<Secret, Failed> {
         count.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
         let data = SecretData::from_json(Zeroizing::new("x".repeat(size)));

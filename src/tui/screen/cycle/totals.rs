@@ -2,10 +2,12 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{NAME, areas, charts, rows};
 use crate::engine::{CycleSnapshot, DestinationProgress, Phase, Standing};
+use crate::http::Throttle;
 use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::watch;
@@ -13,6 +15,10 @@ use crate::tui::widget::{cell, chart, panel};
 
 /// From this width on there is a column for how long tasks take.
 const WIDE: usize = 110;
+
+const FAILED: usize = 7;
+/// How many requests go to a server at once.
+const LIMIT: usize = 10;
 
 /// The line of column titles is not among the rows.
 const TITLES: u16 = 1;
@@ -46,6 +52,9 @@ pub(super) fn view(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: 
         (false, false) => "Cycle",
     };
     let mut right = watch::sentence(model);
+    if let Some(throttle) = snapshot.origin_throttle {
+        right.push(Span::styled(format!(" origin {} ", throttle.short()), limit_style(model, &throttle)));
+    }
     right.push(Span::styled(format!(" started {} ", format::clock(snapshot.started)), theme.muted()));
     let writes_production =
         !snapshot.dry_run && snapshot.destinations.iter().any(|part| model.production.contains(&part.destination));
@@ -111,21 +120,26 @@ fn all(model: &Model, snapshot: &CycleSnapshot) -> Line<'static> {
     Line::from(spans)
 }
 
+fn limit_style(model: &Model, throttle: &Throttle) -> Style {
+    if throttle.is_lowered() { model.theme.warning() } else { model.theme.muted() }
+}
+
 fn bar_width(width: usize) -> usize {
-    let columns = NAME + 2 + 7 + 8 + 8 + 8 + 9 + 10 + if width >= WIDE { 18 } else { 0 };
-    width.saturating_sub(columns).clamp(6, 60)
+    let columns = NAME + 2 + 7 + 8 + FAILED + 8 + 9 + LIMIT + 10 + if width >= WIDE { 18 } else { 0 };
+    width.saturating_sub(columns).clamp(4, 60)
 }
 
 fn titles(width: usize) -> String {
     let mut text = format!(
-        " {} {}{}{}{}{}{}",
+        " {} {}{}{}{}{}{}{}",
         cell::left("destination", NAME),
         cell::left("", bar_width(width)),
         cell::right("", 7),
         cell::right("done", 8),
-        cell::right("failed", 8),
+        cell::right("failed", FAILED),
         cell::right("left", 8),
         cell::right("rate", 9),
+        cell::right("at once", LIMIT),
     );
     if width >= WIDE {
         text += &cell::right("p50", 9);
@@ -155,7 +169,7 @@ fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<
     spans.push(Span::styled(cell::right(&format::percent(part.ended(), planned), 7), theme.text()));
     spans.push(Span::styled(cell::right(&format::count(done), 8), theme.good()));
     let style = if part.failed > 0 { theme.bad() } else { theme.muted() };
-    spans.push(Span::styled(cell::right(&format::count(part.failed), 8), style));
+    spans.push(Span::styled(cell::right(&format::count(part.failed), FAILED), style));
     spans.push(Span::styled(cell::right(&format::count(part.pending), 8), theme.muted()));
     let word = if model.cycle.blocked.contains_key(&part.destination) {
         Some((" not begun", theme.bad()))
@@ -177,6 +191,10 @@ fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<
     let goes_on = model.cycle.running && !model.cycle.is_paused();
     let rate = if goes_on { format::rate(part.rate) } else { "–".to_owned() };
     spans.push(Span::styled(cell::right(&rate, 9), theme.text()));
+    spans.push(match part.throttle.filter(|_| goes_on) {
+        Some(throttle) => Span::styled(cell::right(&throttle.short(), LIMIT), limit_style(model, &throttle)),
+        None => Span::styled(cell::right("–", LIMIT), theme.muted()),
+    });
     if width >= WIDE {
         for (figure, style) in [(part.latency.p50, theme.text()), (part.latency.p95, theme.muted())] {
             let text = if figure.is_zero() { "–".to_owned() } else { format::duration(figure) };

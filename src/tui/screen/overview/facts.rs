@@ -174,6 +174,17 @@ fn holder(model: &Model, seen: &Seen) -> (String, Style) {
     }
 }
 
+/// How many requests a side is sent at once by the cycle that runs, and why no more.
+pub(super) fn limit(model: &Model, side: usize) -> Option<Span<'static>> {
+    let snapshot = model.cycle.snapshot.as_ref().filter(|_| model.cycle.running)?;
+    let throttle = match side.checked_sub(1).and_then(|at| model.destinations.get(at)) {
+        Some(name) => snapshot.destinations.iter().find(|part| part.destination == *name)?.throttle?,
+        None => snapshot.origin_throttle?,
+    };
+    let style = if throttle.is_lowered() { model.theme.warning() } else { model.theme.muted() };
+    Some(Span::styled(format!("{} at once", throttle.short()), style))
+}
+
 /// How fast tasks end or ended in the last cycle there, in so many columns.
 pub(super) fn course(model: &Model, name: &DestinationName, width: usize) -> Vec<Span<'static>> {
     let theme = &model.theme;

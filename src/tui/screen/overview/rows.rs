@@ -108,6 +108,7 @@ fn lines(model: &Model, at: usize, wide: bool, each: u16, width: usize) -> Vec<L
             first.extend([badge::production(theme), Span::raw(" ")]);
         }
         first.extend(facts::locks(model, at));
+        first.extend(facts::limit(model, at).into_iter().flat_map(|limit| [Span::raw("  "), limit]));
         return vec![Line::from(first)];
     }
     first.extend(last);
@@ -130,6 +131,7 @@ fn lines(model: &Model, at: usize, wide: bool, each: u16, width: usize) -> Vec<L
         };
         let mut third =
             vec![Span::raw(" "), Span::styled(cell::left(&tick, indent.saturating_sub(2)), style), Span::raw(" ")];
+        third.extend(facts::limit(model, at).into_iter().flat_map(|limit| [limit, Span::raw("  ")]));
         third.push(Span::styled("at work ", theme.muted()));
         third.extend(facts::locks(model, at));
         third.push(Span::raw("  "));

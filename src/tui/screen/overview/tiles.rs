@@ -91,6 +91,7 @@ fn origin(model: &Model, side: &SideView, width: usize) -> Vec<Line<'static>> {
     lines.push(Line::default());
     lines.push(Line::styled(cell::left(&side.address, width), theme.muted()));
     lines.push(labelled(model, "at work", facts::locks(model, 0)));
+    lines.extend(facts::limit(model, 0).map(|limit| labelled(model, "reads", vec![limit])));
     lines
 }
 
@@ -100,7 +101,11 @@ fn destination(model: &Model, side: &SideView, at: usize, name: &DestinationName
     lines.extend(counts(model, at - 1, width));
     lines.push(labelled(model, "last", facts::last_cycle(model, name)));
     lines.push(labelled(model, "tick", vec![Span::styled(tick, style)]));
-    lines.push(labelled(model, "rate", facts::course(model, name, width.saturating_sub(8))));
+    let limit: Vec<_> = facts::limit(model, at).into_iter().flat_map(|limit| [Span::raw("  "), limit]).collect();
+    let room = width.saturating_sub(8 + limit.iter().map(Span::width).sum::<usize>());
+    let mut rate = facts::course(model, name, room);
+    rate.extend(limit);
+    lines.push(labelled(model, "rate", rate));
     lines.push(labelled(model, "at work", facts::locks(model, at)));
     lines
 }
