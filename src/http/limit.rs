@@ -29,7 +29,7 @@ const FEW: u32 = 4;
 /// Answers are slow when they take so many times as long as usual …
 const SLOW_FACTOR: f64 = 2.0;
 /// … and so many seconds longer: below that a busy processor looks the same.
-const SLOW_BY: f64 = 0.025;
+const SLOW_BY: f64 = 0.1;
 /// What is usual follows faster answers at this pace, by window …
 const FASTER: f64 = 0.5;
 /// … and slower ones within so many seconds: what lasts for minutes is usual.

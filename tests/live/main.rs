@@ -22,6 +22,7 @@ mod ignored;
 mod inspect;
 mod locks;
 mod mounts;
+mod patience;
 mod plans;
 mod policy;
 mod promises;

@@ -38,6 +38,10 @@ pub enum Fault {
     Status(u16),
     /// 429 with `Retry-After` in seconds. The server never hears of the request.
     RetryAfter(u64),
+    /// 307 to the same path at this address. The server never hears of the request.
+    Redirect(String),
+    /// This status and body, such as what the server answered at an earlier time. It never hears of the request.
+    Answer(u16, String),
     /// It is passed on at once: the rule only counts.
     Nothing,
     /// It is passed on when [`FaultRule::release`] says so, or the rule is gone.
@@ -297,6 +301,8 @@ impl Connection {
                 Some(Message::answer(200, "{\"data\": {\"keys\": [\"\", \"app-0\"], \"key_info\": {}}}".to_owned()))
             }
             Some(Fault::Status(status)) => Some(Message::error(*status, None)),
+            Some(Fault::Redirect(address)) => Some(Message::redirect(&format!("{address}{path}"))),
+            Some(Fault::Answer(status, body)) => Some(Message::answer(*status, body.clone())),
             Some(Fault::RetryAfter(seconds)) => Some(Message::error(429, Some(*seconds))),
             _ => None,
         };

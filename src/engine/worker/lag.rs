@@ -1,11 +1,12 @@
 //! Reading the origin where the node that answers may lag behind the one that was asked for the metadata: a performance
 //! standby gets what was written a moment later.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Worker, brief};
+use super::Worker;
 use crate::engine::plan::Task;
 use crate::engine::report::{Cause, Failed};
 use crate::sync_info::Insight;
@@ -24,65 +25,55 @@ const PAUSES: [Duration; 6] = [
 /// A secret that was changed longer ago than this is on every node: if it is not there, it is gone.
 const RECENT: Duration = Duration::from_mins(10);
 
-/// What a node that lags behind answers.
-enum Behind {
-    /// This version, which is older than the planned one.
-    Older(u64),
-    /// That it has no such secret, or only a deleted one. So does a node that does not lag if the secret is gone since.
-    Nothing(VaultError),
-}
-
 impl Worker {
-    /// The origin's secret, at least as new as the plan says; the failure says so if the node that answers does not
-    /// catch up in time.
-    pub(super) async fn read_origin(&self, task: &Task) -> Result<Secret, Failed> {
+    /// The origin's secret, at least as new as the plan says, read for all destinations that need it. The failure says so
+    /// if the node that answers does not catch up in time.
+    pub(super) async fn read_origin(&self, task: &Task) -> Result<Arc<Secret>, Failed> {
+        let read = self.reads.get(&task.origin, || self.read_patiently(task)).await;
+        let secret = match (read, task.insight) {
+            (Ok(secret), _) => secret,
+            (Err(error), Some(planned)) if error.kind() == ErrorKind::NotFound && may_be_behind(&error, planned) => {
+                let mut failed = self.unreadable(&error);
+                failed.message.push_str(", so it is gone since, or the node that answers lags behind");
+                return Err(failed);
+            }
+            (Err(error), _) => return Err(self.unreadable(&error)),
+        };
+        self.origin_reach.answered();
+        match task.insight {
+            Some(planned) if secret.version < planned.version => Err(lagging(secret.version, planned.version)),
+            _ => Ok(secret),
+        }
+    }
+
+    /// Reads again, with pauses, what is older than planned or not there. What is read last counts.
+    async fn read_patiently(&self, task: &Task) -> Result<Secret, VaultError> {
         let mut pauses = PAUSES.iter();
         loop {
-            let behind = match (self.origin.read(&task.origin).await, task.insight) {
-                (Ok(secret), Some(planned)) if secret.version < planned.version => Behind::Older(secret.version),
-                (Ok(secret), _) => {
-                    self.origin_reach.answered();
-                    return Ok(secret);
-                }
-                (Err(error), Some(planned)) if may_be_behind(&error, planned) => {
-                    if self.is_gone(task, planned).await {
-                        return Err(self.unreadable(&error));
-                    }
-                    Behind::Nothing(error)
-                }
-                (Err(error), _) => return Err(self.unreadable(&error)),
+            let read = self.origin.read(&task.origin).await;
+            let behind = match (&read, task.insight) {
+                (Ok(secret), Some(planned)) => secret.version < planned.version,
+                (Err(error), Some(planned)) => may_be_behind(error, planned) && !self.is_gone(task, planned).await,
+                (_, None) => false,
             };
-            self.origin_reach.answered();
-            let Some(pause) = pauses.next() else { return Err(self.behind(behind, task.insight)) };
+            let Some(pause) = pauses.next().filter(|_| behind) else { return read };
             tokio::time::sleep(*pause).await;
         }
     }
 
-    /// Whether the node knows the planned version, and that it is deleted.
+    /// Whether the planned version, or a later one, is known to be deleted.
     async fn is_gone(&self, task: &Task, planned: Insight) -> bool {
         let metadata = self.origin.metadata(&task.origin).await;
-        metadata.is_ok_and(|metadata| metadata.current_version >= planned.version)
+        metadata.is_ok_and(|metadata| metadata.current_version >= planned.version && !metadata.key_info().live)
     }
+}
 
-    fn behind(&self, behind: Behind, planned: Option<Insight>) -> Failed {
-        let waited = PAUSES.iter().sum::<Duration>().as_secs_f64();
-        match behind {
-            Behind::Older(version) => {
-                let planned = planned.map_or(0, |planned| planned.version);
-                let message = format!(
-                    "the origin's node that answers lags behind: after {waited} s it still has version {version}, and version {planned} was there when the plan was made"
-                );
-                Failed::new(Cause::Lagging, message)
-            }
-            Behind::Nothing(error) => {
-                let message = format!(
-                    "{}; it was there when the plan was made, so it is gone since, or the node that answers lags behind by more than {waited} s",
-                    brief(&error)
-                );
-                Failed::new(Cause::Moved, message)
-            }
-        }
-    }
+fn lagging(found: u64, planned: u64) -> Failed {
+    let waited = PAUSES.iter().sum::<Duration>().as_secs_f64();
+    let message = format!(
+        "the origin's node that answers lags behind: after {waited} s it still has version {found}, and version {planned} was there when the plan was made"
+    );
+    Failed::new(Cause::Lagging, message)
 }
 
 fn may_be_behind(error: &VaultError, planned: Insight) -> bool {

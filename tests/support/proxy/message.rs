@@ -30,6 +30,12 @@ impl Message {
         answer
     }
 
+    pub(super) fn redirect(location: &str) -> Self {
+        let mut answer = Self::answer(307, String::new());
+        answer.headers.push(format!("Location: {location}"));
+        answer
+    }
+
     pub(super) fn answer(status: u16, body: String) -> Self {
         let headers = vec!["Content-Type: application/json".to_owned(), "Cache-Control: no-store".to_owned()];
         // the reason phrase means nothing

@@ -125,7 +125,7 @@ fn limit_style(model: &Model, throttle: &Throttle) -> Style {
 }
 
 fn bar_width(width: usize) -> usize {
-    let columns = NAME + 2 + 7 + 8 + FAILED + 8 + 9 + LIMIT + 10 + if width >= WIDE { 18 } else { 0 };
+    let columns = NAME + 2 + 7 + 8 + FAILED + 8 + 9 + LIMIT + 9 + if width >= WIDE { 18 } else { 0 };
     width.saturating_sub(columns).clamp(4, 60)
 }
 
@@ -145,7 +145,7 @@ fn titles(width: usize) -> String {
         text += &cell::right("p50", 9);
         text += &cell::right("p95", 9);
     }
-    text + &cell::right("to go", 9)
+    text + &cell::right("to go", 8)
 }
 
 /// What keeps a destination from its tasks.
@@ -203,6 +203,6 @@ fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<
     }
     let eta = part.eta.filter(|_| goes_on && !model.cycle.cancelling);
     let eta = eta.map_or_else(|| "–".to_owned(), format::duration);
-    spans.push(Span::styled(cell::right(&eta, 9), theme.text()));
+    spans.push(Span::styled(cell::right(&eta, 8), theme.text()));
     Line::from(spans)
 }
