@@ -97,6 +97,7 @@ pub trait StateStore: fmt::Debug + Send + Sync {
 
 /// Which store to open.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are only ever a few, and not for long")]
 pub enum StoreSettings {
     /// A file of this process's machine.
     Embedded {

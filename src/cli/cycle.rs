@@ -245,6 +245,20 @@ pub(super) fn judge(report: &Report) -> Exit {
     }
 }
 
+/// Says which servers had to be treated gently.
+fn show_limits(report: &Report, out: &mut Output) -> Result<(), CliError> {
+    for limit in report.limits.iter().filter(|limit| limit.throttle.lowered > 0) {
+        let times = limit.throttle.lowered;
+        out.line(format!(
+            "{}: requests were held back, {times} time{} in all; {} at the end",
+            limit.side,
+            if times == 1 { "" } else { "s" },
+            limit.text
+        ))?;
+    }
+    Ok(())
+}
+
 /// Shows what a cycle did, with at most `most` of its failures; programs get them all.
 pub(super) fn show_report(
     report: &Report,
@@ -265,15 +279,7 @@ pub(super) fn show_report(
         Ending::Unfinished => format!("cycle {} is unfinished: still running, or killed", report.cycle),
         _ => format!("cycle {} {took} ({:.0} secrets/s)", report.cycle, report.rate()),
     })?;
-    for limit in report.limits.iter().filter(|limit| limit.throttle.lowered > 0) {
-        let times = limit.throttle.lowered;
-        out.line(format!(
-            "{}: requests were held back, {times} time{} in all; {} at the end",
-            limit.side,
-            if times == 1 { "" } else { "s" },
-            limit.text
-        ))?;
-    }
+    show_limits(report, out)?;
     if let Some(cycle) = &report.undoes {
         let verb = if report.dry_run { "would be" } else { "was" };
         out.line(format!("It {verb} an undo of cycle {cycle}."))?;

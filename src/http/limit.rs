@@ -147,7 +147,7 @@ impl Limiter {
             // never closed
             let Ok(permit) = self.places.acquire().await else { continue };
             if self.closed().is_some() {
-                self.give_back(permit, &mut self.lock());
+                Self::give_back(permit, &mut self.lock());
                 continue;
             }
             return Place { limiter: self, permit: Some(permit), class, sent: Instant::now(), under_way: false };
@@ -212,7 +212,7 @@ impl Limiter {
         state.limit = limit;
     }
 
-    fn give_back(&self, permit: SemaphorePermit<'_>, state: &mut State) {
+    fn give_back(permit: SemaphorePermit<'_>, state: &mut State) {
         if state.owed > 0 {
             state.owed -= 1;
             permit.forget();
@@ -343,7 +343,7 @@ impl Drop for Place<'_> {
         let Some(permit) = self.permit.take() else { return };
         let mut state = self.limiter.lock();
         state.in_flight -= usize::from(self.under_way);
-        self.limiter.give_back(permit, &mut state);
+        Limiter::give_back(permit, &mut state);
     }
 }
 
