@@ -115,8 +115,9 @@ fn logs_in(vault: &Vault) -> bool {
 
 /// A rule as a policy has it, with its reasons above it.
 pub(super) fn with_reasons(right: &Right) -> String {
-    let reasons: String = right.reasons.iter().map(|reason| format!("# {}\n", sanitize(reason))).collect();
-    format!("{reasons}{:#}", right.stanza())
+    let mut lines: Vec<String> = right.reasons.iter().map(|reason| format!("# {}", sanitize(reason))).collect();
+    lines.push(format!("{:#}", right.stanza()));
+    lines.join("\n")
 }
 
 /// The same for programs.

@@ -123,10 +123,6 @@ pub struct DestinationUse {
     pub logs_in: bool,
 }
 
-fn always<U>(_: &U) -> Option<Weight> {
-    Some(Weight::Needed)
-}
-
 fn needed_if(condition: bool) -> Option<Weight> {
     condition.then_some(Weight::Needed)
 }
@@ -185,9 +181,14 @@ const ORIGIN: &[Need<OriginUse>] = &[
         weight: |_| Some(Weight::For(Extra::Console)),
         reason: "names of keys",
     },
-    Need { place: LOOKUP, capabilities: &["read"], weight: always, reason: LOOKUP_REASON },
+    Need { place: LOOKUP, capabilities: &["read"], weight: |_| Some(Weight::Needed), reason: LOOKUP_REASON },
     Need { place: RENEW, capabilities: &["update"], weight: |used| needed_if(!used.logs_in), reason: RENEW_REASON },
-    Need { place: CAPABILITIES, capabilities: &["update"], weight: always, reason: CAPABILITIES_REASON },
+    Need {
+        place: CAPABILITIES,
+        capabilities: &["update"],
+        weight: |_| Some(Weight::Needed),
+        reason: CAPABILITIES_REASON,
+    },
 ];
 
 /// A destination.
@@ -195,7 +196,7 @@ const DESTINATION: &[Need<DestinationUse>] = &[
     Need {
         place: Place::Secrets("data"),
         capabilities: &["create", "update"],
-        weight: always,
+        weight: |_| Some(Weight::Needed),
         reason: "secrets are written, new ones (create) and new versions (update)",
     },
     Need {
@@ -267,9 +268,14 @@ const DESTINATION: &[Need<DestinationUse>] = &[
         weight: |_| Some(Weight::For(Extra::Verify)),
         reason: "--deep compares values",
     },
-    Need { place: LOOKUP, capabilities: &["read"], weight: always, reason: LOOKUP_REASON },
+    Need { place: LOOKUP, capabilities: &["read"], weight: |_| Some(Weight::Needed), reason: LOOKUP_REASON },
     Need { place: RENEW, capabilities: &["update"], weight: |used| needed_if(!used.logs_in), reason: RENEW_REASON },
-    Need { place: CAPABILITIES, capabilities: &["update"], weight: always, reason: CAPABILITIES_REASON },
+    Need {
+        place: CAPABILITIES,
+        capabilities: &["update"],
+        weight: |_| Some(Weight::Needed),
+        reason: CAPABILITIES_REASON,
+    },
 ];
 
 const LOOKUP: Place = Place::Path("auth/token/lookup-self");

@@ -240,7 +240,7 @@ async fn failures_are_listed_and_a_retry_makes_them_good() {
 async fn a_dead_destination_ends_the_cycle_soon() {
     let (from, mut to) = (BaoServer::start(), BaoServer::persistent());
     seed(&from.client());
-    let sides = Sides::new(&from, &to);
+    let sides = Sides::as_root(&from, &to);
     let engine = sides.engine();
     let ready = plan(&engine).await;
     to.kill();
@@ -277,7 +277,7 @@ async fn loopback_is_stable_and_a_loop_that_feeds_itself_is_refused() {
     for env in ["dev", "prod"] {
         server.client().write("secret", &format!("runner/{env}/app"), &json!({ "env": env }));
     }
-    let mut sides = Sides::new(&server, &server);
+    let mut sides = Sides::as_root(&server, &server);
     sides.origin.filter = PathFilter::new(&["secret/runner/**".to_owned()], &[], &[mount("secret")]).unwrap();
     sides.destination.mounts = vec![mount("runnerv2")];
     let rule = |to: &str| Rule {
@@ -311,7 +311,7 @@ async fn an_engine_of_version_1_is_not_an_empty_one_of_version_2() {
     from.client().enable_kv("more");
     to.client().enable_kv("more");
     from.client().write_all("more", (0..4).map(|n| (format!("app{n}"), json!({ "n": n }))));
-    let mut sides = Sides::new(&from, &to);
+    let mut sides = Sides::as_root(&from, &to);
     sides.origin.mounts.push(mount("more"));
     sides.destination.mounts.push(mount("more"));
     let engine = sides.engine();
@@ -350,7 +350,7 @@ async fn a_changed_transform_does_not_touch_what_others_wrote() {
     let (from, to) = (BaoServer::start(), BaoServer::start());
     seed(&from.client());
     to.client().enable_kv("other");
-    let mut sides = Sides::new(&from, &to);
+    let mut sides = Sides::as_root(&from, &to);
     sync(&sides.engine()).await;
 
     to.client().write("other", "team1/app1", &json!({ "written by": "somebody else" }));
@@ -434,7 +434,7 @@ async fn a_revoked_token_stops_the_cycle_soon() {
     // nothing is refused while planning, so that nobody has just looked at the token
     let rules = r#"path "secret/*" { capabilities = ["create", "update", "read", "list", "scan"] }"#;
     let token = to.client().policy_token("writer", rules);
-    let mut sides = Sides::new(&from, &to);
+    let mut sides = Sides::as_root(&from, &to);
     sides.destination.vault = vault(&to, &token);
     let ready = plan(&sides.engine()).await;
     to.client().revoke(&token);

@@ -41,6 +41,14 @@ pub(crate) struct Sides {
 }
 
 impl Sides {
+    /// With tokens that may do everything, for tests that go beyond what is configured here.
+    pub(crate) fn as_root(from: &BaoServer, to: &BaoServer) -> Self {
+        let mut sides = Self::new(from, to);
+        sides.origin.vault = vault(from, BaoServer::ROOT_TOKEN);
+        sides.destination.vault = vault(to, BaoServer::ROOT_TOKEN);
+        sides
+    }
+
     pub(crate) fn new(from: &BaoServer, to: &BaoServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn StateStore> =

@@ -56,8 +56,8 @@ impl LeastTokens {
             .cloned()
             .unwrap_or(address.to_owned());
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || token_with(&RootClient::new(&address, BaoServer::ROOT_TOKEN, None), policy);
-        made.entry((address.clone(), policy.to_owned())).or_insert_with(make).clone()
+        let new = || token_with(&RootClient::new(&address, BaoServer::ROOT_TOKEN, None), policy);
+        made.entry((address.clone(), policy.to_owned())).or_insert_with(new).clone()
     }
 }
 

@@ -138,7 +138,7 @@ pub(super) fn covers(wide: &str, narrow: &str) -> bool {
             return other.starts_with(prefix) && (*other != "+" || prefix.is_empty());
         }
         let fits = match *segment {
-            "+" => !other.is_empty() && !(is_last(&narrow) && other.ends_with('*')),
+            "+" => !(other.is_empty() || is_last(&narrow) && other.ends_with('*')),
             literal => literal == *other,
         };
         if !fits {
