@@ -72,7 +72,7 @@ impl Worker {
             let insight = task.insight.unwrap_or_else(|| insight_of(&secret));
             (Arc::new(secret), insight)
         } else {
-            let secret = self.reads.get(&task.origin, || self.read_origin(task)).await?;
+            let secret = self.read_origin(task).await?;
             let planned = task.insight.filter(|insight| insight.version == secret.version);
             if self.manner.exact && planned.is_none() {
                 let message = match task.insight {

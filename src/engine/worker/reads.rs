@@ -12,15 +12,14 @@ use tokio::sync::OnceCell;
 
 use super::lock;
 use crate::engine::plan::{Operation, Source, Task};
-use crate::engine::report::Failed;
 use crate::kv::SecretPath;
-use crate::vault::Secret;
+use crate::vault::{Secret, VaultError};
 
 /// Bytes of values that are held at most.
 const MOST: usize = 64 << 20;
 
 /// What was read, or why not.
-type Answer = Result<Arc<Secret>, Failed>;
+type Answer = Result<Arc<Secret>, VaultError>;
 
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Reads {
@@ -80,7 +79,7 @@ impl Reads {
     /// The value, read by `read` unless another destination has just done so.
     pub(super) async fn get<F>(&self, path: &SecretPath, read: impl FnOnce() -> F) -> Answer
     where
-        F: Future<Output = Result<Secret, Failed>>,
+        F: Future<Output = Result<Secret, VaultError>>,
     {
         let hash = self.hashes.hash_one(path);
         let flight = {
@@ -169,7 +168,7 @@ mod tests {
         }
     }
 
-    async fn read(size: usize, count: &AtomicUsize) -> Result<Secret, Failed> {
+    async fn read(size: usize, count: &AtomicUsize) -> Result<Secret, VaultError> {
         count.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
         let data = SecretData::from_json(Zeroizing::new("x".repeat(size)));
