@@ -404,7 +404,7 @@ pub fn report(error: &CliError, common: &Common) {
 pub fn report_text(message: &str, next_step: Option<&str>, exit: Exit, common: &Common) {
     if common.output == Format::Json {
         let object = Object::Error { message, next_step, exit: exit as u8 };
-        progress::say(&serde_json::to_string(&object).unwrap_or_default());
+        progress::say(&crate::text::to_json(&object).unwrap_or_default());
         return;
     }
     let next_step = next_step.map(|step| format!("; {step}")).unwrap_or_default();

@@ -78,9 +78,9 @@ pub fn export(report: &Report, file: &Path) -> Result<(), ExportError> {
 pub fn render(report: &Report, format: Format) -> io::Result<Vec<u8>> {
     Ok(match format {
         Format::Json => {
-            let mut text = serde_json::to_vec_pretty(report)?;
-            text.push(b'\n');
-            text
+            let mut text = crate::text::escape_json(&serde_json::to_string_pretty(report)?).into_owned();
+            text.push('\n');
+            text.into_bytes()
         }
         Format::Csv => table::render(report)?,
         Format::Html => html::render(report).into_bytes(),
@@ -178,7 +178,9 @@ pub(crate) mod tests {
         export(&report(), &file).expect("exported");
         let mode = std::fs::metadata(&file).expect("it is there").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
-        let read: Report = serde_json::from_slice(&std::fs::read(&file).expect("its text")).expect("a report");
+        let text = std::fs::read_to_string(&file).expect("its text");
+        assert!(!text.contains(['\u{202e}', '\u{1b}']), "it may be looked at on a terminal: {text}");
+        let read: Report = serde_json::from_str(&text).expect("a report");
         assert_eq!(read, report());
         assert!(matches!(export(&report(), &file), Err(ExportError::Exists(_))));
         let elsewhere = folder.path().join("none").join("report.csv");

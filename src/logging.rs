@@ -3,6 +3,7 @@
 //! It names secrets, so nobody else may read it. Who shows the log while it is written reads its newest records from a
 //! [`LogTail`].
 
+mod harmless;
 mod tail;
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
@@ -18,6 +19,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
+use harmless::Harmless;
 pub use tail::{KEPT_RECORDS, LogRecord, LogTail};
 
 use crate::config::{Log, LogFormat};
@@ -141,8 +143,8 @@ where
     let level = level(name);
     let layer = fmt::layer().with_ansi(false).with_writer(writer);
     match format {
-        LogFormat::Console => layer.with_filter(level).boxed(),
-        LogFormat::Json => layer.json().with_filter(level).boxed(),
+        LogFormat::Console => layer.map_event_format(|inner| Harmless { inner, format }).with_filter(level).boxed(),
+        LogFormat::Json => layer.json().map_event_format(|inner| Harmless { inner, format }).with_filter(level).boxed(),
     }
 }
 
@@ -153,6 +155,51 @@ mod tests {
     use fmt::MakeWriter;
 
     use super::*;
+
+    /// What the log's layer writes of what `say` logs.
+    fn written(format: LogFormat, say: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Kept(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl io::Write for Kept {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().expect("the bytes").write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let layer = layer(format, "trace", move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(vec![layer]), say);
+        let bytes = kept.0.lock().expect("the bytes").clone();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn no_message_and_no_field_can_do_harm() {
+        const NAME: &str = "\x1b]0;pwned\x07\u{9b}2J\u{202e}gpj\u{2066}\n2026-01-01 ERROR forged\tx\u{7f}\u{200b}";
+        let say = || {
+            tracing::info!(path = NAME, shown = %NAME, debugged = ?NAME, "about {NAME}");
+            tracing::warn!("second");
+        };
+        for format in [LogFormat::Console, LogFormat::Json] {
+            let text = written(format, say);
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), 2, "a line each, and none that is forged: {text}");
+            assert!(text.ends_with('\n') && lines[1].contains("second"));
+            for line in lines {
+                assert_eq!(crate::text::sanitize(line), line, "{format:?}");
+            }
+            if format == LogFormat::Json {
+                let first: serde_json::Value =
+                    serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+                assert_eq!(first["fields"]["path"], NAME, "the very name");
+                assert_eq!(first["fields"]["shown"], NAME);
+                assert_eq!(first["fields"]["message"], format!("about {NAME}"));
+            }
+        }
+    }
 
     fn modes(folder: &Path) -> Vec<(String, u32)> {
         let files = std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry"));

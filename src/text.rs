@@ -1,7 +1,9 @@
 //! Names that came from a server, made harmless for a terminal; names that somebody mistyped.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
+use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 /// Replaces whatever a terminal might obey instead of show: control characters become their Unicode pictures,
@@ -21,6 +23,41 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(clean)
+}
+
+/// Replaces in a JSON text what a terminal might obey instead of show by `\u…` escapes, so that every string in it still
+/// reads back as the very name. Line feeds and the like are taken for the text's own layout: a JSON writer escapes those
+/// that stand in strings.
+#[must_use]
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    let must_go = |c: char| c >= '\x7f' && is_dangerous(c);
+    if !json.chars().any(must_go) {
+        return Cow::Borrowed(json);
+    }
+    let mut clean = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if must_go(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // writing to a String cannot fail
+                let _ = write!(clean, "\\u{unit:04x}");
+            }
+        } else {
+            clean.push(c);
+        }
+    }
+    Cow::Owned(clean)
+}
+
+/// A value as JSON text that is harmless on a terminal; see [`escape_json`].
+///
+/// # Errors
+/// As [`serde_json::to_string`].
+pub fn to_json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string(value)?;
+    Ok(match escape_json(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(clean) => clean,
+    })
 }
 
 /// Besides control characters those that Unicode calls format characters or default-ignorable, and line and paragraph
@@ -106,6 +143,20 @@ mod tests {
                 "two names that look the same"
             );
         }
+    }
+
+    #[test]
+    fn json_is_harmless_and_reads_back() {
+        let name = "\x1b[2J\u{9b}31m\u{202e}gpj\u{2066}\u{feff}\u{e0041}\x7f\n\t\"\\ päth 日本 🔑";
+        let json = to_json(&[name]).expect("JSON");
+        assert!(!json.chars().any(is_dangerous), "{json}");
+        assert!(json.contains("\\u009b31m\\u202egpj\\u2066\\ufeff\\udb40\\udc41\\u007f"), "{json}");
+        assert!(json.contains("päth 日本 🔑"), "what a terminal only shows stays as it is: {json}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).expect("JSON"), [name]);
+        let pretty = serde_json::to_string_pretty(&[name]).expect("JSON");
+        let clean = escape_json(&pretty);
+        assert_eq!(clean.lines().count(), 3, "its layout stays");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&clean).expect("JSON"), [name]);
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Teller<'_> {
         let at = Timestamp::now();
         if self.json {
             let object = Object::Note { at, event, subject, message };
-            say(&serde_json::to_string(&object).unwrap_or_default());
+            say(&crate::text::to_json(&object).unwrap_or_default());
             return;
         }
         let subject = subject.map(|subject| format!("{}: ", sanitize(subject))).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Results on stdout: lines for people, or one JSON object a line for programs.
 //!
 //! Every JSON object has a `type`; [`Object`] is the list of them all. Keys may be added, never renamed or removed. Paths
-//! are written as people type them (`secret/team/app`). Durations are seconds, times RFC 3339.
+//! are written as people type them (`secret/team/app`); what a terminal might obey is `\u`-escaped in them. Durations are seconds, times RFC 3339.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -626,7 +626,7 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn object(&mut self, object: &Object<'_>) -> io::Result<()> {
-        self.write(&serde_json::to_string(object)?)
+        self.write(&crate::text::to_json(object)?)
     }
 
     /// The text in a colour, if there are any.

@@ -55,7 +55,7 @@ impl Progress {
                     destinations: snapshot.destinations.iter().map(DestinationProgressObject::from).collect(),
                     limits: snapshot.limits().collect(),
                 };
-                if let Ok(line) = serde_json::to_string(&object) {
+                if let Ok(line) = crate::text::to_json(&object) {
                     say(&line);
                 }
             }

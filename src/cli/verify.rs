@@ -164,7 +164,7 @@ fn say_cost(cost: &ReadCost, common: &Common) {
     if common.output == super::Format::Json {
         let destinations = cost.destinations.iter().map(|(name, reads)| (name.as_str(), *reads)).collect();
         let object = Object::ReadCost { origin: cost.origin, destinations };
-        say(&serde_json::to_string(&object).unwrap_or_default());
+        say(&crate::text::to_json(&object).unwrap_or_default());
         return;
     }
     let destinations: Vec<String> =

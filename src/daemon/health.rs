@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Json, Response};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -52,7 +53,8 @@ async fn ready(State(status): State<SharedStatus>) -> Response {
 }
 
 async fn whole(State(status): State<SharedStatus>) -> Response {
-    Json(status.picture()).into_response()
+    let text = crate::text::to_json(&status.picture()).unwrap_or_default();
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 fn answer(well: bool, yes: &str, no: &str) -> Response {

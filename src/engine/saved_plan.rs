@@ -258,7 +258,7 @@ impl SavedPlan {
 
 fn json(value: &impl Serialize) -> String {
     // texts, numbers and times always serialize
-    serde_json::to_string(value).unwrap_or_default()
+    crate::text::to_json(value).unwrap_or_default()
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a DestinationName>) -> String {

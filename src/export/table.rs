@@ -1,9 +1,11 @@
-//! Comma-separated values: a row for the cycle, one per destination, one per failure.
+//! Comma-separated values: a row for the cycle, one per destination, one per failure. Names are made harmless, as
+//! everywhere people look; the JSON export has them exactly.
 
 use std::borrow::Cow;
 use std::io;
 
 use crate::engine::Report;
+use crate::text::sanitize;
 
 /// What a row holds; cells that do not apply to it are empty.
 const HEADINGS: [&str; 24] = [
@@ -97,13 +99,11 @@ pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
     writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 
-/// A spreadsheet takes a cell that begins so for a formula; an apostrophe before it makes it a text.
+/// A cell that does no harm, neither on a terminal nor in a spreadsheet, which takes one that begins so for a formula; an
+/// apostrophe before it makes it a text.
 fn guarded(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
-    }
+    let shown = sanitize(text);
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { Cow::Owned(format!("'{shown}")) } else { shown }
 }
 
 #[cfg(test)]
@@ -124,9 +124,11 @@ mod tests {
         assert_eq!(column("failed"), ["3", "3", "0", "", "", ""]);
         assert_eq!(column("ending")[0], "halted");
         assert_eq!(column("operator")[0], "'@ops");
-        assert_eq!(column("message")[4], format!("'{HOSTILE}"), "quoted, with its comma, quotes and line feed");
+        assert_eq!(column("message")[4], format!("'{}", sanitize(HOSTILE)), "quoted, with its comma and quotes");
         assert_eq!(column("message")[5], "'-1 or worse");
         assert_eq!(column("origin")[3], "secret/payments/api");
+        let raw = |c: char| c.is_control() && !matches!(c, '\r' | '\n') || c == '\u{202e}';
+        assert!(!String::from_utf8_lossy(&bytes).contains(raw), "nothing for a terminal to obey");
         for row in &rows {
             assert!(row.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{row:?}");
         }

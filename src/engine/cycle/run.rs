@@ -23,7 +23,6 @@ use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
 use crate::engine::worker::{Gate, Manner, Reach, Reads, Slot, Worker};
 use crate::engine::{Destination, Engine};
 use crate::state::State;
-use crate::text::sanitize;
 
 /// Between two snapshots.
 const FRAME: Duration = Duration::from_millis(100);
@@ -519,8 +518,8 @@ impl Run {
             && let Some(failure) = lane.report.failures.last()
         {
             tracing::warn!(
-                destination = %lane.destination.name, origin = %sanitize(&failure.origin.to_string()), operation = failure.operation.as_str(),
-                cause = failure.cause.as_str(), attempts = failure.attempts, "failed: {}", sanitize(&failure.message)
+                destination = %lane.destination.name, origin = %failure.origin, operation = failure.operation.as_str(),
+                cause = failure.cause.as_str(), attempts = failure.attempts, "failed: {}", failure.message
             );
             self.recent.push_front((lane.destination.name.clone(), failure.clone()));
             self.recent.truncate(RECENT);
