@@ -27,6 +27,7 @@ mod sync;
 mod transform;
 mod undo;
 mod verify;
+mod warnings;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -263,9 +264,7 @@ struct Context {
 impl Context {
     fn new(common: &Common) -> Result<Self, CliError> {
         let context = Self::with_log(common, common.load()?, common.log_level.as_deref(), None)?;
-        for note in &context.loaded.notes {
-            progress::say(&format!("warning: {}", crate::text::sanitize(note)));
-        }
+        warnings::show(&context.loaded);
         Ok(context)
     }
 
@@ -297,8 +296,8 @@ fn start_log(common: &Common, loaded: &Loaded, on_stderr: Option<&str>, tail: Op
         progress::say(&format!("warning: {error}"));
         tracing::warn!("{error}");
     }
-    for note in &loaded.notes {
-        tracing::warn!("{note}");
+    for warning in warnings::warnings(loaded) {
+        tracing::warn!("{warning}");
     }
 }
 
@@ -351,7 +350,10 @@ pub fn console(common: &Common) -> Result<Console, CliError> {
         unverified: context.loaded.config.unverified().map(str::to_owned).collect(),
         tick: tick.unwrap_or(crate::daemon::TICK),
         production: production.map(|destination| DestinationName::new(&destination.name)).collect(),
-        notice: context.loaded.notes.first().cloned(),
+        notice: context.loaded.notes.first().cloned().or_else(|| {
+            let exposed = context.loaded.exposed();
+            exposed.first().map(ToString::to_string)
+        }),
         rules: crate::config::RulesFile::new(&context.loaded, &common.sources()),
         file: context.loaded.file,
         only: context.only,

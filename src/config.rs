@@ -16,6 +16,7 @@ mod deletes;
 mod document;
 mod edit;
 mod error;
+mod exposure;
 mod format;
 mod layer;
 mod legacy;
@@ -30,6 +31,7 @@ pub use check::parse_duration;
 pub use document::{Place, SourceFile};
 pub use edit::{ChangedLine, EditedRule, RulesChange, RulesError, RulesFile};
 pub use error::{ConfigError, Problem};
+pub use exposure::ExposedFile;
 pub use load::{Loaded, Purpose, Sources, load};
 pub use model::{
     AppRole, Cert, Config, Consul, Destination, Guards, Health, Jwt, Kubernetes, Log, LogFormat, Origin, Password,

@@ -150,6 +150,8 @@ pub enum Note<'a> {
         destinations: Vec<&'a str>,
         /// Where it answers how it is.
         health: Option<SocketAddr>,
+        /// Sides whose certificates nobody checks.
+        unverified: &'a [String],
         /// The configuration was read again.
         again: bool,
     },
@@ -262,6 +264,8 @@ struct Setup {
     /// How long finding out what the origin holds may take.
     survey_limit: Option<Duration>,
     health: Option<SocketAddr>,
+    /// Sides whose certificates nobody checks.
+    unverified: Vec<String>,
 }
 
 impl Setup {
@@ -293,6 +297,7 @@ impl Setup {
             survey_limit: config.origin.timeout,
             // a wrong address was refused with the rest of the configuration
             health: config.health.as_ref().and_then(|health| health.socket().ok()),
+            unverified: config.unverified().map(str::to_owned).collect(),
         })
     }
 }
@@ -334,6 +339,7 @@ impl Daemon<'_> {
         {
             let mut status = self.status.lock();
             status.tick = self.setup.tick;
+            status.tls_unverified.clone_from(&self.setup.unverified);
             let former = std::mem::take(&mut status.destinations);
             status.destinations = destinations
                 .iter()
@@ -345,7 +351,14 @@ impl Daemon<'_> {
         }
         let health = self.health.as_ref().map(|health| health.address);
         let (role, tick) = (self.options.role, self.setup.tick);
-        self.observer.note(&Note::Started { role, tick, destinations, health, again });
+        self.observer.note(&Note::Started {
+            role,
+            tick,
+            destinations,
+            health,
+            unverified: &self.setup.unverified,
+            again,
+        });
         former
     }
 

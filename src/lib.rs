@@ -15,6 +15,7 @@
 //!   http                     TLS, timeouts, retry, rate limit, in one place
 //!   kv, sync_info, text      the words everybody uses
 //!   files                    files that an operator names
+//!   hardening                what keeps the process's memory to itself
 //! ```
 //!
 //! A secret goes **inventory → plan → cycle → report**; [`engine`] shows it as a picture. A retry is a new plan made of the
@@ -31,6 +32,7 @@ pub mod engine;
 pub mod exit;
 pub mod export;
 pub mod files;
+pub mod hardening;
 pub mod http;
 pub mod kv;
 pub mod logging;

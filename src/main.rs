@@ -7,6 +7,7 @@ use vsync::cli::{self, Cli, CliError, Command, Common, ConsoleFlags};
 #[cfg(feature = "demo")]
 use vsync::demo::{self, DemoError};
 use vsync::exit::Exit;
+use vsync::hardening;
 #[cfg(feature = "demo")]
 use vsync::logging::{self, LogTail};
 use vsync::tui::{self, ColorChoice, ConsoleOptions, TuiError};
@@ -44,6 +45,7 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
+    hardening::begin();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

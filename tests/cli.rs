@@ -243,7 +243,9 @@ const FORMER_WARNINGS: [&str; 3] = [
 fn former_keys_are_warned_of_and_fail_nothing() {
     let vsync = Vsync::new(CONFIG);
     fs::remove_file(vsync.folder().join("vsync.toml")).expect("the configuration was there");
-    fs::write(vsync.folder().join("config.json"), FORMER).expect("a configuration");
+    let file = vsync.folder().join("config.json");
+    fs::write(&file, FORMER).expect("a configuration");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its mode");
     let run = vsync.run(&["config", "check", "--config", "config.json"]).expect(0);
     assert_eq!(run.stdout, "ok: config.json, 1 destination\n");
     assert_eq!(run.stderr.lines().collect::<Vec<_>>(), FORMER_WARNINGS);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules from the lowest layer to the highest. Those in one row do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["exit", "files", "kv", "text"],
+    &["exit", "files", "hardening", "kv", "text"],
     &["sync_info"],
     &["http"],
     &["consul", "vault"],

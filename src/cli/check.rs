@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Finding {
     subject: &'static str,
     ok: bool,
+    warning: bool,
     detail: String,
     next_step: Option<String>,
     /// The rules that are missing, as they are to be added.
@@ -37,11 +38,16 @@ struct Finding {
 
 impl Finding {
     fn good(subject: &'static str, detail: impl Into<String>) -> Self {
-        Self { subject, ok: true, detail: detail.into(), next_step: None, missing: Vec::new() }
+        Self { subject, ok: true, warning: false, detail: detail.into(), next_step: None, missing: Vec::new() }
     }
 
     fn bad(subject: &'static str, detail: impl Into<String>, next_step: impl Into<String>) -> Self {
         Self { next_step: Some(next_step.into()), ok: false, ..Self::good(subject, detail) }
+    }
+
+    /// It works, and had better be changed.
+    fn warning(subject: &'static str, detail: impl Into<String>, next_step: impl Into<String>) -> Self {
+        Self { next_step: Some(next_step.into()), warning: true, ..Self::good(subject, detail) }
     }
 
     /// With these rules to be added.
@@ -54,6 +60,15 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     let loaded = common.load()?;
     start_log(common, &loaded, common.log_level.as_deref(), None);
     let config = &loaded.config;
+    out.note_unverified(config);
+    for exposed in loaded.exposed() {
+        show(&exposed.side, &Finding::warning("file", exposed.detail(), exposed.next_step()), out)?;
+    }
+    for side in config.unverified() {
+        let next_step = "set ca_cert to the certificate of its authority, and take tls_skip_verify away";
+        let detail = "TLS unverified: any certificate is taken (tls_skip_verify)";
+        show(side, &Finding::warning("tls", detail, next_step), out)?;
+    }
     let only = common.destinations(config)?;
     let mut stores = Stores::new(config);
     let mut all_good = true;
@@ -88,16 +103,20 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
 }
 
 fn show(side: &str, finding: &Finding, out: &mut Output) -> Result<(), CliError> {
-    let Finding { subject, ok, detail, next_step, missing } = finding;
+    let Finding { subject, ok, warning, detail, next_step, missing } = finding;
     if out.is_json() {
         let rules: Vec<String> = missing.iter().map(|right| right.stanza().to_string()).collect();
         let next_step = next_step.as_ref().map(|step| [std::slice::from_ref(step), &rules].concat().join(" "));
         let missing: Vec<RuleObject> = missing.iter().map(|right| rights::object(right, None)).collect();
-        let next_step = next_step.as_deref();
-        out.object(&Object::Check { side, subject, ok: *ok, detail, next_step, missing: &missing })?;
+        let (ok, warning, next_step) = (*ok, *warning, next_step.as_deref());
+        out.object(&Object::Check { side, subject, ok, warning, detail, next_step, missing: &missing })?;
         return Ok(());
     }
-    let verdict = if *ok { out.paint(Paint::Good, "ok  ") } else { out.paint(Paint::Bad, "FAIL") };
+    let verdict = match (ok, warning) {
+        (true, false) => out.paint(Paint::Good, "ok  "),
+        (true, true) => out.paint(Paint::Notice, "warn"),
+        (false, _) => out.paint(Paint::Bad, "FAIL"),
+    };
     let next_step = next_step.as_ref().map(|step| format!("; {}", sanitize(step))).unwrap_or_default();
     out.line(format!("{verdict}  {:<14} {subject:<12} {}{next_step}", sanitize(side), sanitize(detail)))?;
     for right in missing {

@@ -4,6 +4,7 @@ use std::io;
 
 use super::output::{Object, Paint};
 use super::progress::say;
+use super::warnings;
 use super::{CliError, Common, Output};
 use crate::config::{self, ConfigError, Loaded, Purpose};
 use crate::exit::Exit;
@@ -40,12 +41,10 @@ fn check(common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     let destinations = loaded.config.destinations.len();
     if out.is_json() {
         let file = loaded.file.as_ref().map(|file| file.display().to_string());
-        out.object(&Object::Config { file, destinations, notes: &loaded.notes })?;
+        out.object(&Object::Config { file, destinations, notes: &warnings::warnings(&loaded) })?;
         return Ok(Exit::Done);
     }
-    for note in &loaded.notes {
-        say(&format!("warning: {}", sanitize(note)));
-    }
+    warnings::show(&loaded);
     let file = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
     let many = if destinations == 1 { "1 destination".to_owned() } else { format!("{destinations} destinations") };
     out.line(format!("{}: {file}, {many}", out.paint(Paint::Good, "ok")))?;

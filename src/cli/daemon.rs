@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::cycle::{Planned, show_report};
 use super::output::{self, Object};
 use super::progress::say;
-use super::{CliError, Common, Output, start_log};
+use super::{CliError, Common, Output, start_log, warnings};
 use crate::config;
 use crate::daemon::{self, DaemonOptions, End, Note, Observer, Role};
 use crate::engine::Report;
@@ -41,9 +41,8 @@ pub(super) async fn watch(
     let loaded = config::load(&sources)?;
     start_log(common, &loaded, common.log_level.as_deref(), None);
     common.destinations(&loaded.config)?;
-    for note in &loaded.notes {
-        say(&format!("warning: {}", sanitize(note)));
-    }
+    warnings::show(&loaded);
+    out.note_unverified(&loaded.config);
     let options = DaemonOptions { role, sources, only: common.destination.clone(), tick };
     let mut teller = Teller { json: out.is_json(), out };
     let end = daemon::run(&loaded, options, &mut teller).await?;
@@ -119,7 +118,7 @@ impl Teller<'_> {
 impl Observer for Teller<'_> {
     fn note(&mut self, note: &Note<'_>) {
         match note {
-            Note::Started { role, tick, destinations, health, again } => {
+            Note::Started { role, tick, destinations, health, unverified, again } => {
                 let what = match role {
                     Role::Sync => format!("from the origin to {}", destinations.join(", ")),
                     Role::Origin => "the origin's Vault to keep its sync info".to_owned(),
@@ -131,7 +130,11 @@ impl Observer for Teller<'_> {
                 } else {
                     ("started", "watching")
                 };
-                let message = format!("{verb} {what}, every {}{health}", output::duration(*tick));
+                let tls = match unverified {
+                    [] => String::new(),
+                    sides => format!("; TLS unverified for {}", sides.join(", ")),
+                };
+                let message = format!("{verb} {what}, every {}{health}{tls}", output::duration(*tick));
                 self.tell(event, None, &message);
             }
             Note::Recorded(record) => {

@@ -32,6 +32,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         Format::of(file)?;
     }
     let context = Context::new(common)?;
+    out.note_unverified(&context.loaded.config);
     let Some(id) = &args.cycle else {
         let reports = context.engine.history(args.limit).await?;
         list(&reports.iter().filter(|report| concerns(report, &context)).collect::<Vec<_>>(), out)?;

@@ -1,6 +1,7 @@
 //! Results on stdout: lines for people, or one JSON object a line for programs.
 //!
-//! Every JSON object has a `type`; [`Object`] is the list of them all. Keys may be added, never renamed or removed. Paths
+//! Every JSON object has a `type`; [`Object`] is the list of them all. Where a certificate is not checked, each on stdout
+//! has `tls_unverified`, too: the sides it is so for. Keys may be added, never renamed or removed. Paths
 //! are written as people type them (`secret/team/app`); what a terminal might obey is `\u`-escaped in them. Durations are seconds, times RFC 3339.
 
 use std::collections::BTreeMap;
@@ -11,7 +12,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Format;
+use crate::config::Config;
 use crate::engine::{Cause, DestinationProgress, Failure, FindingKind, Limit, OperationCounts, Report, Standing};
+use crate::engine::{Cause, DestinationProgress, Failure, FindingKind, OperationCounts, Report, Standing};
 use crate::state::LockHolder;
 
 /// One line of JSON.
@@ -20,15 +23,17 @@ use crate::state::LockHolder;
 pub enum Object<'a> {
     /// `check`: one thing that was looked at.
     Check {
-        /// `origin`, or a destination's name.
+        /// `origin`, or a destination's name; `configuration` for its file.
         side: &'a str,
-        /// `server`, `token`, `mount`, `capabilities`, `state`.
+        /// `server`, `token`, `mount`, `capabilities`, `state`; `file`, `tls`.
         subject: &'a str,
         /// Whether it is as it has to be.
         ok: bool,
+        /// Whether it works as it is, but had better be changed.
+        warning: bool,
         /// What was found.
         detail: &'a str,
-        /// What to do about it, if it is not.
+        /// What to do about it, if it is not, or had better be changed.
         next_step: Option<&'a str>,
         /// The rules that the token's policies lack. Where `ok` is true it works without them, but worse.
         missing: &'a [RuleObject],
@@ -387,6 +392,15 @@ pub enum Object<'a> {
     },
 }
 
+/// An object, and what every object says where it is so.
+#[derive(Serialize)]
+struct Marked<'a> {
+    #[serde(flatten)]
+    object: &'a Object<'a>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tls_unverified: &'a [String],
+}
+
 /// Secrets that could not be looked at, for one reason.
 #[derive(Debug, Serialize)]
 pub struct UnknownObject {
@@ -596,6 +610,8 @@ pub enum Paint {
 pub struct Output {
     format: Format,
     colour: bool,
+    /// See [`Output::note_unverified`].
+    unverified: Vec<String>,
     out: io::BufWriter<io::Stdout>,
     closed: bool,
 }
@@ -604,13 +620,18 @@ impl Output {
     /// Results in this format; `colour` holds for text.
     #[must_use]
     pub fn new(format: Format, colour: bool) -> Self {
-        Self { format, colour, out: io::BufWriter::new(io::stdout()), closed: false }
+        Self { format, colour, unverified: Vec::new(), out: io::BufWriter::new(io::stdout()), closed: false }
     }
 
     /// Whether JSON is wanted.
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// From now on every object names the sides whose certificates nobody checks, if there are any, as `tls_unverified`.
+    pub(super) fn note_unverified(&mut self, config: &Config) {
+        self.unverified = config.unverified().map(str::to_owned).collect();
     }
 
     /// A line of text. Names from servers have to be made harmless before.
@@ -626,7 +647,8 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn object(&mut self, object: &Object<'_>) -> io::Result<()> {
-        self.write(&crate::text::to_json(object)?)
+        let marked = Marked { object, tls_unverified: &self.unverified };
+        self.write(&crate::text::to_json(&marked)?)
     }
 
     /// The text in a colour, if there are any.

@@ -39,6 +39,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(&args.drift.over(common)?)?;
+    out.note_unverified(&context.loaded.config);
     let plan = survey::plan(&context, &mut interrupts).await?;
     if !args.summary {
         for part in &plan.destinations {

@@ -40,6 +40,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(&args.drift.over(common)?)?;
+    out.note_unverified(&context.loaded.config);
     let filter = PathFilter::new(&args.path, &[], &context.engine.origin().mounts)
         .map_err(|error| CliError::usage(format!("--path: {error}")))?;
     let chosen: Vec<DestinationName> = context.chosen().map(|destination| destination.name.clone()).collect();

@@ -103,6 +103,7 @@ impl<'a> Standing<'a> {
 pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<Exit, CliError> {
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
+    out.note_unverified(&context.loaded.config);
     let plan = survey::plan(&context, &mut interrupts).await?;
     let history = interrupts.unless(context.engine.history(HISTORY)).await??;
     let failures = interrupts.unless(context.engine.standing_failures()).await??;

@@ -41,6 +41,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
+    out.note_unverified(&context.loaded.config);
     let filter = PathFilter::new(&args.path, &[], &context.engine.origin().mounts)
         .map_err(|error| CliError::usage(format!("--path: {error}")))?;
     let (id, undone) = interrupts.unless(find(&context, &args.cycle, out)).await??;

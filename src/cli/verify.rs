@@ -36,6 +36,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     }
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(common)?;
+    out.note_unverified(&context.loaded.config);
     let filter = PathFilter::new(&args.path, &[], &context.engine.origin().mounts)
         .map_err(|error| CliError::usage(format!("--path: {error}")))?;
     let options = VerifyOptions { only: context.only.clone(), filter };

@@ -46,6 +46,8 @@ pub(super) struct Status {
     ready: bool,
     pub(super) origin: OriginStatus,
     pub(super) destinations: Vec<DestinationStatus>,
+    /// Sides whose certificates nobody checks.
+    pub(super) tls_unverified: Vec<String>,
     /// The cycle that runs.
     cycle: Option<Running>,
     #[serde(skip)]
@@ -155,6 +157,7 @@ impl Status {
             ready: false,
             origin: OriginStatus::default(),
             destinations: Vec::new(),
+            tls_unverified: Vec::new(),
             cycle: None,
             tick,
             snapshots: None,
@@ -201,7 +204,9 @@ impl Status {
             State::StandingBy => "standing by",
             State::Waiting | State::Looking => "in step",
         };
-        if with_trouble.is_empty() { state.to_owned() } else { format!("trouble: {}", with_trouble.join(", ")) }
+        let line =
+            if with_trouble.is_empty() { state.to_owned() } else { format!("trouble: {}", with_trouble.join(", ")) };
+        if self.tls_unverified.is_empty() { line } else { format!("{line} (TLS unverified)") }
     }
 }
 

@@ -15,6 +15,7 @@ mod running;
 mod screens;
 mod settings;
 mod transforms;
+mod unverified;
 mod watch;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

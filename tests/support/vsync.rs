@@ -1,6 +1,7 @@
 //! The program under test, in surroundings of its own.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -55,16 +56,16 @@ impl Vsync {
     pub fn configure(&self, config: &str) {
         let file = self.folder.path().join("vsync.toml");
         if !markers(config).iter().any(|token| token.starts_with("least")) {
-            fs::write(file, config).expect("the configuration");
+            write_private(&file, config);
             return;
         }
         // beside the one in use, which a daemon may read at any time
         let draft = self.folder.path().join("draft.toml");
-        fs::write(&draft, config).expect("the configuration");
+        write_private(&draft, config);
         let name = draft.display().to_string();
         let filled = self.least.fill_in(config, |arguments| self.run(&[&["--config", &name], arguments].concat()));
         fs::remove_file(&draft).expect("the draft");
-        fs::write(file, filled).expect("the configuration");
+        write_private(&file, &filled);
     }
 
     /// The tokens in its configuration.
@@ -140,6 +141,12 @@ impl Drop for Running {
             let _ = child.wait();
         }
     }
+}
+
+/// As an operator is told to: for the owner alone.
+fn write_private(file: &Path, text: &str) {
+    fs::write(file, text).expect("the configuration");
+    fs::set_permissions(file, Permissions::from_mode(0o600)).expect("its mode");
 }
 
 fn finished(output: &Output) -> Run {

@@ -29,7 +29,10 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
     let left_over = room.saturating_sub(used + width_of(&right));
     left.extend(connection(model, left_over).0);
     Line::from(left).render(first, buffer);
-    Line::from(right).alignment(Alignment::Right).render(first, buffer);
+    // what does not fit beside the badges is cut: they say what must never go unseen
+    let kept = u16::try_from(used.min(room)).unwrap_or(first.width);
+    let beside = Rect { x: first.x + kept, width: first.width - kept, ..first };
+    Line::from(right).alignment(Alignment::Right).render(beside, buffer);
 
     let tabs = tabs(model, room);
     let used = tabs.iter().map(Tab::width).sum::<usize>();
