@@ -134,6 +134,16 @@ mod tests {
     use super::*;
     use crate::http::scripted::Server;
 
+    #[test]
+    fn nothing_that_logs_a_header_shows_the_token() {
+        let http = HttpSettings { address: "http://127.0.0.1:1".to_owned(), ..HttpSettings::default() };
+        let token = Some(Zeroizing::new("canary-token".to_owned()));
+        let consul = ConsulClient::new(&ConsulSettings { http, datacenter: None, token }).unwrap();
+        assert!(consul.token.as_ref().unwrap().is_sensitive());
+        assert_eq!(format!("{:?}", consul.token), "Some(Sensitive)");
+        assert!(!format!("{consul:?}").contains("canary"), "{consul:?}");
+    }
+
     #[tokio::test]
     async fn a_value_that_was_not_saved_is_an_error() {
         let server = Server::start(&["true", "false", "saved"].map(|body| Server::json(200, body))).await;

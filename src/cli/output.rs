@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::Format;
 use crate::config::Config;
 use crate::engine::{Cause, DestinationProgress, Failure, FindingKind, Limit, OperationCounts, Report, Standing};
-use crate::engine::{Cause, DestinationProgress, Failure, FindingKind, OperationCounts, Report, Standing};
 use crate::state::LockHolder;
 
 /// One line of JSON.

@@ -125,12 +125,18 @@ fn custom_metadata(random: &mut Rng, name: &str) -> Option<BTreeMap<String, Stri
     Some(metadata)
 }
 
+/// In every value that ought not to be seen, so that whoever tests can tell whether it was.
+const MARK: &str = "dEm0cNrY";
+
 fn content(random: &mut Rng, name: &str) -> Arc<RawValue> {
     let mut parts = name.rsplit('/');
     let item = parts.next().unwrap_or_default();
     let app = parts.next().unwrap_or_default();
     let environment = parts.next().unwrap_or_default();
-    let mut password = |length: usize| -> String { (0..length).map(|_| random.alphanumeric()).collect() };
+    let mut password = |length: usize| -> String {
+        let password: String = (0..length).map(|_| random.alphanumeric()).collect();
+        if length > 2 * MARK.len() { format!("{MARK}{}", &password[MARK.len()..]) } else { password }
+    };
     let value: Value = match item {
         "database" => json!({
             "host": format!("{app}-db.{environment}.internal.example"),

@@ -22,6 +22,7 @@ fn a_value_shows_copies_and_goes_and_a_difference_names_keys() {
     console.keys("]v");
     let screen = console.wait_for_texts(&["The value of password", "Yes, show it", ANSWERS]);
     assert_shows(&screen, "for 10 seconds");
+    console.reveals("password of secret/billing/dev/dunning/cache");
     console.keys("y");
     let screen = console.wait_for_texts(&["Value of password", "y copies it", " s ╮"]);
     assert_drawn(&screen);
@@ -40,6 +41,7 @@ fn a_value_shows_copies_and_goes_and_a_difference_names_keys() {
     console.keys("k");
     let screen = console.wait_for_no("Value of password");
     assert!(!screen.contents().contains(&value), "the operator has turned away");
+    console.reveals_no_more();
 
     console.keys("jD");
     console.wait_for_texts(&["Read both to compare them?", "us-east", ANSWERS]);
@@ -73,6 +75,7 @@ fn a_value_is_gone_before_the_terminal_is() {
         console.wait_for_texts(&["url  password", "there now"]);
         console.keys("]v");
         console.wait_for_texts(&["The value of password", ANSWERS]);
+        console.reveals("password of secret/billing/dev/dunning/cache");
         console.keys("y");
         console.wait_for_texts(&["Value of password", "y copies it"]);
         let shown = console.bytes().len();

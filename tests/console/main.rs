@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, reason = "a test without the program has failed")]
 
 mod browse;
+#[path = "../support/canary.rs"]
+mod canary;
 mod cycle;
 mod failures;
 mod history;

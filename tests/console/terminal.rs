@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 use vt100::{Color, Screen};
 
+use crate::canary;
+
 const VSYNC: &str = env!("CARGO_BIN_EXE_vsync");
 
 /// For so long what a test waits for may take on a slow machine.
@@ -39,6 +41,38 @@ struct Seen {
     silent: bool,
     /// Nobody looks any more.
     gone: bool,
+    leaks: Leaks,
+}
+
+/// The search for secret values in what is drawn.
+#[derive(Default)]
+struct Leaks {
+    /// What a test shows on purpose, while it does.
+    on_purpose: Option<String>,
+    /// Up to which byte everything sent has been looked at.
+    searched: usize,
+    /// What was found first.
+    found: Option<String>,
+}
+
+impl Seen {
+    /// Looks at the screen, and at what was sent since the last time: a value drawn at once is there in one piece, and one
+    /// that came into being by parts is on the screen.
+    fn search(&mut self) {
+        // some bytes again, for what came in two parts
+        let from = self.leaks.searched.saturating_sub(64).min(self.bytes.len());
+        let news = [&self.bytes[from..], self.terminal.screen().contents().as_bytes()].concat();
+        self.leaks.searched = self.bytes.len();
+        if self.leaks.on_purpose.is_none() && self.leaks.found.is_none() {
+            self.leaks.found = canary::find(&news);
+        }
+    }
+
+    fn assert_clean(&mut self) {
+        self.search();
+        let found = self.leaks.found.take();
+        assert!(found.is_none(), "a secret value was drawn, {}", found.unwrap_or_default());
+    }
 }
 
 /// Follows synchronized updates, so that a test, as an operator, sees whole frames only.
@@ -118,7 +152,8 @@ impl Console {
         let keyboard = pair.master.take_writer().expect("a keyboard");
         let mut output = pair.master.try_clone_reader().expect("what it draws");
         let terminal = vt100::Parser::new_with_callbacks(cells(rows), cells(columns), 0, Updates::default());
-        let seen = Seen { terminal, bytes: Vec::new(), exit: None, silent: false, gone: false };
+        let seen =
+            Seen { terminal, bytes: Vec::new(), exit: None, silent: false, gone: false, leaks: Leaks::default() };
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
 
         let reader = std::thread::spawn({
@@ -204,9 +239,27 @@ impl Console {
         }
     }
 
+    /// From now on a secret value may be drawn: this one, which the test shows on purpose.
+    pub(crate) fn reveals(&self, value: &str) {
+        let mut seen = lock(&self.seen.0);
+        seen.assert_clean();
+        seen.leaks.on_purpose = Some(value.to_owned());
+    }
+
+    /// From now on no secret value may be drawn, as from the start.
+    pub(crate) fn reveals_no_more(&self) {
+        let mut seen = lock(&self.seen.0);
+        seen.search();
+        // the part that is looked at twice
+        seen.leaks.searched = seen.bytes.len() + 64;
+        seen.leaks.on_purpose = None;
+    }
+
     /// Waits until the screen is as wanted, and gives it.
     pub(crate) fn wait_for(&self, what: &str, wanted: impl Fn(&Screen) -> bool) -> Screen {
-        let seen = self.wait_until(what, |seen| !seen.terminal.callbacks().under_way && wanted(seen.terminal.screen()));
+        let mut seen =
+            self.wait_until(what, |seen| !seen.terminal.callbacks().under_way && wanted(seen.terminal.screen()));
+        seen.assert_clean();
         seen.terminal.screen().clone()
     }
 
@@ -241,7 +294,8 @@ impl Console {
         let seen = self.wait_until("the end of the program", |seen| seen.exit.is_some());
         let code = seen.exit.expect("an exit code");
         drop(seen);
-        let seen = self.wait_until("the end of its output", |seen| seen.silent);
+        let mut seen = self.wait_until("the end of its output", |seen| seen.silent);
+        seen.assert_clean();
         let screen = seen.terminal.screen().clone();
         let bytes = String::from_utf8_lossy(&seen.bytes).into_owned();
         drop(seen);
@@ -301,6 +355,12 @@ impl Drop for Console {
     fn drop(&mut self) {
         if lock(&self.seen.0).exit.is_none() {
             let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+        }
+        if !std::thread::panicking() {
+            let mut seen = lock(&self.seen.0);
+            seen.assert_clean();
+            let leaks = canary::leaks_below(self.folder.path());
+            assert!(seen.leaks.on_purpose.is_some() || leaks.is_empty(), "secrets are in {}", leaks.join("; and in "));
         }
     }
 }

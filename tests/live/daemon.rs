@@ -36,7 +36,7 @@ fn ask(port: u16, path: &str) -> Option<(u16, String)> {
     Some((code, answer.split_once("\r\n\r\n")?.1.to_owned()))
 }
 
-fn status(port: u16) -> Value {
+pub(crate) fn status(port: u16) -> Value {
     ask(port, "/status").and_then(|(_, body)| serde_json::from_str(&body).ok()).unwrap_or_default()
 }
 

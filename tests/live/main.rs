@@ -7,7 +7,10 @@ mod support;
 #[expect(dead_code, reason = "the tests of the console use all of it")]
 mod terminal;
 
+use support::canary;
+
 mod auth;
+mod canaries;
 mod clients;
 mod commands;
 mod console;
@@ -18,6 +21,7 @@ mod drift;
 mod engine;
 mod fan_out;
 mod faults;
+mod hostile;
 mod ignored;
 mod inspect;
 mod locks;
@@ -27,6 +31,7 @@ mod plans;
 mod policy;
 mod promises;
 mod recovery;
+mod secrecy;
 mod servers;
 mod sides;
 mod soak;

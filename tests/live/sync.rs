@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoOptions, BaoServer, ConsulServer, RootClient, Vsync};
+use crate::support::{BaoOptions, BaoServer, ConsulServer, RootClient, Vsync, canary};
 
 /// An origin and one destination, with more for either section.
 fn config(origin: &BaoServer, destination: &BaoServer, of_origin: &str, of_destination: &str) -> String {
@@ -47,7 +47,7 @@ fn seed(client: &RootClient) {
         json!({
             "round": round,
             "number": number,
-            "text": format!("value {number}\n\t\"quoted\" <&> ünï"),
+            "text": format!("{}\n\t\"quoted\" <&> ünï", canary(number)),
             "float": 1.5e300,
             "big": 9_007_199_254_740_993_i64,
             "nested": { "b": [1, null, true, { "deep": "x" }], "a": {} },
@@ -123,7 +123,7 @@ fn a_destination_becomes_equal_and_is_then_left_alone() {
 #[test]
 fn a_loopback_with_a_transform_is_stable() {
     let server = BaoServer::with_audit();
-    server.client().write_all("secret", (0..40).map(|i| (format!("old/team/app-{i}"), json!({ "i": i }))));
+    server.client().write_all("secret", (0..40).map(|i| (format!("old/team/app-{i}"), json!({ "i": canary(i) }))));
     let transform = "[[destinations.transforms]]\nname = \"old to new\"\n\
                      from = '^secret/data/old/(?P<rest>.+)$'\nto = 'secret/data/new/${rest}'\n";
     let vsync = Vsync::new(&(config(&server, &server, "include = [\"secret/old/**\"]", "") + transform));
@@ -152,8 +152,8 @@ fn what_may_not_be_listed_is_not_deleted() {
     let origin = BaoServer::start();
     let destination = BaoServer::with_audit();
     let client = origin.client();
-    client.write_all("secret", (0..30).map(|i| (format!("open/app-{i}"), json!({ "i": i }))));
-    client.write_all("secret", (0..30).map(|i| (format!("closed/deep/app-{i}"), json!({ "i": i }))));
+    client.write_all("secret", (0..30).map(|i| (format!("open/app-{i}"), json!({ "i": canary(i) }))));
+    client.write_all("secret", (0..30).map(|i| (format!("closed/deep/app-{i}"), json!({ "i": canary(i) }))));
     let allowed = r#"path "secret/*" { capabilities = ["read", "list"] }"#;
     let token = client.policy_token("reader", allowed);
     let vsync = Vsync::new(&config(&origin, &destination, "", "").replacen("least", &token, 1));
@@ -184,7 +184,7 @@ fn what_may_not_be_listed_is_not_deleted() {
 fn a_wiped_origin_deletes_nothing() {
     let origin = BaoServer::start();
     let destination = BaoServer::with_audit();
-    origin.client().write_all("secret", (0..50).map(|i| (format!("app-{i}"), json!({ "i": i }))));
+    origin.client().write_all("secret", (0..50).map(|i| (format!("app-{i}"), json!({ "i": canary(i) }))));
     let vsync = Vsync::new(&config(&origin, &destination, "", ""));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
 
@@ -196,7 +196,7 @@ fn a_wiped_origin_deletes_nothing() {
     assert_eq!(audit.touched("secret/data/"), [""; 0]);
 
     // Most of it gone is stopped as well.
-    origin.client().write("secret", "app-1", &json!({ "i": 1 }));
+    origin.client().write("secret", "app-1", &json!({ "i": canary(1) }));
     let _ = vsync.run(&["sync", "--yes"]).expect(4);
     assert_eq!(audit.touched("secret/data/"), [""; 0]);
     assert_eq!(destination.client().read_all("secret").len(), 50);

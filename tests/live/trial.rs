@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::support::{BaoServer, FaultProxy, RootClient, Run, Vsync};
+use crate::support::{BaoServer, FaultProxy, RootClient, Run, Vsync, canary};
 
 /// Secrets in each folder of [`seed`]. Enough that a handful of deletes is no mass deletion.
 pub(crate) const EACH: usize = 80;
@@ -87,7 +87,8 @@ impl Trial {
 pub(crate) fn seed(client: &RootClient) {
     let folder = |folder: &str| {
         let folder = folder.to_owned();
-        (0..EACH).map(move |n| (format!("{folder}/app-{n}"), json!({ "folder": folder, "n": n })))
+        (0..EACH)
+            .map(move |n| (format!("{folder}/app-{n}"), json!({ "folder": folder, "n": n, "password": canary(n) })))
     };
     client.write_all("secret", folder("team-a").chain(folder("team-b")));
     client.write_all("more", folder("team-c"));

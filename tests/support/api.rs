@@ -6,6 +6,7 @@ use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
@@ -13,12 +14,16 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
+use super::canary;
+
 /// Requests run here, so that tests with and without a runtime of their own can wait for them alike.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime"));
 
 /// How many requests are under way at once when many are sent.
 const PARALLEL: usize = 16;
+
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) fn wait<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     let (done, result) = mpsc::sync_channel(1);
@@ -73,7 +78,9 @@ impl RootClient {
 
     async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
         let mut url = self.address.clone();
-        url.path_segments_mut().expect("an http address").push("v1").extend(path.split('/'));
+        // by hand: a URL parser drops tabs and line ends
+        let escaped = path.split('/').map(|segment| utf8_percent_encode(segment, UNRESERVED).to_string());
+        url.set_path(&format!("/v1/{}", escaped.collect::<Vec<_>>().join("/")));
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let mut request = self.http.request(method, url).header("X-Vault-Token", &self.token);
         if let Some(body) = body {
@@ -237,7 +244,9 @@ impl RootClient {
     #[must_use]
     pub fn token(&self, policy: &str) -> String {
         let answer = self.expect("POST", "auth/token/create", Some(json!({ "policies": [policy] })));
-        answer["auth"]["client_token"].as_str().expect("a token").to_owned()
+        let token = answer["auth"]["client_token"].as_str().expect("a token").to_owned();
+        canary::register(&token);
+        token
     }
 
     /// A new token with this policy alone.
@@ -281,10 +290,10 @@ impl RootClient {
         let role = format!("auth/{mount}/role/{policy}");
         self.expect("POST", &role, Some(settings));
         let text = |answer: Value, field: &str| answer["data"][field].as_str().expect("an id").to_owned();
-        (
-            text(self.expect("GET", &format!("{role}/role-id"), None), "role_id"),
-            text(self.expect("POST", &format!("{role}/secret-id"), Some(json!({}))), "secret_id"),
-        )
+        let role_id = text(self.expect("GET", &format!("{role}/role-id"), None), "role_id");
+        let secret_id = text(self.expect("POST", &format!("{role}/secret-id"), Some(json!({}))), "secret_id");
+        canary::register(&secret_id);
+        (role_id, secret_id)
     }
 
     pub(super) fn is_active(&self) -> bool {

@@ -20,6 +20,8 @@ pub struct BaoOptions {
     pub tls: Option<Tls>,
     /// Keep secrets on disk, so that they survive [`BaoServer::kill`].
     pub persistent: bool,
+    /// Take names with characters that do not print, which are refused as delivered.
+    pub any_name: bool,
 }
 
 /// Who may connect by TLS.
@@ -117,6 +119,9 @@ impl BaoServer {
 
     fn config(&self) -> String {
         let mut config = String::new();
+        if self.options.any_name {
+            config.push_str("disable_printable_check = true\n");
+        }
         if self.options.audit {
             let file = self.path("audit.log").display().to_string();
             write!(config, "audit \"file\" \"to-file\" {{\n  options {{ file_path = {file:?} }}\n}}\n").unwrap();

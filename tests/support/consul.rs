@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::api::wait;
+use super::canary;
 use super::process::{Process, free_port, program, start_on_free_port};
 
 /// One server, datacenter `dc1`.
@@ -18,6 +22,8 @@ pub struct ConsulServer {
     port: u16,
     https_port: u16,
     http: reqwest::Client,
+    acl_token: Option<&'static str>,
+    frozen: AtomicBool,
     // Last, so that the server is gone when its folder goes.
     folder: TempDir,
 }
@@ -31,6 +37,16 @@ pub struct ConsulOptions {
     pub tls: bool,
     /// Keeps keys and sessions on disk, so that they survive [`ConsulServer::kill`].
     pub persistent: bool,
+}
+
+impl Drop for ConsulServer {
+    /// Whatever a test did: no key holds a secret.
+    fn drop(&mut self) {
+        if self.process.is_some() && !*self.frozen.get_mut() && !std::thread::panicking() {
+            let leaks = self.leaks();
+            assert!(leaks.is_empty(), "secrets are in Consul's {}", leaks.join("; and in "));
+        }
+    }
 }
 
 impl ConsulServer {
@@ -68,7 +84,16 @@ impl ConsulServer {
                 .timeout(Duration::from_secs(20))
                 .build()
                 .expect("an HTTP client");
-            let mut server = Self { process: None, arguments, port, https_port, http, folder };
+            let mut server = Self {
+                process: None,
+                arguments,
+                port,
+                https_port,
+                http,
+                acl_token: options.acl_token,
+                frozen: AtomicBool::new(false),
+                folder,
+            };
             server.launch()?;
             Ok(server)
         })
@@ -165,12 +190,40 @@ impl ConsulServer {
 
     /// Freezes it: connections are accepted, nothing is answered.
     pub fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
         self.process.as_ref().expect("a running server").signal("STOP");
     }
 
     /// Goes on after [`Self::freeze`].
     pub fn thaw(&self) {
+        self.frozen.store(false, Ordering::Relaxed);
         self.process.as_ref().expect("a running server").signal("CONT");
+    }
+
+    /// Every key whose value, or name, holds a canary or a token, with how.
+    #[must_use]
+    pub fn leaks(&self) -> Vec<String> {
+        let mut request = self.http.get(format!("{}/v1/kv/?recurse=true", self.address()));
+        if let Some(token) = self.acl_token {
+            request = request.header("X-Consul-Token", token);
+        }
+        let (status, body) = wait(async move {
+            let response = request.send().await.expect("Consul answers");
+            (response.status(), response.bytes().await.expect("a whole answer").to_vec())
+        });
+        if status == StatusCode::NOT_FOUND {
+            return Vec::new();
+        }
+        assert_eq!(status, StatusCode::OK, "all keys");
+        let entries: Vec<Value> = serde_json::from_slice(&body).expect("a list of entries");
+        let leak = |entry: &Value| {
+            let key = entry["Key"].as_str().expect("a key");
+            let value = STANDARD.decode(entry["Value"].as_str().unwrap_or_default()).expect("base64");
+            let token = || canary::find_token(&value).map(|token| format!("a token: {token}"));
+            let how = canary::find(key.as_bytes()).or_else(|| canary::find(&value)).or_else(token)?;
+            Some(format!("{key}, {how}"))
+        };
+        entries.iter().filter_map(leak).collect()
     }
 
     fn request(&self, method: Method, path: &str, body: Vec<u8>) -> (StatusCode, Vec<u8>) {

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::canary;
 use super::least::{LeastTokens, markers};
 use super::process::signal;
 
@@ -34,11 +35,27 @@ impl Run {
         format!("{}{}", self.stdout, self.stderr)
     }
 
+    fn assert_clean(&self, arguments: &str) {
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            canary::assert_clean(&format!("{name} of \"vsync {arguments}\""), text.as_bytes());
+        }
+    }
+
     /// Ends the test unless it exited with `code`.
     #[must_use]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
         self
+    }
+}
+
+impl Drop for Vsync {
+    /// Whatever a test did: nothing that is kept holds a secret.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let leaks = canary::leaks_below(self.folder.path());
+            assert!(leaks.is_empty(), "secrets are in {}", leaks.join("; and in "));
+        }
     }
 }
 
@@ -100,7 +117,9 @@ impl Vsync {
     /// Runs a command to its end, without a terminal.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Run {
-        finished(&self.command(arguments).stdin(Stdio::null()).output().expect("vsync starts"))
+        let run = finished(&self.command(arguments).stdin(Stdio::null()).output().expect("vsync starts"));
+        run.assert_clean(&arguments.join(" "));
+        run
     }
 
     /// Starts a command.
@@ -119,7 +138,9 @@ impl Running {
     /// Waits for its end. It must not write more than a pipe takes before.
     #[must_use]
     pub fn wait(mut self) -> Run {
-        finished(&self.0.take().expect("still running").wait_with_output().expect("the end of vsync"))
+        let run = finished(&self.0.take().expect("still running").wait_with_output().expect("the end of vsync"));
+        run.assert_clean("a command that was waited for");
+        run
     }
 
     /// Sends a signal (`INT`, `KILL`).

@@ -191,3 +191,13 @@ fn debug_shows_no_token() {
     source.keep("hunter2", None).expect("a token");
     assert!(!format!("{source:?} {:?}", source.state().token).contains("hunter2"));
 }
+
+#[tokio::test]
+async fn nothing_that_logs_a_header_shows_the_token() {
+    let server = Server::start(&[granted("unused", 60, true)]).await;
+    let vault = client(&server, Auth::Token(Zeroizing::new("canary-token".to_owned())));
+    let token = vault.shared.tokens.keep("canary-token", None).expect("a token");
+    assert!(token.header.is_sensitive());
+    assert_eq!(format!("{:?}", token.header), "Sensitive");
+    assert!(!format!("{vault:?}").contains("canary"), "{vault:?}");
+}
