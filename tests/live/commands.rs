@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, ConsulOptions, ConsulServer, Vsync};
+use crate::support::{BaoServer, ConsulOptions, ConsulServer, Vsync, canary};
 
 #[derive(Clone, Copy)]
 struct Given<'a> {
@@ -51,7 +51,7 @@ fn findings(vsync: &Vsync, arguments: &[&str], subject: &str, code: i32) -> Vec<
 #[test]
 fn a_thousand_refusals_fit_on_a_screen_and_the_report_has_them_all() {
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
-    origin.client().write_all("secret", (0..130).map(|i| (format!("app-{i}"), json!({ "i": i }))));
+    origin.client().write_all("secret", (0..130).map(|i| (format!("app-{i}"), json!({ "i": canary(i) }))));
     let reader = destination.client().policy_token("reader", r#"path "secret/*" { capabilities = ["read"] }"#);
     let vsync = Vsync::new(&Given { destination_token: &reader, ..given(&origin, &destination) }.config());
 
@@ -84,8 +84,8 @@ fn a_thousand_refusals_fit_on_a_screen_and_the_report_has_them_all() {
 fn nothing_to_do_is_not_said_of_what_could_not_be_read() {
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
     let client = origin.client();
-    client.write("secret", "open/app", &json!({ "a": 1 }));
-    client.write("secret", "closed/app", &json!({ "a": 1 }));
+    client.write("secret", "open/app", &json!({ "a": canary(1) }));
+    client.write("secret", "closed/app", &json!({ "a": canary(1) }));
     let allowed = r#"path "secret/*" { capabilities = ["read", "list", "scan"] }"#;
     let token = client.policy_token("reader", allowed);
     let vsync = Vsync::new(&Given { origin_token: &token, ..given(&origin, &destination) }.config());
@@ -100,7 +100,7 @@ fn nothing_to_do_is_not_said_of_what_could_not_be_read() {
     assert!(run.stdout.contains("Nothing was done, because part of the origin could not be read"), "{}", run.stdout);
     assert!(!run.stdout.contains("There is nothing to do"), "{}", run.stdout);
 
-    client.write("secret", "closed/app", &json!({ "a": 2 }));
+    client.write("secret", "closed/app", &json!({ "a": canary(2) }));
     client.policy("reader", &allowed.replace("secret/", "other/"));
     let run = vsync.run(&["sync", "--yes"]).expect(1);
     assert!(!run.text().contains("nothing to do"), "{}", run.text());
@@ -129,8 +129,8 @@ fn check_asks_for_no_more_than_include_globs_need() {
     let found = findings(&vsync, &[], "capabilities", 0);
     assert!(found.iter().all(|(_, ok, _)| *ok) && found.len() == 2, "{found:?}");
     // and it really is enough
-    origin.client().write("secret", "team/a/app", &json!({ "a": 1 }));
-    origin.client().write("secret", "team/b/app", &json!({ "a": 1 }));
+    origin.client().write("secret", "team/a/app", &json!({ "a": canary(1) }));
+    origin.client().write("secret", "team/b/app", &json!({ "a": canary(1) }));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(destination.client().read_all("secret").len(), 1);
 
@@ -158,7 +158,7 @@ fn check_tries_to_write_the_embedded_store_and_leaves_nothing() {
     }));
     assert!(state(&["--read-only"], 0)[0].2.contains("--read-only"));
 
-    origin.client().write("secret", "app", &json!({ "a": 1 }));
+    origin.client().write("secret", "app", &json!({ "a": canary(1) }));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert!(state(&[], 0).iter().all(|(_, ok, detail)| *ok && detail.contains("has state")));
     let _ = vsync.run(&["plan"]).expect(0);

@@ -3,14 +3,14 @@
 
 use serde_json::json;
 
-use crate::support::{BaoServer, Vsync};
+use crate::support::{BaoServer, Vsync, canary};
 use crate::terminal::Console;
 
 #[test]
 fn what_is_ignored_is_ignored_after_a_restart() {
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
     for name in ["closed/a", "closed/b", "open"] {
-        origin.client().write("secret", name, &json!({ "v": 1 }));
+        origin.client().write("secret", name, &json!({ "v": canary(1) }));
     }
     let rules = r#"
         path "secret/data/*" { capabilities = ["create", "update", "read"] }
@@ -52,7 +52,7 @@ fn what_is_ignored_is_ignored_after_a_restart() {
     assert!(run.stdout.contains("copy: 1 failure is ignored"), "{}", run.stdout);
 
     // a new version at the origin brings it back
-    origin.client().write("secret", "closed/a", &json!({ "v": 2 }));
+    origin.client().write("secret", "closed/a", &json!({ "v": canary(2) }));
     let _ = vsync.run(&["sync", "--yes"]).expect(3);
     let mut console = start();
     console.wait_for_texts(&["Failures 2", "permission 2"]);
@@ -65,7 +65,7 @@ fn drift_is_decided_from_the_console() {
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
     let (here, there) = (origin.client(), destination.client());
     for name in ["mine", "theirs"] {
-        here.write("secret", name, &json!({ "v": 1 }));
+        here.write("secret", name, &json!({ "v": canary(1) }));
     }
     let vsync = Vsync::new("");
     vsync.configure(&format!(
@@ -77,8 +77,8 @@ fn drift_is_decided_from_the_console() {
     ));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     for name in ["mine", "theirs"] {
-        there.write("secret", name, &json!({ "v": "by hand" }));
-        here.write("secret", name, &json!({ "v": 2 }));
+        there.write("secret", name, &json!({ "v": canary("by hand") }));
+        here.write("secret", name, &json!({ "v": canary(2) }));
     }
     let _ = vsync.run(&["sync", "--yes"]).expect(3);
 
@@ -93,7 +93,7 @@ fn drift_is_decided_from_the_console() {
     console.wait_for_texts(&["The origin is right: overwrite", "PROD", "max_versions", "Yes, start", " y yes "]);
     console.keys("y");
     console.wait_for_texts(&["Cycle completed: 1 done, 0 failed, 0 pending."]);
-    assert_eq!(there.read("secret", "mine"), Some(json!({ "v": 2 })));
+    assert_eq!(there.read("secret", "mine"), Some(json!({ "v": canary(2) })));
     console.keys("5");
     console.wait_for_texts(&["drift 1", "secret/theirs"]);
     console.keys("gd");
@@ -106,10 +106,10 @@ fn drift_is_decided_from_the_console() {
     console.wait_for_texts(&["nothing to do", "every destination is in sync"]);
     console.keys("q");
     assert_eq!(console.wait_for_end().code, 0);
-    assert_eq!(there.read("secret", "theirs"), Some(json!({ "v": "by hand" })));
+    assert_eq!(there.read("secret", "theirs"), Some(json!({ "v": canary("by hand") })));
     // it stays decided
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    assert_eq!(there.read("secret", "theirs"), Some(json!({ "v": "by hand" })));
+    assert_eq!(there.read("secret", "theirs"), Some(json!({ "v": canary("by hand") })));
 }
 
 #[test]

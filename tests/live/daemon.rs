@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{BaoServer, ConsulServer, RootClient, Vsync, free_port};
+use crate::support::{BaoServer, ConsulServer, RootClient, Vsync, canary, free_port};
 
 /// Longer than anything here takes on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -65,7 +65,7 @@ fn versions(client: &RootClient, mount: &str) -> BTreeMap<String, u64> {
 #[test]
 fn a_change_arrives_at_once_because_the_index_changes_whatever_the_buckets() {
     let (origin, destination, consul) = (BaoServer::start(), BaoServer::start(), ConsulServer::start());
-    origin.client().write("secret", "first", &json!({ "a": 1 }));
+    origin.client().write("secret", "first", &json!({ "a": canary(1) }));
     let vsync = Vsync::new(&config(&origin, &destination, &consul, ""));
     let mut keeper = vsync.background("origin", &["origin", "--set", "num_buckets=5"], &[]);
     // the tick is an hour: whatever arrives does so because the index changed
@@ -73,17 +73,17 @@ fn a_change_arrives_at_once_because_the_index_changes_whatever_the_buckets() {
     let mut copier = vsync.background("destination", &flags, &[]);
     keeper.wait_for("1 secrets", LIMIT);
     wait_until("the first secret", LIMIT, || destination.client().read("secret", "first").is_some());
-    origin.client().write("secret", "second", &json!({ "b": 2 }));
+    origin.client().write("secret", "second", &json!({ "b": canary(2) }));
     let changed = Instant::now();
     wait_until("the second secret", LIMIT, || destination.client().read("secret", "second").is_some());
     assert!(changed.elapsed() < Duration::from_secs(15), "{:?}", changed.elapsed());
     origin.client().remove("secret", "first");
     copier.wait_for("stopped before the first write", LIMIT);
     assert_eq!(copier.told().matches("stopped before").count(), 1);
-    origin.client().write("secret", "first", &json!({ "a": 3 }));
+    origin.client().write("secret", "first", &json!({ "a": canary(3) }));
     copier.wait_for("over after", LIMIT);
     wait_until("the first secret again", LIMIT, || {
-        destination.client().read("secret", "first") == Some(json!({ "a": 3 }))
+        destination.client().read("secret", "first") == Some(json!({ "a": canary(3) }))
     });
     let index = |side: &str| {
         let bytes = consul.get(&format!("vsync/{side}/index")).unwrap_or_default();
@@ -251,7 +251,7 @@ fn what_v03_did_is_taken_over_and_gone_on_with_bit_for_bit() {
 #[test]
 fn of_two_daemons_one_works_and_the_other_takes_over() {
     let (origin, destination, consul) = (BaoServer::start(), BaoServer::start(), ConsulServer::start());
-    origin.client().write("secret", "first", &json!({ "a": 1 }));
+    origin.client().write("secret", "first", &json!({ "a": canary(1) }));
     let vsync = Vsync::new(&config(&origin, &destination, &consul, ""));
     let port = free_port();
     let health = format!("health.address=127.0.0.1:{port}");
@@ -271,7 +271,7 @@ fn of_two_daemons_one_works_and_the_other_takes_over() {
     let killed = Instant::now();
     two.wait_for("took over", Duration::from_secs(45));
     assert!(killed.elapsed() < Duration::from_secs(40), "{:?}", killed.elapsed());
-    origin.client().write("secret", "second", &json!({ "b": 2 }));
+    origin.client().write("secret", "second", &json!({ "b": canary(2) }));
     wait_until("the second secret", LIMIT, || destination.client().read("secret", "second").is_some());
 
     let mut three = vsync.background("three", &["sync", "--watch"], &[]);
@@ -326,8 +326,8 @@ fn a_signal_closes_the_cycle_and_a_second_one_does_not_wait() {
 #[test]
 fn a_hangup_reads_the_configuration_again() {
     let (origin, destination, consul) = (BaoServer::start(), BaoServer::start(), ConsulServer::start());
-    origin.client().write("secret", "kept/back", &json!({ "a": 1 }));
-    origin.client().write("secret", "first", &json!({ "a": 1 }));
+    origin.client().write("secret", "kept/back", &json!({ "a": canary(1) }));
+    origin.client().write("secret", "first", &json!({ "a": canary(1) }));
     let (first_port, port) = (free_port(), free_port());
     let health = |port: u16| format!("[health]\naddress = \"127.0.0.1:{port}\"\n");
     let whole = config(&origin, &destination, &consul, &health(first_port));
@@ -340,7 +340,7 @@ fn a_hangup_reads_the_configuration_again() {
     daemon.signal("HUP");
     daemon.wait_for("the former one stays in force", LIMIT);
     assert!(daemon.told().contains("vsync.toml:7:1: unknown key \"tikc\""), "{}", daemon.told());
-    origin.client().write("secret", "second", &json!({ "b": 2 }));
+    origin.client().write("secret", "second", &json!({ "b": canary(2) }));
     wait_until("the second secret", LIMIT, || destination.client().read("secret", "second").is_some());
     assert_eq!(destination.client().read("secret", "kept/back"), None);
 
@@ -421,8 +421,8 @@ fn what_somebody_else_wrote_is_no_failure_and_an_undo_names_the_daemon() {
     let (origin, destination, consul) = (BaoServer::start(), BaoServer::start(), ConsulServer::start());
     let (at_origin, there) = (origin.client(), destination.client());
     many(&at_origin, 3);
-    there.write("secret", "theirs", &json!({ "by": "hand" }));
-    at_origin.write("secret", "theirs", &json!({ "by": "origin" }));
+    there.write("secret", "theirs", &json!({ "by": canary("hand") }));
+    at_origin.write("secret", "theirs", &json!({ "by": canary("origin") }));
     let port = free_port();
     let config = config(&origin, &destination, &consul, "");
     let (first, last) = config.rsplit_once("\"least\"").expect("the destination's token");
@@ -433,8 +433,8 @@ fn what_somebody_else_wrote_is_no_failure_and_an_undo_names_the_daemon() {
     daemon.wait_for("copy: 1 secrets were there before vsync wrote them and are left as they are", LIMIT);
     let cycle = status(port)["destinations"][0]["last_cycle"].as_str().expect("a cycle").to_owned();
 
-    there.write("secret", "app/1", &json!({ "by": "hand" }));
-    at_origin.write("secret", "app/1", &json!({ "by": "origin" }));
+    there.write("secret", "app/1", &json!({ "by": canary("hand") }));
+    at_origin.write("secret", "app/1", &json!({ "by": canary("origin") }));
     daemon.wait_for("copy: 1 left alone, because somebody else wrote them in", LIMIT);
     daemon.wait_for("copy: 1 secrets were changed there by somebody else after vsync wrote them", LIMIT);
     // the numbers of `vsync status`, when it is met and afterwards

@@ -12,7 +12,7 @@ use vsync::kv::SecretPath;
 use vsync::state::{State, StateSide, SyncInfoWriter};
 
 use crate::sides::{Sides, plan, sync};
-use crate::support::{BaoServer, RootClient};
+use crate::support::{BaoServer, RootClient, canary};
 
 /// A cycle that also tries what is known to have drifted.
 async fn again(engine: &Engine) -> Arc<Report> {
@@ -32,12 +32,12 @@ fn is(client: &RootClient, name: &str, value: &Value) {
 /// `app` is copied, and then changed on both sides.
 async fn drifted(origin: &BaoServer, destination: &BaoServer) -> Sides {
     let sides = Sides::new(origin, destination);
-    origin.client().write("secret", "app", &json!({ "v": "first" }));
-    origin.client().write("secret", "other", &json!({ "v": "first" }));
+    origin.client().write("secret", "app", &json!({ "v": canary("first") }));
+    origin.client().write("secret", "other", &json!({ "v": canary("first") }));
     assert_eq!(sync(&sides.engine()).await.done().add, 2);
-    destination.client().write("secret", "app", &json!({ "v": "by hand" }));
-    origin.client().write("secret", "app", &json!({ "v": "second" }));
-    origin.client().write("secret", "other", &json!({ "v": "second" }));
+    destination.client().write("secret", "app", &json!({ "v": canary("by hand") }));
+    origin.client().write("secret", "app", &json!({ "v": canary("second") }));
+    origin.client().write("secret", "other", &json!({ "v": canary("second") }));
     sides
 }
 
@@ -51,8 +51,8 @@ async fn drift_is_reported_and_nothing_is_lost() {
     let (_, failure) = report.failures().next().unwrap();
     assert_eq!(failure.cause, Cause::Drift);
     assert!(failure.message.contains("version 2 is there, and vsync left version 1"), "{}", failure.message);
-    is(&there, "app", &json!({ "v": "by hand" }));
-    is(&there, "other", &json!({ "v": "second" }));
+    is(&there, "app", &json!({ "v": canary("by hand") }));
+    is(&there, "other", &json!({ "v": canary("second") }));
 
     // from now on it is known, and left alone without a request
     let known = plan(&sides.engine()).await;
@@ -67,10 +67,10 @@ async fn drift_is_reported_and_nothing_is_lost() {
     // unless somebody asks, or the origin has something new
     let report = again(&sides.engine()).await;
     assert_eq!(report.failures().next().unwrap().1.cause, Cause::Drift);
-    origin.client().write("secret", "app", &json!({ "v": "third" }));
+    origin.client().write("secret", "app", &json!({ "v": canary("third") }));
     let report = sync(&sides.engine()).await;
     assert_eq!(report.failures().next().unwrap().1.cause, Cause::Drift);
-    is(&there, "app", &json!({ "v": "by hand" }));
+    is(&there, "app", &json!({ "v": canary("by hand") }));
     assert_eq!(version(&there, "app"), 2);
 }
 
@@ -82,11 +82,11 @@ async fn drift_is_overwritten_if_the_origin_is_right() {
     sides.destination.on_drift = OnDrift::Overwrite;
     let report = sync(&sides.engine()).await;
     assert_eq!((report.done().update, report.failed()), (1, 0));
-    is(&destination.client(), "app", &json!({ "v": "second" }));
+    is(&destination.client(), "app", &json!({ "v": canary("second") }));
     assert_eq!(version(&destination.client(), "app"), 3);
     assert!(plan(&sides.engine()).await.is_empty());
     // and the ledger knows which version that is
-    origin.client().write("secret", "app", &json!({ "v": "third" }));
+    origin.client().write("secret", "app", &json!({ "v": canary("third") }));
     sides.destination.on_drift = OnDrift::Report;
     assert_eq!(sync(&sides.engine()).await.failed(), 0);
 }
@@ -98,11 +98,11 @@ async fn drift_is_kept_if_the_destination_is_right() {
     sides.destination.on_drift = OnDrift::Keep;
     let report = sync(&sides.engine()).await;
     assert_eq!((report.done().update, report.failed(), report.destinations[0].kept), (2, 0, 1));
-    is(&destination.client(), "app", &json!({ "v": "by hand" }));
+    is(&destination.client(), "app", &json!({ "v": canary("by hand") }));
     assert!(plan(&sides.engine()).await.is_empty(), "it counts as in sync");
-    origin.client().write("secret", "app", &json!({ "v": "third" }));
+    origin.client().write("secret", "app", &json!({ "v": canary("third") }));
     assert_eq!(sync(&sides.engine()).await.destinations[0].kept, 1);
-    is(&destination.client(), "app", &json!({ "v": "by hand" }));
+    is(&destination.client(), "app", &json!({ "v": canary("by hand") }));
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn what_somebody_else_changed_is_not_deleted() {
     here.delete("secret", "app");
     let report = sync(&sides.engine()).await;
     assert_eq!((report.failed(), report.done().update), (1, 1), "{report:#?}");
-    is(&there, "app", &json!({ "v": "by hand" }));
+    is(&there, "app", &json!({ "v": canary("by hand") }));
     let known = plan(&sides.engine()).await;
     assert_eq!((known.counts().delete, known.destinations[0].drifted.len()), (0, 1));
     // what vsync itself wrote goes
@@ -123,9 +123,9 @@ async fn what_somebody_else_changed_is_not_deleted() {
     assert_eq!(sync(&sides.engine()).await.done().delete, 1);
     assert_eq!(there.read("secret", "more"), None);
     // and comes back
-    here.write("secret", "more", &json!({ "v": "again" }));
+    here.write("secret", "more", &json!({ "v": canary("again") }));
     assert_eq!(sync(&sides.engine()).await.done().add, 1);
-    is(&there, "more", &json!({ "v": "again" }));
+    is(&there, "more", &json!({ "v": canary("again") }));
     assert_eq!(version(&there, "more"), 2);
 }
 
@@ -137,8 +137,8 @@ async fn a_first_sync_leaves_alone_what_is_there() {
         here.write("secret", name, &json!({ "b": 1, "a": name }));
     }
     there.write("secret", "equal", &json!({ "a": "equal", "b": 1 }));
-    there.write("secret", "different", &json!({ "a": "theirs" }));
-    there.write("secret", "deleted there", &json!({ "a": "once" }));
+    there.write("secret", "different", &json!({ "a": canary("theirs") }));
+    there.write("secret", "deleted there", &json!({ "a": canary("once") }));
     there.delete("secret", "deleted there");
 
     let mut sides = Sides::new(&origin, &destination);
@@ -146,7 +146,7 @@ async fn a_first_sync_leaves_alone_what_is_there() {
     assert_eq!((first.counts().add, first.destinations[0].drifted.len()), (2, 2), "seen before anything is tried");
     let report = sync(&sides.engine()).await;
     assert_eq!((report.done().add, report.failed(), report.destinations[0].drifted), (2, 0, 2));
-    is(&there, "different", &json!({ "a": "theirs" }));
+    is(&there, "different", &json!({ "a": canary("theirs") }));
     is(&there, "deleted there", &json!({ "b": 1, "a": "deleted there" }));
     let known = plan(&sides.engine()).await;
     assert_eq!((known.counts().total(), known.destinations[0].drifted.len()), (0, 2));
@@ -160,7 +160,7 @@ async fn a_first_sync_leaves_alone_what_is_there() {
     assert_eq!(version(&there, "equal"), 1, "nothing was written");
     let (_, failure) = report.failures().next().unwrap();
     assert!(failure.message.ends_with("its value differs from the origin's"), "{}", failure.message);
-    is(&there, "different", &json!({ "a": "theirs" }));
+    is(&there, "different", &json!({ "a": canary("theirs") }));
     assert!(plan(&sides.engine()).await.is_empty(), "it is not compared again in each cycle");
 
     sides.destination.on_existing = OnExisting::Overwrite;
@@ -168,7 +168,7 @@ async fn a_first_sync_leaves_alone_what_is_there() {
     is(&there, "different", &json!({ "b": 1, "a": "different" }));
     assert!(plan(&sides.engine()).await.is_empty());
     // what was adopted is vsync's from then on
-    here.write("secret", "equal", &json!({ "a": 2 }));
+    here.write("secret", "equal", &json!({ "a": canary(2) }));
     assert_eq!(sync(&sides.engine()).await.failed(), 0);
     assert_eq!(version(&there, "equal"), 2);
 }
@@ -179,7 +179,7 @@ async fn state_without_a_ledger_is_taken_over() {
     let (here, there) = (origin.client(), destination.client());
     let mut sides = Sides::new(&origin, &destination);
     for name in ["a", "b", "c", "d"] {
-        here.write("secret", name, &json!({ "v": 1 }));
+        here.write("secret", name, &json!({ "v": canary(1) }));
     }
     sync(&sides.engine()).await;
     // as vsync v0.3 leaves it: nothing but sync info
@@ -189,7 +189,7 @@ async fn state_without_a_ledger_is_taken_over() {
     store.delete(&keys).await.unwrap();
     assert!(plan(&sides.engine()).await.is_empty());
 
-    here.write("secret", "a", &json!({ "v": 2 }));
+    here.write("secret", "a", &json!({ "v": canary(2) }));
     here.delete("secret", "b");
     sides.destination.max_delete = vsync::engine::MaxDelete::Percent(100.0);
     let report = sync(&sides.engine()).await;
@@ -201,8 +201,8 @@ async fn state_without_a_ledger_is_taken_over() {
     let rules = r#"path "secret/data/*" { capabilities = ["create", "update", "delete"] }"#;
     let token = there.policy_token("writer", rules);
     sides.destination.vault = crate::sides::vault(&destination, &token);
-    here.write("secret", "c", &json!({ "v": 2 }));
-    here.write("secret", "a", &json!({ "v": 3 }));
+    here.write("secret", "c", &json!({ "v": canary(2) }));
+    here.write("secret", "a", &json!({ "v": canary(3) }));
     let report = sync(&sides.engine()).await;
     assert_eq!((report.done().update, report.failed()), (1, 1));
     let (_, failure) = report.failures().next().unwrap();
@@ -215,7 +215,7 @@ async fn state_without_a_ledger_is_taken_over() {
 async fn one_cycle_at_a_time() {
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
     let here = origin.client();
-    here.write_all("secret", (0..200).map(|n| (format!("app{n}"), json!({ "n": n }))));
+    here.write_all("secret", (0..200).map(|n| (format!("app{n}"), json!({ "n": canary(n) }))));
     let sides = Sides::new(&origin, &destination);
     let (first, second) = (plan(&sides.engine()).await, plan(&sides.engine()).await);
     let handle = sides.engine().start(first, CycleOptions::default()).unwrap();
@@ -255,23 +255,23 @@ async fn v0_3_may_have_a_turn_in_between() {
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
     let (here, there) = (origin.client(), destination.client());
     let sides = Sides::new(&origin, &destination);
-    here.write("secret", "app", &json!({ "v": 1 }));
+    here.write("secret", "app", &json!({ "v": canary(1) }));
     sync(&sides.engine()).await;
-    here.write("secret", "app", &json!({ "v": 2 }));
-    here.write("secret", "more", &json!({ "v": 1 }));
-    copied_by_v0_3(&sides, &there, "app", &json!({ "v": 2 })).await;
-    copied_by_v0_3(&sides, &there, "more", &json!({ "v": 1 })).await;
+    here.write("secret", "app", &json!({ "v": canary(2) }));
+    here.write("secret", "more", &json!({ "v": canary(1) }));
+    copied_by_v0_3(&sides, &there, "app", &json!({ "v": canary(2) })).await;
+    copied_by_v0_3(&sides, &there, "more", &json!({ "v": canary(1) })).await;
     assert!(plan(&sides.engine()).await.is_empty());
     let verified = sides.engine().verify(&VerifyOptions::default(), &VerifyProgress::default()).await;
     assert!(verified[0].findings.is_empty(), "{:?}", verified[0].findings);
-    here.write("secret", "app", &json!({ "v": 3 }));
-    here.write("secret", "more", &json!({ "v": 2 }));
+    here.write("secret", "app", &json!({ "v": canary(3) }));
+    here.write("secret", "more", &json!({ "v": canary(2) }));
     let report = sync(&sides.engine()).await;
     assert_eq!((report.done().update, report.failed()), (2, 0), "{report:#?}");
     assert_eq!((version(&there, "app"), version(&there, "more")), (3, 2));
     // and the ledger holds again
-    there.write("secret", "app", &json!({ "v": "by hand" }));
-    here.write("secret", "app", &json!({ "v": 4 }));
+    there.write("secret", "app", &json!({ "v": canary("by hand") }));
+    here.write("secret", "app", &json!({ "v": canary(4) }));
     assert_eq!(sync(&sides.engine()).await.failures().next().unwrap().1.cause, Cause::Drift);
 }
 
@@ -280,11 +280,11 @@ async fn what_was_put_right_by_hand_is_no_drift() {
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
     let sides = drifted(&origin, &destination).await;
     assert_eq!(sync(&sides.engine()).await.failed(), 1);
-    destination.client().write("secret", "app", &json!({ "v": "second" }));
+    destination.client().write("secret", "app", &json!({ "v": canary("second") }));
     let report = again(&sides.engine()).await;
     assert_eq!((report.failed(), report.destinations[0].adopted), (0, 1));
     assert_eq!(version(&destination.client(), "app"), 3, "nothing was written");
-    origin.client().write("secret", "app", &json!({ "v": "third" }));
+    origin.client().write("secret", "app", &json!({ "v": canary("third") }));
     assert_eq!(sync(&sides.engine()).await.failed(), 0);
 }
 
@@ -298,7 +298,7 @@ async fn what_was_kept_can_be_overwritten_later() {
     assert!(plan(&sides.engine()).await.is_empty(), "a decision stands");
     sides.destination.on_drift = OnDrift::Overwrite;
     assert_eq!(sync(&sides.engine()).await.done().update, 1);
-    is(&destination.client(), "app", &json!({ "v": "second" }));
+    is(&destination.client(), "app", &json!({ "v": canary("second") }));
 }
 
 /// `a/app` was copied to `one/app` and is gone; `b/app` has taken its place there, and is not known at the moment.
@@ -314,15 +314,15 @@ async fn a_path_that_another_secret_took_over_is_not_deleted() {
     };
     sides.destination.transforms = Transforms::new(&[rule]).unwrap();
     sides.destination.max_delete = vsync::engine::MaxDelete::Percent(100.0);
-    here.write("secret", "a/app", &json!({ "from": "a" }));
+    here.write("secret", "a/app", &json!({ "from": canary("a") }));
     here.write("secret", "other", &json!({}));
     sync(&sides.engine()).await;
     here.remove("secret", "a/app");
-    here.write("secret", "b/app", &json!({ "from": "b" }));
+    here.write("secret", "b/app", &json!({ "from": canary("b") }));
     // both are recorded now, as a vsync that knew no better, or one that was killed at the wrong moment, leaves it
-    copied_by_v0_3(&sides, &there, "b/app", &json!({ "from": "b" })).await;
+    copied_by_v0_3(&sides, &there, "b/app", &json!({ "from": canary("b") })).await;
     there.remove("secret", "b/app");
-    there.write("secret", "one/app", &json!({ "from": "b" }));
+    there.write("secret", "one/app", &json!({ "from": canary("b") }));
 
     let rules = r#"path "secret/*" { capabilities = ["read", "list", "scan"] }
         path "secret/detailed-metadata/" { capabilities = ["list"] }
@@ -335,7 +335,7 @@ async fn a_path_that_another_secret_took_over_is_not_deleted() {
     assert!(!half.inventory.is_complete());
     assert_eq!(half.counts().delete, 0, "{half:#?}");
     sync(&sides.engine()).await;
-    is(&there, "one/app", &json!({ "from": "b" }));
+    is(&there, "one/app", &json!({ "from": canary("b") }));
 }
 
 #[tokio::test]
@@ -344,15 +344,15 @@ async fn what_verify_finds_can_be_repaired() {
     let (here, there) = (origin.client(), destination.client());
     let sides = Sides::new(&origin, &destination);
     for name in ["edited", "deleted", "purged", "gone", "fine"] {
-        here.write("secret", name, &json!({ "v": name }));
+        here.write("secret", name, &json!({ "v": canary(name) }));
     }
     sync(&sides.engine()).await;
     here.delete("secret", "gone");
     sync(&sides.engine()).await;
-    there.write("secret", "edited", &json!({ "v": "by hand" }));
+    there.write("secret", "edited", &json!({ "v": canary("by hand") }));
     there.delete("secret", "deleted");
     there.remove("secret", "purged");
-    there.write("secret", "gone", &json!({ "v": "by hand" }));
+    there.write("secret", "gone", &json!({ "v": canary("by hand") }));
     let engine = sides.engine();
     assert!(plan(&engine).await.is_empty(), "the origin has nothing new");
 
@@ -365,7 +365,7 @@ async fn what_verify_finds_can_be_repaired() {
     let report = engine.start(repair, CycleOptions::default()).unwrap().wait().await;
     assert_eq!((report.failed(), report.done().total()), (0, 4), "{report:#?}");
     for name in ["edited", "deleted", "purged", "fine"] {
-        is(&there, name, &json!({ "v": name }));
+        is(&there, name, &json!({ "v": canary(name) }));
     }
     assert_eq!(there.read("secret", "gone"), None);
     assert_eq!(version(&there, "fine"), 1);
@@ -379,21 +379,21 @@ async fn a_secret_made_anew_at_the_origin_does_not_make_drift_forgotten() {
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
     let (here, there) = (origin.client(), destination.client());
     let mut sides = Sides::new(&origin, &destination);
-    here.write("secret", "app", &json!({ "v": 1 }));
-    here.write("secret", "app", &json!({ "v": 2 }));
+    here.write("secret", "app", &json!({ "v": canary(1) }));
+    here.write("secret", "app", &json!({ "v": canary(2) }));
     sync(&sides.engine()).await;
-    there.write("secret", "app", &json!({ "v": "by hand" }));
+    there.write("secret", "app", &json!({ "v": canary("by hand") }));
     here.remove("secret", "app");
-    here.write("secret", "app", &json!({ "v": "anew" }));
+    here.write("secret", "app", &json!({ "v": canary("anew") }));
     assert_eq!(sync(&sides.engine()).await.failed(), 1);
     let known = plan(&sides.engine()).await;
     assert_eq!((known.counts().total(), known.destinations[0].drifted.len()), (0, 1));
     let found = sides.engine().verify(&VerifyOptions::default(), &VerifyProgress::default()).await;
     assert_eq!(found[0].findings.len(), 1);
     sync(&sides.engine()).await;
-    is(&there, "app", &json!({ "v": "by hand" }));
+    is(&there, "app", &json!({ "v": canary("by hand") }));
     here.remove("secret", "app");
     sides.destination.max_delete = vsync::engine::MaxDelete::Percent(100.0);
     sync(&sides.engine()).await;
-    is(&there, "app", &json!({ "v": "by hand" }));
+    is(&there, "app", &json!({ "v": canary("by hand") }));
 }

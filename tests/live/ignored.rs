@@ -14,7 +14,7 @@ use vsync::http::HttpSettings;
 use vsync::state::{StateStore, StoreSettings};
 
 use crate::sides::{Sides, plan, sync, vault};
-use crate::support::{BaoServer, ConsulServer, Vsync};
+use crate::support::{BaoServer, ConsulServer, Vsync, canary};
 
 /// What may be done at the destination, but for a folder.
 const RULES: &str = r#"
@@ -43,7 +43,7 @@ async fn ignored(engine: &Engine) -> Vec<String> {
 fn refused(origin: &BaoServer, destination: &BaoServer) -> Sides {
     let mut sides = Sides::new(origin, destination);
     for name in ["closed/a", "closed/b", "open/a", "open/b"] {
-        origin.client().write("secret", name, &json!({ "v": 1 }));
+        origin.client().write("secret", name, &json!({ "v": canary(1) }));
     }
     sides.destination.vault = vault(destination, &destination.client().policy_token("vsync", RULES));
     sides
@@ -69,7 +69,7 @@ async fn the_missing_rules_are_those_that_were_missing() {
     assert_eq!((report.done().add, report.failed()), (2, 0), "{report:#?}");
 
     // what the origin refuses is told apart
-    origin.client().write("secret", "closed/a", &json!({ "v": 2 }));
+    origin.client().write("secret", "closed/a", &json!({ "v": canary(2) }));
     let mut sides = sides;
     let read = r#"path "secret/metadata/*" { capabilities = ["read", "list"] }
         path "secret/data/open/*" { capabilities = ["read"] }"#;
@@ -99,7 +99,7 @@ async fn is_ignored_until_it_is_another(origin: &BaoServer, sides: &Sides, anew:
     assert_eq!(sync(&engine).await.failed(), 2);
     assert_eq!(ignored(&engine).await, ["closed/a"]);
     // another version at the origin does
-    origin.client().write("secret", "closed/a", &json!({ "v": 2 }));
+    origin.client().write("secret", "closed/a", &json!({ "v": canary(2) }));
     assert_eq!(sync(&engine).await.failed(), 2);
     assert_eq!(standing(&engine).await.len(), 2);
     assert_eq!(ignored(&engine).await, [""; 0], "it is minded again by itself");
@@ -196,16 +196,16 @@ async fn what_is_decided_by_hand_stays_decided() {
     let (here, there) = (origin.client(), destination.client());
     let sides = Sides::new(&origin, &destination);
     for name in ["keep", "overwrite", "wait"] {
-        here.write("secret", name, &json!({ "v": 1 }));
+        here.write("secret", name, &json!({ "v": canary(1) }));
     }
     let engine = sides.engine();
     assert_eq!(sync(&engine).await.done().add, 3);
     for name in ["keep", "overwrite", "wait"] {
-        there.write("secret", name, &json!({ "v": "theirs" }));
-        here.write("secret", name, &json!({ "v": 2 }));
+        there.write("secret", name, &json!({ "v": canary("theirs") }));
+        here.write("secret", name, &json!({ "v": canary(2) }));
     }
-    for (name, value) in [("equal", json!({ "v": 3 })), ("different", json!({ "v": "theirs" }))] {
-        here.write("secret", name, &json!({ "v": 3 }));
+    for (name, value) in [("equal", json!({ "v": canary(3) })), ("different", json!({ "v": canary("theirs") }))] {
+        here.write("secret", name, &json!({ "v": canary(3) }));
         there.write("secret", name, &value);
     }
     let open = async || {
@@ -220,19 +220,19 @@ async fn what_is_decided_by_hand_stays_decided() {
     assert_eq!((report.destinations[0].kept, report.destinations[0].adopted, report.failed()), (1, 1, 1));
     assert_eq!(report.failures().next().unwrap().1.cause, Cause::Existing, "different values stay undecided");
     assert_eq!(open().await, ["different", "overwrite", "wait"]);
-    assert_eq!(there.read("secret", "keep"), Some(json!({ "v": "theirs" })));
+    assert_eq!(there.read("secret", "keep"), Some(json!({ "v": canary("theirs") })));
 
     let report = decide(&engine, Decision::Overwrite, &["overwrite", "different"]).await;
     assert_eq!((report.done().total(), report.failed()), (2, 0), "{report:#?}");
-    assert_eq!(there.read("secret", "overwrite"), Some(json!({ "v": 2 })));
-    assert_eq!(there.read("secret", "different"), Some(json!({ "v": 3 })));
+    assert_eq!(there.read("secret", "overwrite"), Some(json!({ "v": canary(2) })));
+    assert_eq!(there.read("secret", "different"), Some(json!({ "v": canary(3) })));
     assert_eq!(open().await, ["wait"], "what was kept before is still kept, what nobody decided still waits");
     // and a usual cycle leaves all of it as it was decided
     assert_eq!(sync(&engine).await.done().total(), 0);
-    assert_eq!(there.read("secret", "keep"), Some(json!({ "v": "theirs" })));
-    assert_eq!(there.read("secret", "wait"), Some(json!({ "v": "theirs" })));
+    assert_eq!(there.read("secret", "keep"), Some(json!({ "v": canary("theirs") })));
+    assert_eq!(there.read("secret", "wait"), Some(json!({ "v": canary("theirs") })));
     // until the origin has something new
-    here.write("secret", "keep", &json!({ "v": 4 }));
+    here.write("secret", "keep", &json!({ "v": canary(4) }));
     assert_eq!(sync(&engine).await.failed(), 1);
     assert_eq!(open().await, ["keep", "wait"]);
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::support::{ConsulServer, Exchange, Fault, FaultRule, When, scrambled};
+use crate::support::{ConsulServer, Exchange, Fault, FaultRule, When, canary, scrambled};
 use crate::trial::{EACH, Setup, Trial, contents, seed};
 
 /// How many workers a destination has.
@@ -42,7 +42,7 @@ fn fifty_kills_lose_nothing_and_repeat_nothing() {
     let random = seed_of_moments();
     let trial = Trial::start(&Setup { destination: &workers(), retries: 6, ..Setup::default() });
     let team = |n: usize| format!("team-{}/app-{n}", n % 20);
-    trial.origin.client().write_all("secret", (0..SECRETS).map(|n| (team(n), json!({ "n": n }))));
+    trial.origin.client().write_all("secret", (0..SECRETS).map(|n| (team(n), json!({ "n": canary(n) }))));
     let count = trial.at_destination.rule("POST", "^/v1/secret/data/", When::Always, Fault::Nothing);
 
     for kill in 0..KILLS {
@@ -91,7 +91,8 @@ fn a_write_whose_answer_is_lost_is_not_repeated() {
         let _ = trial.vsync.run(&["plan"]).expect(0);
     };
     whole(1);
-    let change = |folder: &'static str| (0..EACH).map(move |n| (format!("{folder}/app-{n}"), json!({ "changed": n })));
+    let change =
+        |folder: &'static str| (0..EACH).map(move |n| (format!("{folder}/app-{n}"), json!({ "changed": canary(n) })));
     trial.origin.client().write_all("secret", change("team-a").chain(change("team-b")));
     trial.origin.client().write_all("more", change("team-c"));
     whole(2);
@@ -202,10 +203,15 @@ fn edited_meanwhile(trial: &Trial, name: &str) -> String {
     let rule = trial.at_destination.rule("POST", &format!("/secret/data/{name}$"), When::Always, Fault::Hold);
     let cycle = trial.vsync.spawn(&["sync", "--yes"]);
     rule.wait_until_picked(1);
-    trial.destination.client().write("secret", name, &json!({ "by": "hand" }));
+    trial.destination.client().write("secret", name, &json!({ "by": canary("hand") }));
     rule.remove();
     let run = cycle.wait().expect(3);
-    assert_eq!(trial.destination.client().read("secret", name), Some(json!({ "by": "hand" })), "{}", run.text());
+    assert_eq!(
+        trial.destination.client().read("secret", name),
+        Some(json!({ "by": canary("hand") })),
+        "{}",
+        run.text()
+    );
     assert!(run.text().contains(&format!("secret/{name}")), "{}", run.text());
     run.text()
 }

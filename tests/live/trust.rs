@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Audit, Fault, FaultRule, Run, When};
+use crate::support::{Audit, Fault, FaultRule, Run, When, canary};
 use crate::trial::{EACH, Setup, Trial, assert_same, contents, seed};
 
 /// Two sides with secrets. Everything is copied, unless `copied` is false. `origin` is more for the origin's section,
@@ -81,7 +81,7 @@ fn a_secret_whose_metadata_cannot_be_read_is_not_deleted() {
     let trial = trial("listing = \"plain\"", 1, true);
     trial.remove("secret", "team-a/app-1");
     for fault in failures() {
-        trial.origin.client().write("secret", "team-a/app-2", &json!({ "after": format!("{fault:?}") }));
+        trial.origin.client().write("secret", "team-a/app-2", &json!({ "after": canary(format!("{fault:?}")) }));
         let rule = trial.at_origin.rule("GET", "/metadata/team-a/app-2$", When::Always, fault.clone());
         let run = trial.vsync.run(&["plan"]).expect(1);
         assert_named(&run, "secret/team-a/app-2", &fault);
@@ -159,7 +159,7 @@ fn a_scan_that_is_cut_off_is_made_up_for_by_lists() {
 fn a_listing_that_breaks_off_between_two_pages_loses_nothing() {
     let trial = trial("listing = \"detailed\"", 1, false);
     let root = trial.origin.client();
-    root.write_all("secret", (0..1_300).map(|n| (format!("large/app-{n:04}"), json!({ "n": n }))));
+    root.write_all("secret", (0..1_300).map(|n| (format!("large/app-{n:04}"), json!({ "n": canary(n) }))));
     let _ = trial.sync().expect(0);
     for (round, fault) in failures().iter().enumerate() {
         // one that the first page would show, one that the second would

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, ConsulServer, RootClient, Run, Vsync};
+use crate::support::{BaoServer, ConsulServer, RootClient, Run, Vsync, canary};
 
 /// An origin and destinations `a` and `b`, with state in Consul.
 struct Sides {
@@ -62,7 +62,7 @@ fn version(client: &RootClient, name: &str) -> u64 {
 }
 
 fn n(value: u32) -> Value {
-    json!({ "n": value })
+    json!({ "n": canary(value) })
 }
 
 #[test]

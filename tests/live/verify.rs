@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, ConsulServer, RootClient, Run, Vsync};
+use crate::support::{BaoServer, ConsulServer, RootClient, Run, Vsync, canary};
 
 /// An origin and destinations `a`, `b`, …, each with this token.
 fn config(origin: &BaoServer, destinations: &[(&BaoServer, &str)]) -> String {
@@ -68,12 +68,12 @@ fn drift_is_found_by_metadata_alone() {
     assert_eq!(at_destination.touched("secret/data/"), [""; 0]);
 
     let client = destination.client();
-    client.write("secret", "team/app-001", &json!({ "by": "hand" }));
+    client.write("secret", "team/app-001", &json!({ "by": canary("hand") }));
     client.delete("secret", "team/app-002");
     client.remove("secret", "team/app-003");
     client.request("PUT", "secret/undelete/team/app-004", Some(json!({ "versions": [1] })));
-    client.write("secret", "team/app-005", &json!({ "by": "hand" }));
-    client.write("secret", "theirs", &json!({ "by": "hand" }));
+    client.write("secret", "team/app-005", &json!({ "by": canary("hand") }));
+    client.write("secret", "theirs", &json!({ "by": canary("hand") }));
     let expected = BTreeMap::from(
         [
             ("app-001", ("changed", Some(1), Some(2))),
@@ -104,7 +104,7 @@ fn drift_is_found_by_metadata_alone() {
     assert_eq!(at_destination.touched("secret/data/"), [""; 0]);
 
     // vsync leaves alone what it did not write, and says so for as long as it stands there
-    origin.client().write("secret", "theirs", &json!({ "by": "vsync" }));
+    origin.client().write("secret", "theirs", &json!({ "by": canary("vsync") }));
     let _ = vsync.run(&["sync", "--yes"]).expect(3);
     let run = vsync.run(&["verify", "--output", "json", "--path", "secret/theirs"]).expect(2);
     assert_eq!(findings(&run)["a secret/theirs"], ("foreign".to_owned(), None, Some(1)));
@@ -193,7 +193,7 @@ fn what_cannot_be_looked_at_is_unknown() {
     assert!(run.stdout.contains("10 secrets not read at a, as secret/open/app-00"), "{}", run.stdout);
     assert!(run.stdout.contains("permission denied"), "{}", run.stdout);
     // drift is drift, whatever else is unknown
-    destination.client().write("secret", "open/app-001", &json!({ "by": "hand" }));
+    destination.client().write("secret", "open/app-001", &json!({ "by": canary("hand") }));
     let _ = vsync.run(&["verify"]).expect(2);
 
     // metadata that may be read but not listed is read one by one
@@ -240,7 +240,7 @@ fn what_was_copied_without_a_ledger_has_no_version() {
     let run = vsync.run(&["verify", "--output", "json"]).expect(0);
     let summary = &objects(&run, "verification")[0];
     assert_eq!((&summary["unchanged"], &summary["unversioned"]), (&json!(0), &json!(10)));
-    destination.client().write("secret", "team/app-001", &json!({ "by": "hand" }));
+    destination.client().write("secret", "team/app-001", &json!({ "by": canary("hand") }));
     destination.client().delete("secret", "team/app-002");
     let run = vsync.run(&["verify", "--deep", "--output", "json"]).expect(2);
     let expected = [("app-001", ("value_differs", Some(2), Some(2))), ("app-002", ("gone", None, None))]
