@@ -235,13 +235,11 @@ fn hostile_names_do_no_harm_in_the_console() {
     for size in [(80, 24), (200, 60)] {
         let mut console = Console::start(&["--config", &config], size, &[("XDG_STATE_HOME", &state)]);
         console.wait_for_texts(&["as of "]);
-        let mut shown = String::new();
-        let mut show = |console: &mut Console, keys: &str, texts: &[&str]| {
+        let show = |console: &mut Console, keys: &str, texts: &[&str]| {
             console.keys(keys);
             let screen = console.wait_for_texts(texts);
             let text = screen.contents();
             assert_harmless(&format!("the screen after {keys:?}"), &text);
-            shown += &text;
         };
         show(&mut console, "2", &["Origin", "odd/"]);
         // every folder open, every row passed
@@ -256,11 +254,13 @@ fn hostile_names_do_no_harm_in_the_console() {
         for _ in 0..40 {
             show(&mut console, "j", &["Failures"]);
         }
+        // keys that come faster than frames pass rows unseen: this one is looked for
+        show(&mut console, "/gpj", &["gpj.exe"]);
+        console.keys("\r");
         show(&mut console, "6", &["History"]);
         show(&mut console, "\r", &["History"]);
         show(&mut console, "8", &["Logs"]);
         show(&mut console, "1", &["Attention"]);
-        assert!(shown.contains("gpj.exe"), "hostile names were on the screen");
         // what it sent beside its own sequences: no title, no right-to-left, no eight-bit control
         let sent = console.bytes();
         assert!(!sent.contains("\x1b]0;") && !sent.contains("\x1b[31mred"), "an escape sequence of a name was sent");
