@@ -14,8 +14,8 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use support::BaoServer;
 use vsync::engine::{
-    CycleOptions, Destination, DestinationName, Engine, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Operator,
-    Origin, PlanOptions, Transforms,
+    CycleOptions, Destination, DestinationName, Engine, Fidelity, Listing, MaxDelete, OnDelete, OnDrift, OnExisting,
+    Operator, Origin, PlanOptions, Transforms,
 };
 use vsync::http::HttpSettings;
 use vsync::kv::{Mount, PathFilter};
@@ -171,6 +171,7 @@ fn engine(from: &BaoServer, to: &BaoServer, round: usize, listing: Listing, fold
         num_buckets: None,
         num_workers: WORKERS,
         listing,
+        patience: None,
     };
     let rule = vsync::engine::Rule {
         name: "copy".to_owned(),
@@ -193,8 +194,12 @@ fn engine(from: &BaoServer, to: &BaoServer, round: usize, listing: Listing, fold
         on_delete: OnDelete::Soft,
         on_drift: OnDrift::Report,
         on_existing: OnExisting::Report,
+        fidelity: Fidelity::Value,
         journal: Some(folder.path().join("journal")),
         timeout: None,
+        patience: None,
+        wave: 0,
+        canary: None,
     };
     Engine::new(origin, vec![destination], Operator { name: "bench".to_owned(), host: "here".to_owned() })
 }

@@ -130,6 +130,7 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
             create_mounts: destination.create_mounts,
             on_drift: destination.on_drift,
             on_existing: destination.on_existing,
+            fidelity: destination.fidelity,
             journal: Some(config.state.file.with_file_name("journal")),
             timeout: destination.timeout,
             patience: destination.patience,

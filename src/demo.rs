@@ -23,8 +23,8 @@ use zeroize::Zeroizing;
 
 use self::server::{Server, Temper};
 use crate::engine::{
-    Destination, DestinationName, Engine, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Operator, Origin, Rule,
-    TransformError, Transforms,
+    Destination, DestinationName, Engine, Fidelity, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Operator,
+    Origin, Rule, TransformError, Transforms,
 };
 use crate::http::HttpSettings;
 use crate::kv::{GlobError, Mount, PathError, PathFilter};
@@ -201,6 +201,7 @@ impl Sketch {
             max_purge: MaxDelete::Count(0),
             on_drift: OnDrift::Report,
             on_existing: OnExisting::Report,
+            fidelity: Fidelity::Value,
             journal: None,
             timeout: None,
             patience: None,

@@ -15,6 +15,7 @@ mod binding;
 mod cycle;
 mod drift;
 mod event;
+mod fidelity;
 mod guard;
 mod ignore;
 mod inspect;
@@ -50,6 +51,7 @@ pub use drift::{Decision, Drift, OnDrift, OnExisting};
 pub use event::{
     Activity, Aside, CycleSnapshot, DestinationProgress, Event, Latency, Limit, Phase, Standing, Step, WorkerRow,
 };
+pub use fidelity::{Fidelity, FidelityReport, Unequal, UnequalExample, UnequalSecrets};
 pub use guard::{MaxDelete, MaxDeleteError};
 pub use ignore::Ignored;
 pub use inspect::{CopyDetail, Difference, Held, InspectError, KeyDifference, KeyState, Record, SecretDetail};
@@ -76,7 +78,7 @@ pub use verify::{
 
 use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::state::{CycleLog, LockHolder, State, StateError, StateSide, StateStore, bucket_count};
-use crate::vault::{Health, TokenInfo, VaultClient, VaultError};
+use crate::vault::{Health, TokenInfo, VaultClient, VaultError, Wanted};
 
 /// The last cycles whose failures are looked at.
 const CYCLES_WITH_FAILURES: usize = 20;
@@ -151,6 +153,8 @@ pub struct Destination {
     pub on_drift: OnDrift,
     /// What to do about secrets that are there before vsync writes them.
     pub on_existing: OnExisting,
+    /// How much of a secret is copied.
+    pub fidelity: Fidelity,
     /// The local folder where progress is kept until the store has it; `None`: it is not.
     pub journal: Option<PathBuf>,
     /// How long a cycle may go on beginning tasks here; the rest stays pending. `None`: as long as it takes.
@@ -309,7 +313,10 @@ impl Engine {
         // without the stored index the number of buckets is a guess, and comparing takes longer; that is all
         let stored = self.origin_state().load_index().await.ok().flatten();
         let buckets = bucket_count(self.origin().num_buckets, stored.as_ref());
-        let inventory = inventory::survey(&inventory::Search::of(self.origin()), buckets, updates.as_ref()).await;
+        let plain = self.destinations().iter().all(|destination| destination.fidelity == Fidelity::Value);
+        let wanted = if plain { Wanted::Insight } else { Wanted::Digest };
+        let search = inventory::Search::of(self.origin(), wanted);
+        let inventory = inventory::survey(&search, buckets, updates.as_ref()).await;
         for subtree in &inventory.unknown {
             tracing::warn!(prefix = subtree.prefix, "a part of the origin is unknown: {}", subtree.reason);
         }

@@ -1,6 +1,7 @@
 //! The words every layer uses for a KV v2 engine: mounts, paths, globs over them, the data of one secret
 //! and what tells it from others.
 
+mod digest;
 mod fingerprint;
 mod glob;
 mod json;
@@ -8,6 +9,7 @@ mod path;
 mod pattern;
 mod secret;
 
+pub use digest::{DigestError, MetadataDigest, VersionState};
 pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use glob::{GlobError, PathFilter};
 pub(crate) use json::{end_of_string, unescape};

@@ -9,6 +9,7 @@ mod auth;
 mod detailed;
 mod echo;
 mod error;
+mod fidelity;
 mod helper;
 mod kv2;
 mod login;
@@ -24,7 +25,7 @@ use reqwest::{Method, StatusCode};
 
 pub use auth::{Auth, SecretSource};
 pub use error::{ErrorKind, VaultError};
-pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, WrittenVersion};
+pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, Wanted, WrittenVersion};
 pub use login::Login;
 pub use mounts::{KvConfig, LeaseConfig, MountSettings};
 pub use sys::{Health, MountInfo, TokenInfo};

@@ -64,6 +64,7 @@ const INVALID: &[(&str, &[&str])] = &[
     ),
     ("zero_workers.toml", &["zero_workers.toml:4:15", "must be a whole number from 1"]),
     ("bad_duration.toml", &["bad_duration.toml:4:11", "origin.timeout must be a duration", "\"soon\""]),
+    ("bad_fidelity.toml", &["bad_fidelity.toml:6:12", "did you mean \"metadata\"?"]),
     ("bad_choice.toml", &["bad_choice.toml:4:11", "did you mean \"scan\"?"]),
     ("unknown_on_delete.toml", &["unknown_on_delete.toml:7:13", "did you mean \"purge\"?"]),
     (

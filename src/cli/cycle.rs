@@ -12,8 +12,8 @@ use super::question::{ask, can_ask};
 use super::survey::{show_counts, show_objections, show_unknown};
 use super::{CliError, Context, Output, confirm};
 use crate::engine::{
-    Cause, CycleOptions, DestinationName, DestinationReport, Ending, EngineError, Failure, Phase, Plan, Report,
-    StaleLine,
+    Cause, CycleOptions, DestinationName, DestinationReport, Ending, EngineError, Failure, FidelityReport, Phase, Plan,
+    Report, StaleLine,
 };
 use crate::exit::Exit;
 use crate::text::sanitize;
@@ -329,6 +329,7 @@ pub(super) fn show_report(
                 out.line(format!("{name}: {count} {what}"))?;
             }
         }
+        show_fidelity(part, out)?;
         if let Some(reason) = &part.blocked {
             let begun = part.done.total() > 0 || !part.failures.is_empty();
             let what = if begun { "it was stopped" } else { "nothing was written" };
@@ -376,6 +377,14 @@ fn show_lost(report: &Report, part: &DestinationReport, out: &mut Output) -> Res
     if let Some(words) = part.done.irrevocable_in_words().filter(|_| !report.dry_run) {
         let name = sanitize(part.destination.as_str());
         out.line(format!("{name}: {words} for good among the deleted; nothing brings them back"))?;
+    }
+    Ok(())
+}
+
+/// What was copied beside values, and what could not be made equal.
+fn show_fidelity(part: &DestinationReport, out: &mut Output) -> Result<(), CliError> {
+    for sentence in part.fidelity.iter().flat_map(FidelityReport::sentences) {
+        out.line(format!("{}: {}", sanitize(part.destination.as_str()), sanitize(&sentence)))?;
     }
     Ok(())
 }

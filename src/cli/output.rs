@@ -13,7 +13,9 @@ use serde_json::Value;
 
 use super::Format;
 use crate::config::Config;
-use crate::engine::{Cause, DestinationProgress, Failure, FindingKind, Limit, OperationCounts, Report, Standing};
+use crate::engine::{
+    Cause, DestinationProgress, Failure, FidelityReport, FindingKind, Limit, OperationCounts, Report, Standing,
+};
 use crate::state::LockHolder;
 
 /// One line of JSON.
@@ -108,6 +110,8 @@ pub enum Object<'a> {
         path: String,
         /// The transform that decided; `identity` if none did.
         rule: &'a str,
+        /// Whether its metadata alone is brought in step, without reading or writing a value.
+        metadata_only: bool,
     },
     /// `plan`, `sync`, `status`: a secret that is left alone because somebody else wrote it.
     Drift {
@@ -336,6 +340,8 @@ pub enum Object<'a> {
         already: u64,
         /// Secrets that the cycle dealt with without writing.
         untouched: u64,
+        /// Secrets whose metadata stays as the cycle left it, whatever becomes of their values.
+        metadata_stays: u64,
         /// Secrets that cannot be put back.
         impossible: u64,
         /// Why nothing can be planned: its state could not be read.
@@ -526,6 +532,8 @@ struct DestinationObject<'a> {
     /// Who held the lock that kept the cycle from this destination.
     locked: Option<&'a LockHolder>,
     blocked: Option<&'a str>,
+    /// What was copied beside values, and what could not be made equal: counts and the first few of each kind.
+    fidelity: Option<&'a FidelityReport>,
 }
 
 impl<'a> From<&'a Report> for ReportObject<'a> {
@@ -566,6 +574,7 @@ impl<'a> From<&'a Report> for ReportObject<'a> {
                     unsaved: part.unsaved.as_deref(),
                     locked: part.locked.as_ref(),
                     blocked: part.blocked.as_deref(),
+                    fidelity: part.fidelity.as_ref(),
                 })
                 .collect(),
         }

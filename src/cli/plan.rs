@@ -8,7 +8,7 @@ use super::output::{Object, Paint};
 use super::progress::say;
 use super::survey::{self, show_counts, show_objections, show_unknown};
 use super::{CliError, Common, Context, Output};
-use crate::engine::{DestinationPlan, Expected, Operation, Plan};
+use crate::engine::{DestinationPlan, Expected, Operation, Plan, Source};
 use crate::exit::Exit;
 use crate::files;
 use crate::text::sanitize;
@@ -112,6 +112,7 @@ fn show_tasks(part: &DestinationPlan, out: &mut Output) -> Result<(), CliError> 
                 origin,
                 path,
                 rule: &task.rule,
+                metadata_only: task.source == Source::Metadata,
             })?;
             continue;
         }
@@ -130,7 +131,8 @@ fn show_tasks(part: &DestinationPlan, out: &mut Output) -> Result<(), CliError> 
             Operation::Destroy | Operation::Purge => out.paint(Paint::Bad, &format!("{} ", task.operation.as_str())),
             _ => String::new(),
         };
-        out.line(format!("  {symbol} {for_good}{}{path}", sanitize(&origin)))?;
+        let note = if task.source == Source::Metadata { "  (metadata only)" } else { "" };
+        out.line(format!("  {symbol} {for_good}{}{path}{note}", sanitize(&origin)))?;
     }
     Ok(())
 }

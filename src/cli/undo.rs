@@ -179,6 +179,7 @@ fn show(undo: &Undo, out: &mut Output) -> Result<(), CliError> {
                 delete: counts.delete,
                 already: part.already,
                 untouched: part.untouched,
+                metadata_stays: part.metadata_stays,
                 impossible: part.impossible.len() as u64,
                 unavailable: plan.unavailable.as_deref(),
             })?;
@@ -211,6 +212,13 @@ fn show(undo: &Undo, out: &mut Output) -> Result<(), CliError> {
             out.line(format!("{symbol} {name}  {}: {}", sanitize(&path), sanitize(&impossible.reason)))?;
         }
         more(part.impossible.len(), out)?;
+        if part.metadata_stays > 0 {
+            let line = format!(
+                "{name}: the metadata of {} secrets stays as the cycle left it; what it was before is not kept",
+                part.metadata_stays
+            );
+            out.line(out.paint(Paint::Notice, &line))?;
+        }
     }
     Ok(())
 }
@@ -241,7 +249,7 @@ fn more(all: usize, out: &mut Output) -> Result<(), CliError> {
 fn restored(task: &Task) -> Option<u64> {
     match task.source {
         Source::Version(version) | Source::Undelete(version) => Some(version),
-        Source::Origin => None,
+        Source::Origin | Source::Metadata => None,
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) fn fill(root: &mut Node, check: &mut Check) {
     let origin_mounts = root.at(&[Step::Key("origin"), Step::Key("mounts")]).cloned();
     let origin_consul = root.at(&[Step::Key("origin"), Step::Key("consul")]).cloned();
     let canary = root.get("canary").cloned();
+    let fidelity = root.get("fidelity").cloned();
     let count = root.get("destinations").map_or(0, |list| list.items().len());
     for index in 0..count {
         let at = |key| [Step::Key("destinations"), Step::Index(index), Step::Key(key)];
@@ -28,6 +29,7 @@ pub(super) fn fill(root: &mut Node, check: &mut Check) {
         inherit("mounts", "origin.mounts", origin_mounts.as_ref());
         inherit("consul", "origin.consul", origin_consul.as_ref());
         inherit("canary", "canary", canary.as_ref());
+        inherit("fidelity", "fidelity", fidelity.as_ref());
         if root.at(&at("sync_path")).is_none()
             && let Some(name) = root.at(&at("name")).and_then(Node::as_text)
         {

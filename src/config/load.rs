@@ -198,7 +198,7 @@ fn nothing_found() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Listing, MaxDelete};
+    use crate::engine::{Fidelity, Listing, MaxDelete};
 
     const SMALL: &str = r#"
         [origin]
@@ -450,7 +450,7 @@ mod tests {
             "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\npatience = \"1s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
         );
         let text = format!(
-            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\non_delete = \"ignore\"\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\non_delete = \"purge\"\nproduction = true\nwave = 2\ncanary = [\"a/**\"]\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
+            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nfidelity = \"metadata\"\non_delete = \"ignore\"\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\non_delete = \"purge\"\nproduction = true\nwave = 2\ncanary = [\"a/**\"]\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
         );
         let mut shown: Vec<String> = Vec::new();
         for way in [
@@ -475,6 +475,7 @@ mod tests {
             let text = text.replace("WAY", way);
             let loaded = load_text("vsync.toml", &text, &[], &[]).map_err(|error| panic!("{error}")).expect("never");
             assert_eq!(loaded.config.log.level, "error");
+            assert_eq!(loaded.config.destinations[0].fidelity, Fidelity::Metadata, "as above");
             assert_eq!(loaded.config.destinations[0].guards.max_delete, MaxDelete::Count(3));
             assert_eq!(loaded.config.origin.consul.as_ref().expect("a Consul").address, "http://c:8500");
             shown.extend(loaded.settings().into_iter().map(|setting| setting.key));

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, de};
 use zeroize::Zeroizing;
 
 use super::check::parse_duration;
-use crate::engine::{Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Rule};
+use crate::engine::{Fidelity, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Rule};
 
 /// Everything that is configured, defaults included.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +31,8 @@ pub struct Config {
     /// otherwise.
     #[serde(default)]
     pub canary: Vec<String>,
+    /// How much of a secret is copied; each destination may say otherwise.
+    pub fidelity: Fidelity,
     /// The log.
     pub log: Log,
     /// The embedded store, for sides without Consul.
@@ -200,6 +202,8 @@ pub struct Destination {
     pub on_drift: OnDrift,
     /// What to do about secrets that are there before vsync writes them.
     pub on_existing: OnExisting,
+    /// How much of a secret is copied.
+    pub fidelity: Fidelity,
     /// What stops a cycle before its first write.
     pub guards: Guards,
 }

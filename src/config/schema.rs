@@ -63,6 +63,9 @@ impl Key {
     }
 }
 
+/// How much of a secret is copied.
+const FIDELITY: Kind = Kind::Choice(&["value", "metadata", "history"]);
+
 /// The whole file.
 pub(super) const ROOT: &[Key] = &[
     Key::new("name", Kind::Text).default("vsync"),
@@ -71,6 +74,7 @@ pub(super) const ROOT: &[Key] = &[
     Key::new("ignore_deletes", Kind::Bool).legacy("ignoreDeletes"),
     Key::new("on_delete", Kind::Choice(ON_DELETE)),
     Key::new("canary", Kind::Texts),
+    Key::new("fidelity", FIDELITY).default("value"),
     Key::new("log", Kind::Table(LOG)).default("{}"),
     Key::new("state", Kind::Table(STATE)).default("{}"),
     Key::new("health", Kind::Table(HEALTH)),
@@ -130,6 +134,7 @@ pub(super) const DESTINATION: &[Key] = &[
     Key::new("production", Kind::Bool).default("false"),
     Key::new("on_drift", Kind::Choice(&["report", "overwrite", "keep"])).default("report"),
     Key::new("on_existing", Kind::Choice(&["report", "adopt", "overwrite"])).default("report"),
+    Key::new("fidelity", FIDELITY),
     Key::new("guards", Kind::Table(GUARDS)).default("{}"),
 ];
 

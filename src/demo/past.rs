@@ -72,6 +72,7 @@ pub(super) async fn leave_state(
                 deleted: false,
                 awaits_removal: false,
                 foreign: None,
+                digest: None,
                 at,
             };
             if destination.name.as_str() == EU_WEST && entry.is_live() && version == entry.version() {
@@ -209,6 +210,7 @@ fn part(
         locked: None,
         blocked: None,
         unreached: false,
+        fidelity: None,
         failures: Vec::new(),
     }
 }

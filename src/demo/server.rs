@@ -390,7 +390,7 @@ mod tests {
     use super::*;
     use crate::http::HttpSettings;
     use crate::kv::{Mount as KvMount, SecretData, SecretPath};
-    use crate::vault::{Auth, ErrorKind, VaultClient, VaultSettings};
+    use crate::vault::{Auth, ErrorKind, VaultClient, VaultSettings, Wanted};
 
     fn client(server: &Server, token: &str) -> VaultClient {
         let http = HttpSettings { address: server.address(), max_retries: 2, ..HttpSettings::default() };
@@ -423,9 +423,9 @@ mod tests {
         assert_eq!(client.key_names(&odd).await.expect("keys"), ["b", "a"]);
         let mount = KvMount::parse("secret").expect("a mount");
         assert_eq!(client.list(&mount, "").await.expect("listed"), ["team", "team/"]);
-        let page = client.list_detailed(&mount, "", Some("team"), 10).await.expect("listed");
+        let page = client.list_detailed(&mount, "", Some("team"), 10, Wanted::Insight).await.expect("listed");
         assert_eq!(page.keys, ["team/"]);
-        assert_eq!(client.scan(&mount, "").await.expect("scanned").secrets.len(), 2);
+        assert_eq!(client.scan(&mount, "", Wanted::Insight).await.expect("scanned").secrets.len(), 2);
 
         client.delete(&odd).await.expect("deleted");
         assert_eq!(client.read(&odd).await.expect_err("deleted").kind(), ErrorKind::Deleted);

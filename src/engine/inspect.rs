@@ -314,6 +314,7 @@ mod tests {
             deleted,
             awaits_removal: false,
             foreign: None,
+            digest: None,
             at: Timestamp::now(),
         }
     }
@@ -330,6 +331,7 @@ mod tests {
             oldest_version: 0,
             created_time: Timestamp::UNIX_EPOCH,
             updated_time: Timestamp::UNIX_EPOCH.into(),
+            metadata_version: None,
             max_versions: 0,
             cas_required: false,
             delete_version_after: "0s".into(),

@@ -11,7 +11,7 @@
 //! A mount's root is always listed, and its folders are scanned one by one: answers stay bounded, arrive early and are
 //! asked for side by side. What fails on every rung is unknown, and only that.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -20,9 +20,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{Listing, Origin};
-use crate::kv::{Mount, PathFilter, SecretPath};
+use crate::kv::{MetadataDigest, Mount, PathFilter, SecretPath};
 use crate::sync_info::{Insight, SyncInfo};
-use crate::vault::{ErrorKind, KeyInfo, VaultClient, VaultError};
+use crate::vault::{ErrorKind, KeyInfo, VaultClient, VaultError, Wanted};
 
 /// Names per page of a detailed listing.
 const PAGE: u32 = 1000;
@@ -52,6 +52,8 @@ impl UnknownSubtree {
 pub struct Inventory {
     /// The live secrets that take part.
     pub secrets: SyncInfo,
+    /// What tells the metadata of each of them from another state of it, if a destination copies more than values.
+    pub digests: HashMap<SecretPath, MetadataDigest>,
     /// Secrets that the globs leave out, in order. Folders that are left out as a whole are not listed.
     pub excluded: Vec<SecretPath>,
     /// What could not be listed or read.
@@ -66,7 +68,14 @@ impl Inventory {
     /// One in which nothing was found.
     #[must_use]
     pub fn empty(buckets: usize) -> Self {
-        Self { secrets: SyncInfo::new(buckets), excluded: Vec::new(), unknown: Vec::new(), deleted: 0, recorded: false }
+        Self {
+            secrets: SyncInfo::new(buckets),
+            digests: HashMap::new(),
+            excluded: Vec::new(),
+            unknown: Vec::new(),
+            deleted: 0,
+            recorded: false,
+        }
     }
 
     /// Whether the server was asked about this path and answered: what is not in [`Inventory::secrets`] then is not
@@ -111,13 +120,15 @@ pub(super) struct Search<'a> {
     pub(super) num_workers: usize,
     /// Which ways of listing are tried.
     pub(super) listing: Listing,
+    /// What is asked of each secret.
+    pub(super) wanted: Wanted,
 }
 
 impl<'a> Search<'a> {
     /// All of the origin that takes part.
-    pub(super) fn of(origin: &'a Origin) -> Self {
+    pub(super) fn of(origin: &'a Origin, wanted: Wanted) -> Self {
         let Origin { vault, mounts, filter, num_workers, listing, .. } = origin;
-        Self { vault, mounts, filter, num_workers: *num_workers, listing: *listing }
+        Self { vault, mounts, filter, num_workers: *num_workers, listing: *listing, wanted }
     }
 }
 
@@ -166,6 +177,7 @@ struct Walk {
     vault: VaultClient,
     mount: Mount,
     filter: PathFilter,
+    wanted: Wanted,
     /// The lowest rung allowed by configuration.
     last_rung: u8,
     /// The highest rung that is still worth trying.
@@ -199,6 +211,7 @@ enum Place {
 #[derive(Debug, Default)]
 struct Findings {
     found: Vec<(SecretPath, Insight)>,
+    digests: Vec<(SecretPath, MetadataDigest)>,
     excluded: Vec<SecretPath>,
     deleted: u64,
     unknown: Option<UnknownSubtree>,
@@ -230,6 +243,7 @@ impl Findings {
         for (path, insight) in self.found {
             inventory.secrets.insert(path, insight);
         }
+        inventory.digests.extend(self.digests);
         inventory.excluded.extend(self.excluded);
         inventory.deleted += self.deleted;
         inventory.unknown.extend(self.unknown);
@@ -248,6 +262,7 @@ impl Walk {
             vault: search.vault.clone(),
             mount: mount.clone(),
             filter: search.filter.clone(),
+            wanted: search.wanted,
             last_rung,
             rung: AtomicU8::new(first),
             proven: AtomicU8::new(u8::MAX),
@@ -349,7 +364,7 @@ impl Job {
     }
 
     async fn scan(&self, folder: &str, findings: &mut Findings) -> Result<(), VaultError> {
-        let scan = self.walk.vault.scan(&self.walk.mount, folder).await?;
+        let scan = self.walk.vault.scan(&self.walk.mount, folder, self.walk.wanted).await?;
         for (name, info) in scan.secrets {
             self.entry(folder, &name, info, findings);
         }
@@ -358,13 +373,14 @@ impl Job {
 
     async fn list_detailed(&self, folder: &str, findings: &mut Findings) -> Result<(), VaultError> {
         let mut after: Option<String> = None;
+        let Walk { vault, mount, wanted, .. } = &*self.walk;
         loop {
-            let page = self.walk.vault.list_detailed(&self.walk.mount, folder, after.as_deref(), PAGE).await?;
+            let mut page = vault.list_detailed(mount, folder, after.as_deref(), PAGE, *wanted).await?;
             // A server that ignores `limit` sends all at once, one that ignores `after` the same page again.
             let more = page.keys.len() == PAGE as usize && page.keys.first() > after.as_ref();
             let last = page.keys.last().cloned();
             for name in page.keys {
-                let info = page.infos.get(&name).copied();
+                let info = page.infos.remove(&name);
                 self.entry(folder, &name, info, findings);
             }
             if !more {
@@ -385,7 +401,8 @@ impl Job {
         match self.walk.vault.metadata(&SecretPath::new(&self.walk.mount, name)).await {
             Ok(metadata) => {
                 self.walk.unanswered.store(0, Ordering::Relaxed);
-                self.listed(name, Some(metadata.key_info()), findings);
+                let digest = (self.walk.wanted == Wanted::Digest).then(|| Box::new(metadata.digest()));
+                self.listed(name, Some(KeyInfo { digest, ..metadata.key_info() }), findings);
                 Ok(())
             }
             // deleted since it was listed
@@ -424,7 +441,12 @@ impl Job {
             return;
         }
         match info {
-            Some(info) if info.live => findings.found.push((path, info.insight())),
+            Some(info) if info.live => {
+                if let Some(digest) = &info.digest {
+                    findings.digests.push((path.clone(), **digest));
+                }
+                findings.found.push((path, info.insight()));
+            }
             Some(_) => findings.deleted += 1,
             None => findings.jobs.push(job(Place::Secret(name.to_owned()))),
         }

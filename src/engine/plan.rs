@@ -1,6 +1,7 @@
 //! What a cycle would do: per destination the tasks, and the objections that stand against doing them.
 
 mod build;
+mod lacking;
 mod objection;
 #[cfg(test)]
 mod properties;
@@ -19,6 +20,7 @@ pub use tasks::Tasks;
 
 use super::binding::Binding;
 use super::drift::Drift;
+use super::fidelity::Fidelity;
 use super::inventory::Inventory;
 use super::mounts::NewMount;
 use super::report::CycleId;
@@ -195,6 +197,8 @@ pub enum Source {
     /// The origin, as it is now.
     #[default]
     Origin,
+    /// The origin, of which the metadata alone is copied: the value there is the one that was copied already.
+    Metadata,
     /// An earlier version at the destination itself: an undo.
     Version(u64),
     /// Nothing is read: this version at the destination is made readable again. An undo of a delete.
@@ -314,6 +318,8 @@ impl FromIterator<Operation> for OperationCounts {
 pub struct DestinationPlan {
     /// The destination.
     pub destination: DestinationName,
+    /// How much of each secret is copied there.
+    pub fidelity: Fidelity,
     /// What to do, sorted by origin path.
     pub tasks: Tasks,
     /// Secrets that are recorded as equal.
@@ -373,6 +379,7 @@ impl DestinationPlan {
     pub(super) fn unavailable(destination: DestinationName, reason: String) -> Self {
         Self {
             destination,
+            fidelity: Fidelity::Value,
             tasks: Tasks::default(),
             in_sync: 0,
             deletes_ignored: 0,

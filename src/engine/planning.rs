@@ -16,7 +16,7 @@ use super::inventory::Inventory;
 use super::plan::{
     self, DestinationName, DestinationPlan, Objection, Operation, OperationCounts, Plan, Remembered, Task,
 };
-use super::{Destination, Engine, OnDrift, guard, mounts, on_delete};
+use super::{Destination, Engine, Fidelity, OnDrift, guard, mounts, on_delete};
 use crate::kv::SecretPath;
 use crate::state::{State, StateError, bucket_count};
 use crate::sync_info::SyncInfo;
@@ -66,6 +66,9 @@ impl Engine {
         let again = again || former.as_ref().is_some_and(|former| former.did_less(&binding));
         if again && destination.on_drift == OnDrift::Overwrite {
             known.reconsider_kept(&state, &mut remembered.info).await?;
+        }
+        if destination.fidelity != Fidelity::Value {
+            remembered.ledger = Some(known.whole(&state).await?);
         }
         let (at_origin, at_inventory) = (self.origin().clone(), Arc::clone(inventory));
         let inventory = Arc::clone(inventory);
@@ -119,6 +122,7 @@ impl Engine {
         let Remembered { info, index, .. } = self.remembered(&state, &nothing, destination, None).await?;
         tasks.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
         let mut part = DestinationPlan {
+            fidelity: destination.fidelity,
             recorded: info,
             stored: index,
             tasks: tasks.into(),
@@ -157,7 +161,7 @@ impl Engine {
         let buckets = bucket_count(destination.num_buckets.or(Some(at_origin)), index.as_ref());
         let info = info.map_or_else(|| SyncInfo::new(buckets), |info| info.with_buckets(buckets));
         let former = former.and_then(|former| former.former_transforms(&destination.transforms));
-        Ok(Remembered { info, index, former })
+        Ok(Remembered { info, index, former, ledger: None })
     }
 
     /// The tasks of `plan` for which `keep` says so, with the guards checked anew.

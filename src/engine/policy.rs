@@ -27,6 +27,8 @@ pub enum Access {
     Metadata,
     /// Writing at the destination.
     Write,
+    /// Writing the metadata of what is at the destination.
+    WriteMetadata,
     /// Deleting at the destination.
     Delete,
     /// Destroying versions at the destination.
@@ -35,6 +37,8 @@ pub enum Access {
     Purge,
     /// Taking a delete back at the destination.
     Undelete,
+    /// Deleting single versions at the destination.
+    DeleteVersions,
 }
 
 impl Access {
@@ -46,10 +50,12 @@ impl Access {
             (false, "read secret" | "read an older version of") => Self::Read,
             (false, "read metadata of") => Self::Metadata,
             (false, "write secret") => Self::Write,
+            (false, "write metadata of") => Self::WriteMetadata,
             (false, "delete secret") => Self::Delete,
             (false, "destroy secret") => Self::Destroy,
             (false, "purge secret") => Self::Purge,
             (false, "undelete secret") => Self::Undelete,
+            (false, "delete versions of") => Self::DeleteVersions,
             _ => return None,
         })
     }
@@ -63,9 +69,10 @@ impl Access {
     fn part(self) -> &'static str {
         match self {
             Self::OriginRead | Self::Read | Self::Write | Self::Delete => "data",
-            Self::OriginMetadata | Self::Metadata | Self::Purge => "metadata",
+            Self::OriginMetadata | Self::Metadata | Self::WriteMetadata | Self::Purge => "metadata",
             Self::Destroy => "destroy",
             Self::Undelete => "undelete",
+            Self::DeleteVersions => "delete",
         }
     }
 
@@ -73,9 +80,9 @@ impl Access {
     fn capabilities(self) -> &'static [&'static str] {
         match self {
             Self::OriginRead | Self::OriginMetadata | Self::Read | Self::Metadata => &["read"],
-            Self::Write => &["create", "update"],
+            Self::Write | Self::WriteMetadata => &["create", "update"],
             Self::Delete | Self::Purge => &["delete"],
-            Self::Destroy | Self::Undelete => &["update"],
+            Self::Destroy | Self::Undelete | Self::DeleteVersions => &["update"],
         }
     }
 }

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::Limit;
+use super::fidelity::FidelityReport;
 use super::inventory::UnknownSubtree;
 use super::plan::{DestinationName, Operation, OperationCounts, Task};
 use super::policy::Access;
+use super::worker::Copied;
 use crate::kv::SecretPath;
 use crate::state::LockHolder;
 use crate::sync_info::Insight;
@@ -230,6 +232,8 @@ pub struct Failure {
 pub(super) struct Outcome {
     pub task: Task,
     pub result: Result<Done, Failed>,
+    /// What was copied beside the value.
+    pub copied: Copied,
     pub attempts: u32,
     /// How long it took.
     pub took: std::time::Duration,
@@ -242,6 +246,8 @@ pub(super) enum Done {
     Written { insight: Insight, before: u64, version: u64 },
     /// `version` holds the same values already.
     Adopted { insight: Insight, before: u64, version: u64 },
+    /// The metadata of `version`, whose value was copied before, is as at the origin.
+    Metadata { insight: Insight, version: u64 },
     /// Version `found` is somebody else's and stays.
     Kept { before: u64, found: u64, insight: Option<Insight> },
     /// This version was deleted at the destination. 0: it could not be found out which.
@@ -357,6 +363,9 @@ pub struct DestinationReport {
     /// Its server, or the origin's, did not answer any more, and that is why the rest is pending.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreached: bool,
+    /// What was copied beside values, and what could not be made equal; `None` if values alone are copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<FidelityReport>,
     /// What could not be done, in the order it happened.
     pub failures: Vec<Failure>,
 }
@@ -368,6 +377,10 @@ impl DestinationReport {
         let Task { operation, origin, destination, insight, .. } = &outcome.task;
         self.pending = self.pending.saturating_sub(1);
         self.ended = Some(now);
+        if let Some(fidelity) = &mut self.fidelity {
+            let metadata_only = matches!(outcome.result, Ok(Done::Metadata { .. }));
+            fidelity.take(origin, metadata_only, &outcome.copied.unequal);
+        }
         match &outcome.result {
             Ok(done) => {
                 self.done.count(*operation);

@@ -18,11 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use super::binding::Place;
 use super::drift::{OnDrift, OnExisting};
+use super::fidelity::Fidelity;
 use super::inventory::Inventory;
 use super::plan::{DestinationName, DestinationPlan, Expected, Operation, Plan, Task};
 use super::planning::PlanOptions;
 use super::{Destination, Engine};
-use crate::kv::SecretPath;
+use crate::kv::{MetadataDigest, SecretPath};
 use crate::sync_info::Insight;
 use crate::vault::{ErrorKind, VaultError};
 
@@ -61,6 +62,9 @@ struct Line {
     insight: Option<Insight>,
     /// The version at the destination; 0: none.
     expected: u64,
+    /// The origin's metadata, if it is copied, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<MetadataDigest>,
 }
 
 /// The only part that documents of every format have.
@@ -150,6 +154,10 @@ impl SavedPlan {
                 destination: task.destination.clone(),
                 rule: Arc::clone(&task.rule),
                 insight: task.insight,
+                digest: match part.fidelity {
+                    Fidelity::Value => None,
+                    _ => plan.inventory.digests.get(&task.origin).copied(),
+                },
                 expected: match (pinned.get(&(at, number)), task.expected) {
                     (Some(&version), _) | (None, Expected::Version(version)) => version,
                     (None, Expected::Recorded) => 0,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Destination, DestinationName, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Origin, Transforms};
+use super::{
+    Destination, DestinationName, Fidelity, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Origin, Transforms,
+};
 use crate::http::HttpSettings;
 use crate::kv::{Mount, PathFilter};
 use crate::state::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateError, StateStore};
@@ -114,6 +116,7 @@ pub(crate) fn destination(name: &str, mount: &Mount) -> Destination {
         max_purge: MaxDelete::Count(0),
         on_drift: OnDrift::Report,
         on_existing: OnExisting::Report,
+        fidelity: Fidelity::Value,
         journal: None,
         timeout: None,
         patience: None,

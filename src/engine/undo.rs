@@ -28,6 +28,8 @@ use crate::sync_info::SyncInfo;
 use crate::vault::ErrorKind;
 use step::{Changed, Step, step};
 
+const METADATA_STAYS: &str = "only its metadata was changed, and what it was before is not kept: set it right by hand";
+
 /// How many undos of undos are followed.
 const DEPTH: usize = 20;
 
@@ -70,6 +72,9 @@ pub struct UndoPart {
     pub already: u64,
     /// Secrets that the cycle dealt with without writing: it found them equal, or left somebody else's alone.
     pub untouched: u64,
+    /// Secrets whose metadata the cycle brought in step. What it was before is not kept, so it stays as the cycle left it,
+    /// whatever becomes of the value.
+    pub metadata_stays: u64,
     /// What cannot be put back, by path at the destination.
     pub impossible: Vec<Impossible>,
 }
@@ -97,6 +102,7 @@ impl Engine {
                 changed: 0,
                 already: 0,
                 untouched: 0,
+                metadata_stays: 0,
                 impossible: Vec::new(),
             };
             let plan = self.plan_undo_at(cycle, destination, &options.filter, &mut part).await;
@@ -159,6 +165,7 @@ impl Engine {
         changes.retain(|change| filter.admits(&change.origin));
         let mut wanted: BTreeMap<SecretPath, Changed> = BTreeMap::new();
         let mut untouched: Vec<&Change> = Vec::new();
+        let mut metadata: Vec<&Change> = Vec::new();
         for change in &changes {
             if matches!(
                 change.kind,
@@ -171,13 +178,23 @@ impl Engine {
             ) {
                 let first = || Changed::new(change);
                 wanted.entry(change.destination.clone()).and_modify(|all| all.go_on(change)).or_insert_with(first);
+            } else if change.kind == ChangeKind::Metadata {
+                metadata.push(change);
             } else {
                 untouched.push(change);
             }
         }
+        metadata.retain(|change| !wanted.contains_key(&change.destination));
+        part.changed = metadata.len() as u64;
+        part.impossible.extend(metadata.into_iter().map(|change| Impossible {
+            origin: change.origin.clone(),
+            destination: change.destination.clone(),
+            reason: METADATA_STAYS.to_owned(),
+        }));
         untouched.retain(|change| !wanted.contains_key(&change.destination));
         part.untouched = untouched.len() as u64;
-        part.changed = wanted.len() as u64;
+        part.changed += wanted.len() as u64;
+        part.metadata_stays = changes.iter().filter(|change| change.digest.is_some()).count() as u64;
         let mut ledger = Ledger::open(&state).await?;
         ledger.load(wanted.keys().chain(journaled.iter().map(|(_, change)| &change.destination))).await?;
         for (_, change) in &journaled {

@@ -3,7 +3,9 @@
 mod check;
 mod conflict;
 mod delete;
+mod history;
 mod lag;
+mod metadata;
 mod perform;
 mod queue;
 mod reach;
@@ -13,13 +15,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(super) use metadata::{Brought, Copied};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Activity, Step, WorkerRow};
 use super::plan::{DestinationName, Task};
 use super::report::{Done, Failed, Outcome};
-use super::{OnDelete, OnDrift, OnExisting};
+use super::{Fidelity, Inventory, OnDelete, OnDrift, OnExisting};
 use crate::http::Attempts;
 use crate::vault::{VaultClient, VaultError};
 
@@ -138,6 +141,7 @@ pub(super) struct Manner {
     pub(super) on_delete: OnDelete,
     pub(super) on_drift: OnDrift,
     pub(super) on_existing: OnExisting,
+    pub(super) fidelity: Fidelity,
 }
 
 /// One worker of one destination.
@@ -152,6 +156,9 @@ pub(super) struct Worker {
     pub(super) destination_reach: Arc<Reach>,
     pub(super) reads: Arc<Reads>,
     pub(super) manner: Manner,
+    /// What was planned with.
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) brought: Arc<Brought>,
     pub(super) stop: CancellationToken,
     pub(super) gate: watch::Receiver<Gate>,
     pub(super) outcomes: mpsc::UnboundedSender<(usize, Outcome)>,
@@ -168,13 +175,13 @@ impl Worker {
         while self.may_go_on().await {
             let Some((task, again)) = self.queue.take() else { break };
             self.slot.begin(&task, again);
-            let Ok(result) = self.perform(&task).await else {
+            let Ok((result, copied)) = self.carry_out(&task).await else {
                 self.queue.give_back(task);
                 break;
             };
             let (attempts, took) = (self.slot.attempts.get(), self.slot.elapsed());
             let Some(task) = self.or_later(task, &result).await else { continue };
-            let outcome = Outcome { task, result, attempts, took };
+            let outcome = Outcome { task, result, copied, attempts, took };
             self.slot.ended.fetch_add(1, Ordering::Relaxed);
             self.slot.end();
             // without a receiver the cycle has ended, and this worker with it

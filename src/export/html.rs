@@ -68,6 +68,7 @@ fn write(report: &Report, page: &mut String) -> fmt::Result {
     summary(report, page)?;
     troubles(report, page)?;
     destinations(report, page)?;
+    fidelity(report, page)?;
     failures(report, page)?;
     page.push_str(
         "<p class=\"muted\">This page names secrets, and holds no value of any. Times are UTC.</p>\n</body>\n</html>\n",
@@ -148,6 +149,22 @@ fn destinations(report: &Report, page: &mut String) -> fmt::Result {
         page.push_str("</tr>\n");
     }
     page.push_str("</tbody>\n</table>\n");
+    Ok(())
+}
+
+/// What was copied beside values, and what could not be made equal.
+fn fidelity(report: &Report, page: &mut String) -> fmt::Result {
+    let parts = report.destinations.iter().filter_map(|part| Some((&part.destination, part.fidelity.as_ref()?)));
+    for (at, (name, fidelity)) in parts.enumerate() {
+        if at == 0 {
+            page.push_str("<h2>Beside values</h2>\n");
+        }
+        writeln!(page, "<h3>{}</h3>\n<ul>", Text(name.as_str()))?;
+        for sentence in fidelity.sentences() {
+            writeln!(page, "<li>{}</li>", Text(&sentence))?;
+        }
+        page.push_str("</ul>\n");
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ pub use log::ChangeLog;
 
 use super::compact::{self, CompactInsight, is_default};
 use super::{Foreign, Ledger, LedgerEntry};
-use crate::kv::SecretPath;
+use crate::kv::{MetadataDigest, SecretPath};
 use crate::sync_info::{EngineKind, Insight, SyncInfo, UpdateTime};
 
 /// What was done with one secret.
@@ -37,6 +37,8 @@ pub enum ChangeKind {
     Restored,
     /// It was equal already; nothing was written.
     Adopted,
+    /// Only metadata, or states of older versions, were brought in step; the value stayed.
+    Metadata,
     /// Somebody else's secret stood in the way; nothing was written.
     Met,
     /// As [`ChangeKind::Met`], and the configuration says to leave it so.
@@ -79,6 +81,8 @@ pub struct Change {
     pub insight: Option<Insight>,
     /// Whether somebody else had written the version before.
     pub over_foreign: bool,
+    /// What tells which of the origin's metadata was copied; `None`: none was.
+    pub digest: Option<Box<MetadataDigest>>,
     /// When.
     pub at: Timestamp,
 }
@@ -89,7 +93,7 @@ impl Change {
     ///
     /// | kind | sync info | ledger |
     /// |---|---|---|
-    /// | written, adopted, restored | gets the insight | the insight and version; not deleted, nothing foreign |
+    /// | written, adopted, restored, metadata | gets the insight | the insight and version; not deleted, nothing foreign |
     /// | the same without insight | the entry goes | the entry goes: it is as if vsync had never been there |
     /// | deleted, absent, destroyed | the entry goes | the former version, deleted; nothing foreign |
     /// | deleted or absent for now | the entry goes | the same, and it waits |
@@ -101,18 +105,21 @@ impl Change {
     pub fn apply(&self, recorded: &mut SyncInfo, ledger: &mut Ledger) {
         let known = ledger.get(&self.destination);
         let entry = match self.kind {
-            ChangeKind::Written | ChangeKind::Adopted | ChangeKind::Restored if self.insight.is_none() => {
+            ChangeKind::Written | ChangeKind::Adopted | ChangeKind::Restored | ChangeKind::Metadata
+                if self.insight.is_none() =>
+            {
                 ledger.remove(&self.destination);
                 recorded.remove(&self.origin);
                 return;
             }
-            ChangeKind::Written | ChangeKind::Adopted | ChangeKind::Restored => LedgerEntry {
+            ChangeKind::Written | ChangeKind::Adopted | ChangeKind::Restored | ChangeKind::Metadata => LedgerEntry {
                 origin: self.origin.clone(),
                 insight: self.insight.unwrap_or_else(|| self.last_insight(known)),
                 version: self.version,
                 deleted: false,
                 awaits_removal: false,
                 foreign: None,
+                digest: self.digest.clone(),
                 at: self.at,
             },
             ChangeKind::Deleted
@@ -128,6 +135,7 @@ impl Change {
                 deleted: true,
                 awaits_removal: matches!(self.kind, ChangeKind::DeletedForNow | ChangeKind::AbsentForNow),
                 foreign: None,
+                digest: known.and_then(|known| known.digest.clone()),
                 at: self.at,
             },
             ChangeKind::Met | ChangeKind::Kept => {
@@ -140,6 +148,7 @@ impl Change {
                     deleted: false,
                     awaits_removal: false,
                     foreign: None,
+                    digest: None,
                     at: self.at,
                 });
                 LedgerEntry { foreign: Some(foreign), at: self.at, ..former }
@@ -228,6 +237,8 @@ struct Record<'a> {
     insight: Option<CompactInsight>,
     #[serde(rename = "f", default, skip_serializing_if = "is_default")]
     over_foreign: bool,
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    digest: Option<MetadataDigest>,
     #[serde(rename = "t")]
     at: Timestamp,
 }
@@ -246,6 +257,7 @@ impl Serialize for Change {
             insight_before: self.insight_before.map(Into::into),
             insight: self.insight.map(Into::into),
             over_foreign: self.over_foreign,
+            digest: self.digest.as_deref().copied(),
             at: self.at,
         }
         .serialize(serializer)
@@ -260,9 +272,10 @@ impl<'de> Deserialize<'de> for Change {
             Some(text) => compact::path(&text, record.destination_mount).map_err(de::Error::custom)?,
             None => origin.clone(),
         };
+        let digest = record.digest.map(Box::new);
         let Record { kind, before, version, over_foreign, at, .. } = record;
         let (insight_before, insight) = (record.insight_before.map(Into::into), record.insight.map(Into::into));
-        Ok(Self { kind, origin, destination, before, version, insight_before, insight, over_foreign, at })
+        Ok(Self { kind, origin, destination, before, version, insight_before, insight, over_foreign, digest, at })
     }
 }
 

@@ -20,6 +20,7 @@
 //! | `d` | `true` if vsync has deleted it; with no version, if it has purged it |
 //! | `w` | `true` if it waits to be destroyed or purged |
 //! | `f` | the foreign version: `{"v":VERSION,"i":INSIGHT,"k":true}`, `k` only if it is kept |
+//! | `g` | digest of the origin's metadata that was copied, if any was: 32 hexadecimal digits, 48 with its versions, then `+` and the version since which all were copied |
 //! | `t` | when |
 //!
 //! When a bucket becomes larger than the store's values, everything is written into twice as many buckets, then the
@@ -38,7 +39,7 @@ pub use writer::LedgerWriter;
 
 use super::sync_state::MAX_BUCKETS;
 use super::{State, StateError, compact};
-use crate::kv::SecretPath;
+use crate::kv::{MetadataDigest, SecretPath};
 use crate::sync_info::{Insight, bucket_of};
 use codec::StoredIndex;
 
@@ -69,6 +70,8 @@ pub struct LedgerEntry {
     pub awaits_removal: bool,
     /// What somebody else wrote there and stood in vsync's way. `None`: nothing did.
     pub foreign: Option<Foreign>,
+    /// What tells which of the origin's metadata vsync has brought there; `None` if only values are copied.
+    pub digest: Option<Box<MetadataDigest>>,
     /// When.
     pub at: Timestamp,
 }

@@ -87,7 +87,7 @@ pub(super) fn plan() -> Arc<Plan> {
         excluded: vec![path("scratch/x"), path("scratch/y")],
         unknown: vec![UnknownSubtree { prefix: "secret/vault-admins/".into(), reason: "permission denied".into() }],
         deleted: 4,
-        recorded: false,
+        ..Inventory::empty(1)
     };
     for name in secrets() {
         inventory.secrets.insert(path(&name), insight(3));
@@ -185,6 +185,7 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         locked: None,
         blocked: None,
         unreached: false,
+        fidelity: None,
         failures,
     };
     let failed = if failed { failures().into_iter().map(|(_, failure)| failure).collect() } else { Vec::new() };
@@ -321,6 +322,7 @@ pub(super) fn detail() -> SecretDetail {
             oldest_version: 1,
             created_time: created,
             updated_time: "2026-11-20T08:00:00.25Z".parse().expect("a time"),
+            metadata_version: Some(2),
             max_versions: 10,
             cas_required: false,
             delete_version_after: "0s".into(),

@@ -64,6 +64,7 @@ pub(super) struct MetadataAnswer {
     #[serde(default)]
     delete_version_after: String,
     custom_metadata: Option<BTreeMap<String, String>>,
+    current_metadata_version: Option<u64>,
     versions: BTreeMap<u64, VersionEntry>,
 }
 
@@ -94,6 +95,7 @@ impl TryFrom<MetadataAnswer> for Metadata {
             cas_required: answer.cas_required,
             delete_version_after: answer.delete_version_after,
             custom_metadata: answer.custom_metadata.unwrap_or_default(),
+            metadata_version: answer.current_metadata_version,
             versions: answer
                 .versions
                 .into_iter()

@@ -1,5 +1,7 @@
 //! Listings with metadata, reduced while they are read: of each secret only what an inventory needs is kept.
 
+mod digest;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -8,7 +10,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::de::Read;
 
 use super::answer::{Text, deletion_time, is_live};
-use super::kv2::KeyInfo;
+use super::kv2::{KeyInfo, Wanted};
+use digest::FullDetail;
 
 /// `SCAN` or `LIST MOUNT/detailed-metadata/FOLDER`.
 pub(super) struct DetailedAnswer {
@@ -29,9 +32,14 @@ pub(super) enum Keep {
 
 impl DetailedAnswer {
     /// Reads the whole answer. An error of `serde_json`'s category I/O means that it did not come whole.
-    pub(super) fn parse<'de>(json: impl Read<'de>, keep: Keep, now: Timestamp) -> Result<Self, serde_json::Error> {
+    pub(super) fn parse<'de>(
+        json: impl Read<'de>,
+        keep: Keep,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<Self, serde_json::Error> {
         let mut json = serde_json::Deserializer::new(json);
-        let mut answer = OuterSeed { keep, now }.deserialize(&mut json)?;
+        let mut answer = OuterSeed { keep, wanted, now }.deserialize(&mut json)?;
         json.end()?;
         if keep == Keep::KeysWithoutInfo {
             // Where the keys came first.
@@ -45,6 +53,7 @@ impl DetailedAnswer {
 #[derive(Clone, Copy)]
 struct OuterSeed {
     keep: Keep,
+    wanted: Wanted,
     now: Timestamp,
 }
 
@@ -95,12 +104,12 @@ impl<'de> Visitor<'de> for DataSeed {
 
     /// An object without `keys` is how OpenBao answers the scan of an empty folder.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Self(OuterSeed { keep, now }) = self;
+        let Self(OuterSeed { keep, wanted, now }) = self;
         let mut answer = DetailedAnswer { keys: Vec::new(), infos: Vec::new() };
         while let Some(Text(field)) = map.next_key()? {
             match &*field {
                 "key_info" => {
-                    answer.infos = map.next_value_seed(InfosSeed(now))?;
+                    answer.infos = map.next_value_seed(InfosSeed { wanted, now })?;
                     answer.infos.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
                 }
                 "keys" => {
@@ -146,7 +155,11 @@ impl<'de> Visitor<'de> for KeysSeed<'_> {
     }
 }
 
-struct InfosSeed(Timestamp);
+#[derive(Clone, Copy)]
+struct InfosSeed {
+    wanted: Wanted,
+    now: Timestamp,
+}
 
 impl<'de> DeserializeSeed<'de> for InfosSeed {
     type Value = Vec<(String, Option<KeyInfo>)>;
@@ -165,8 +178,13 @@ impl<'de> Visitor<'de> for InfosSeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut infos = Vec::new();
-        while let Some((Text(name), detail)) = map.next_entry::<_, Option<Detail>>()? {
-            infos.push((name.into_owned(), detail.and_then(|detail| detail.key_info(self.0))));
+        let Self { wanted, now } = self;
+        while let Some(Text(name)) = map.next_key()? {
+            let info = match wanted {
+                Wanted::Insight => map.next_value::<Option<Detail>>()?.and_then(|detail| detail.key_info(now)),
+                Wanted::Digest => map.next_value::<Option<FullDetail>>()?.and_then(|detail| detail.key_info(now)),
+            };
+            infos.push((name.into_owned(), info));
         }
         Ok(infos)
     }
@@ -192,7 +210,7 @@ impl Detail {
             Some((number, state)) if number == version => is_live(state.destroyed, state.deletion_time.ahead()?, now),
             _ => false,
         };
-        Some(KeyInfo { version, updated_time, live: version > 0 && live })
+        Some(KeyInfo { version, updated_time, live: version > 0 && live, digest: None })
     }
 }
 
@@ -279,7 +297,7 @@ mod tests {
     const NOW: &str = "2026-11-23T20:00:00Z";
 
     fn parse(body: &str, keep: Keep) -> Result<DetailedAnswer, serde_json::Error> {
-        DetailedAnswer::parse(serde_json::de::StrRead::new(body), keep, NOW.parse().expect("a time"))
+        DetailedAnswer::parse(serde_json::de::StrRead::new(body), keep, Wanted::Insight, NOW.parse().expect("a time"))
     }
 
     fn detail(version: u64, versions: &str) -> String {
@@ -291,7 +309,7 @@ mod tests {
 
     fn live(version: u64, versions: &str) -> Option<bool> {
         let body = format!(r#"{{"data":{{"key_info":{{"a":{}}},"keys":["a"]}}}}"#, detail(version, versions));
-        parse(&body, Keep::KeysWithoutInfo).expect("an answer").infos[0].1.map(|info| info.live)
+        parse(&body, Keep::KeysWithoutInfo).expect("an answer").infos[0].1.as_ref().map(|info| info.live)
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::echo::repeats;
 use super::sys::data;
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::{Reading, Repeat, Request, Response};
-use crate::kv::{Mount, SecretData, SecretPath};
+use crate::kv::{MetadataDigest, Mount, SecretData, SecretPath};
 use crate::sync_info::{Insight, UpdateTime};
 
 /// One version of a secret, with its data.
@@ -38,7 +38,7 @@ pub struct WrittenVersion {
 }
 
 /// The part of a secret's metadata an inventory needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyInfo {
     /// The current version.
     pub version: u64,
@@ -46,6 +46,17 @@ pub struct KeyInfo {
     pub updated_time: UpdateTime,
     /// Whether the current version can be read: neither soft-deleted nor destroyed, and there is one.
     pub live: bool,
+    /// What tells its metadata from another state of it, if that was asked for and can be told.
+    pub digest: Option<Box<MetadataDigest>>,
+}
+
+/// How much a listing with metadata tells of each secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// What decides whether its value is newer.
+    Insight,
+    /// Its digest, too.
+    Digest,
 }
 
 impl KeyInfo {
@@ -75,6 +86,8 @@ pub struct Metadata {
     pub delete_version_after: String,
     /// What people attached to it.
     pub custom_metadata: BTreeMap<String, String>,
+    /// How often the metadata was written, for its own check-and-set; `None` where the server has no such thing.
+    pub metadata_version: Option<u64>,
     /// Each version that is known.
     pub versions: BTreeMap<u64, VersionInfo>,
 }
@@ -98,6 +111,7 @@ impl Metadata {
             version: self.current_version,
             updated_time: self.updated_time,
             live: self.current_version > 0 && live,
+            digest: None,
         }
     }
 }
@@ -315,6 +329,7 @@ impl VaultClient {
         folder: &str,
         after: Option<&str>,
         limit: u32,
+        wanted: Wanted,
     ) -> Result<DetailedPage, VaultError> {
         let name = format!("{mount}{folder}");
         let target = Target { operation: "list", path: &name };
@@ -331,8 +346,8 @@ impl VaultClient {
             return Err(target.refusal(&answer));
         }
         let body = serde_json::de::SliceRead::new(&answer.body);
-        let DetailedAnswer { keys, mut infos } =
-            DetailedAnswer::parse(body, Keep::AllKeys, Timestamp::now()).map_err(|error| target.protocol(&error))?;
+        let DetailedAnswer { keys, mut infos } = DetailedAnswer::parse(body, Keep::AllKeys, wanted, Timestamp::now())
+            .map_err(|error| target.protocol(&error))?;
         // OpenBao gives a folder the metadata of the secret of the same name.
         infos.retain(|(name, _)| !name.ends_with('/'));
         Ok(DetailedPage { keys, infos: infos.into_iter().filter_map(|(name, info)| Some((name, info?))).collect() })
@@ -342,15 +357,15 @@ impl VaultClient {
     ///
     /// # Errors
     /// As for [`VaultClient::list_detailed`].
-    pub async fn scan(&self, mount: &Mount, folder: &str) -> Result<Scan, VaultError> {
+    pub async fn scan(&self, mount: &Mount, folder: &str, wanted: Wanted) -> Result<Scan, VaultError> {
         let name = format!("{mount}{folder}");
         let target = Target { operation: "scan", path: &name };
         let request = listing("SCAN", mount, "detailed-metadata", folder).long_answer();
-        let reading = self.send_reading(target, request, |body| {
-            let body = serde_json::de::IoRead::new(BufReader::with_capacity(64 << 10, body));
-            DetailedAnswer::parse(body, Keep::KeysWithoutInfo, Timestamp::now())
-        });
-        let DetailedAnswer { keys, infos: mut secrets } = match reading.await? {
+        let reading = match wanted {
+            Wanted::Insight => self.send_reading(target, request, |body| read_scan(body, Wanted::Insight)).await,
+            Wanted::Digest => self.send_reading(target, request, |body| read_scan(body, Wanted::Digest)).await,
+        };
+        let DetailedAnswer { keys, infos: mut secrets } = match reading? {
             Reading::Read(read) => read.map_err(|error| target.protocol(&error))?,
             Reading::Refused(answer) if is_empty_folder(target, &answer) => return Ok(Scan::default()),
             Reading::Refused(answer) => return Err(target.refusal(&answer)),
@@ -362,6 +377,11 @@ impl VaultClient {
     }
 }
 
+fn read_scan(body: impl std::io::Read, wanted: Wanted) -> Result<DetailedAnswer, serde_json::Error> {
+    let body = serde_json::de::IoRead::new(BufReader::with_capacity(64 << 10, body));
+    DetailedAnswer::parse(body, Keep::KeysWithoutInfo, wanted, Timestamp::now())
+}
+
 fn listing(method: &'static str, mount: &Mount, below: &str, folder: &str) -> Request {
     // Both are valid tokens; were they not, the server would refuse a GET of a folder.
     let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
@@ -371,7 +391,7 @@ fn listing(method: &'static str, mount: &Mount, below: &str, folder: &str) -> Re
 /// 404 with `{"errors":[]}`, and nothing else, means that a folder is empty.
 /// Whether a request that is answered with nothing was carried out. A 200 whose body is not the API's comes from
 /// somebody in between: a login page, say. It tells nothing of what the server did.
-fn confirmed(target: Target<'_>, answer: &Response) -> Result<(), VaultError> {
+pub(super) fn confirmed(target: Target<'_>, answer: &Response) -> Result<(), VaultError> {
     if !answer.status.is_success() {
         return Err(target.refusal(answer));
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vsync::http::{Attempts, HttpSettings, TlsSettings};
 use vsync::kv::{Mount, SecretData, SecretPath};
-use vsync::vault::{Auth, ErrorKind, Login, SecretSource, VaultClient, VaultError, VaultSettings};
+use vsync::vault::{Auth, ErrorKind, Login, SecretSource, VaultClient, VaultError, VaultSettings, Wanted};
 use zeroize::Zeroizing;
 
 use crate::support::{BaoOptions, BaoServer, Tls};
@@ -108,10 +108,10 @@ async fn odd_names_and_data_survive() {
     }
     let mut expected = odd_names();
     expected.sort();
-    let scan = vault.scan(&mount(), "").await.unwrap();
+    let scan = vault.scan(&mount(), "", Wanted::Insight).await.unwrap();
     assert_eq!(scan.secrets.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), expected);
-    assert!(scan.secrets.iter().all(|(_, info)| info.is_some_and(|info| info.live && info.version == 2)));
-    let inside: Vec<_> = vault.scan(&mount(), "päth/日本/").await.unwrap().secrets;
+    assert!(scan.secrets.iter().all(|(_, info)| info.as_ref().is_some_and(|info| info.live && info.version == 2)));
+    let inside: Vec<_> = vault.scan(&mount(), "päth/日本/", Wanted::Insight).await.unwrap().secrets;
     assert_eq!(inside.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["🔑"]);
 
     for name in ["..", "a/../b", "./a", "a//b"] {
@@ -130,9 +130,9 @@ async fn listing_in_all_three_ways() {
     for way in [vault.list(&mount(), "").await, vault.list(&mount(), "no/such/").await] {
         assert_eq!(way.unwrap(), Vec::<String>::new(), "an empty folder is empty");
     }
-    assert!(vault.list_detailed(&mount(), "", None, 10).await.unwrap().keys.is_empty());
-    assert!(vault.scan(&mount(), "").await.unwrap().secrets.is_empty());
-    assert!(vault.scan(&mount(), "no/such/").await.unwrap().secrets.is_empty());
+    assert!(vault.list_detailed(&mount(), "", None, 10, Wanted::Insight).await.unwrap().keys.is_empty());
+    assert!(vault.scan(&mount(), "", Wanted::Insight).await.unwrap().secrets.is_empty());
+    assert!(vault.scan(&mount(), "no/such/", Wanted::Insight).await.unwrap().secrets.is_empty());
 
     api.write_all("secret", (0..25).map(|n| (format!("f/{n:02}"), json!({ "n": n }))));
     api.write_all("secret", [("f/sub/<&>".to_owned(), json!({})), ("f/sub".to_owned(), json!({}))]);
@@ -149,7 +149,7 @@ async fn listing_in_all_three_ways() {
     let mut paged = (Vec::new(), BTreeMap::new());
     let mut after: Option<String> = None;
     loop {
-        let page = vault.list_detailed(&mount(), "f/", after.as_deref(), 1).await.unwrap();
+        let page = vault.list_detailed(&mount(), "f/", after.as_deref(), 1, Wanted::Insight).await.unwrap();
         assert!(page.keys.len() <= 1);
         let Some(last) = page.keys.last() else { break };
         after = Some(last.clone());
@@ -159,10 +159,10 @@ async fn listing_in_all_three_ways() {
     assert_eq!(paged.0, names);
     assert_eq!(paged.1.len(), 28, "all but the folder");
 
-    let scan = vault.scan(&mount(), "").await.unwrap();
+    let scan = vault.scan(&mount(), "", Wanted::Insight).await.unwrap();
     assert_eq!(scan.secrets.len(), 29);
     for (name, info) in &scan.secrets {
-        let info = info.expect("metadata");
+        let info = info.clone().expect("metadata");
         let dead = ["f/03", "f/04", "f/bare"].contains(&name.as_str());
         assert_eq!(info.live, !dead, "{name}");
         assert_eq!(info, vault.metadata(&path(name)).await.unwrap().key_info(), "{name}");
@@ -173,10 +173,10 @@ async fn listing_in_all_three_ways() {
 
     let missing = Mount::parse("no/such/mount").unwrap();
     assert_eq!(kind(vault.list(&missing, "").await), ErrorKind::BadRequest, "a missing mount is not an empty one");
-    assert_eq!(kind(vault.scan(&missing, "").await), ErrorKind::BadRequest);
+    assert_eq!(kind(vault.scan(&missing, "", Wanted::Insight).await), ErrorKind::BadRequest);
     assert_eq!(kind(vault.read(&SecretPath::new(&missing, "x")).await), ErrorKind::BadRequest);
     let cubbyhole = Mount::parse("cubbyhole").unwrap();
-    let refused = vault.scan(&cubbyhole, "").await;
+    let refused = vault.scan(&cubbyhole, "", Wanted::Insight).await;
     assert!(refused.is_err() || refused.unwrap().secrets.is_empty());
 }
 
@@ -293,7 +293,9 @@ async fn the_server_and_the_token() {
     let attempts = Attempts::default();
     assert_eq!(kind(limited.observed(attempts.clone()).read(&path("b")).await), ErrorKind::PermissionDenied);
     assert_eq!(attempts.get(), 1);
-    for error in [limited.list(&mount(), "").await.unwrap_err(), limited.scan(&mount(), "").await.unwrap_err()] {
+    for error in
+        [limited.list(&mount(), "").await.unwrap_err(), limited.scan(&mount(), "", Wanted::Insight).await.unwrap_err()]
+    {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     }
 
@@ -515,7 +517,9 @@ async fn a_dead_token_is_told_from_one_that_may_not() {
         let kinds = futures_util::future::join_all((0..20).map(|_| write())).await;
         assert_eq!(kinds, [ErrorKind::NoToken; 20]);
         assert_eq!(lookups(), 1, "one lookup for all");
-        for error in [vault.read(&path("a")).await.unwrap_err(), vault.scan(&mount(), "").await.unwrap_err()] {
+        for error in
+            [vault.read(&path("a")).await.unwrap_err(), vault.scan(&mount(), "", Wanted::Insight).await.unwrap_err()]
+        {
             assert_eq!(error.kind(), ErrorKind::NoToken);
             assert!(error.message().contains("no longer valid"), "{error}");
         }

@@ -21,6 +21,8 @@ mod drift;
 mod engine;
 mod fan_out;
 mod faults;
+mod fidelity;
+mod history;
 mod hostile;
 mod ignored;
 mod inspect;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use vsync::engine::{
-    CycleOptions, Destination, DestinationName, DestinationUse, Engine, Extra, Listing, MaxDelete, OnDelete, OnDrift,
-    OnExisting, Operator, Origin, OriginUse, Plan, PlanOptions, Report, Rights, Transforms,
+    CycleOptions, Destination, DestinationName, DestinationUse, Engine, Extra, Fidelity, Listing, MaxDelete, OnDelete,
+    OnDrift, OnExisting, Operator, Origin, OriginUse, Plan, PlanOptions, Report, Rights, Transforms,
 };
 use vsync::http::HttpSettings;
 use vsync::kv::{Mount, PathFilter, Pattern};
@@ -96,6 +96,7 @@ impl Sides {
             max_purge: MaxDelete::Count(0),
             on_drift: OnDrift::Report,
             on_existing: OnExisting::Report,
+            fidelity: Fidelity::Value,
             journal: Some(folder.path().join("journal")),
             timeout: None,
             patience: None,

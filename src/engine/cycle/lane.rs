@@ -12,10 +12,11 @@ use super::canary::Written;
 use super::rate::Rate;
 use super::record::{Record, Save};
 use crate::engine::event::{Aside, DestinationProgress, Standing};
+use crate::engine::fidelity::FidelityReport;
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
 use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome};
-use crate::engine::worker::{Manner, Queue, Reach, Reads, Slot};
-use crate::engine::{Destination, NewMount, mounts};
+use crate::engine::worker::{Brought, Manner, Queue, Reach, Reads, Slot};
+use crate::engine::{Destination, Fidelity, NewMount, mounts};
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
 
@@ -32,6 +33,8 @@ pub(super) struct Lane {
     /// The workers that run, by number - 1.
     pub(super) alive: Vec<bool>,
     pub(super) manner: Manner,
+    /// Which metadata vsync left where something is to be written.
+    pub(super) brought: Arc<Brought>,
     pub(super) report: DestinationReport,
     record: Record,
     /// What is created before the first write.
@@ -93,6 +96,7 @@ impl Lane {
             }
         }
         drop((to_write, set_aside));
+        let brought = if manner.fidelity == Fidelity::Value { Brought::new() } else { brought(&plan) };
         let tasks = Vec::from_iter(std::mem::take(&mut plan.tasks));
         let is_first = |task: &Task| destination.canary.as_ref().is_some_and(|canary| canary.admits(&task.origin));
         let (canaries, rest): (Vec<Task>, Vec<Task>) =
@@ -101,6 +105,7 @@ impl Lane {
             if canaries.is_empty() { (rest, Vec::new(), Stage::Work) } else { (canaries, rest, Stage::Canary) };
         let patience = destination.patience.or(destination.timeout).unwrap_or(PATIENCE);
         Self {
+            brought: Arc::new(brought),
             report: DestinationReport {
                 destination: plan.destination.clone(),
                 planned,
@@ -117,6 +122,7 @@ impl Lane {
                 locked: None,
                 blocked: None,
                 unreached: false,
+                fidelity: FidelityReport::new(manner.fidelity).filter(|_| planned.total() > 0 && !manner.dry_run),
                 failures: Vec::new(),
             },
             stage_left: first.len(),
@@ -300,7 +306,9 @@ impl Lane {
         self.unsettled |= outcome.result.as_ref().is_err_and(|failed| failed.unsettled);
         let Some(change) = self.change(outcome) else { return };
         let gone = match change.kind {
-            ChangeKind::Written | ChangeKind::Adopted => self.superseded.remove(&change.destination),
+            ChangeKind::Written | ChangeKind::Adopted | ChangeKind::Metadata => {
+                self.superseded.remove(&change.destination)
+            }
             _ => None,
         };
         self.record.take(change, gone.unwrap_or_default());
@@ -309,13 +317,18 @@ impl Lane {
     fn change(&self, outcome: &Outcome) -> Option<Change> {
         let Task { origin, destination, insight: planned, .. } = &outcome.task;
         let insight_before = self.record.insight(origin);
-        let (kind, before, version, insight) = match &outcome.result {
+        let done = match (&outcome.result, &outcome.copied.value) {
+            (Err(_), Some(value)) => Ok(value),
+            (result, _) => result.as_ref(),
+        };
+        let (kind, before, version, insight) = match done {
             Ok(Done::Written { insight, before, version }) => {
                 // what is written back belongs to what was recorded with it, if anything was
                 let written_back = matches!(outcome.task.source, Source::Version(_));
                 (ChangeKind::Written, *before, *version, if written_back { *planned } else { Some(*insight) })
             }
             Ok(Done::Adopted { insight, before, version }) => (ChangeKind::Adopted, *before, *version, Some(*insight)),
+            Ok(Done::Metadata { insight, version }) => (ChangeKind::Metadata, *version, *version, Some(*insight)),
             Ok(Done::Kept { before, found, insight }) => (ChangeKind::Kept, *before, *found, *insight),
             Ok(Done::Deleted { version }) => (ChangeKind::Deleted, *version, *version, None),
             Ok(Done::DeletedForNow { version }) => (ChangeKind::DeletedForNow, *version, *version, None),
@@ -341,6 +354,7 @@ impl Lane {
             insight_before,
             insight,
             over_foreign: before > 0 && foreign && matches!(kind, ChangeKind::Written | ChangeKind::Deleted),
+            digest: outcome.copied.digest.clone(),
             at: Timestamp::now(),
         })
     }
@@ -410,6 +424,11 @@ impl Lane {
             unsaved: self.report.unsaved.clone(),
         }
     }
+}
+
+fn brought(plan: &DestinationPlan) -> Brought {
+    let of = |task: &Task| Some((task.destination.clone(), plan.ledger.get(&task.destination)?.clone()));
+    plan.tasks.iter().filter_map(of).collect()
 }
 
 /// How long a task took; `None` if nothing was sent for it.

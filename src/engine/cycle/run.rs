@@ -64,6 +64,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
                 on_delete: destination.on_delete,
                 on_drift: destination.on_drift,
                 on_existing: destination.on_existing,
+                fidelity: destination.fidelity,
             };
             let skip = control.skips.get(&part.destination)?.clone();
             Some(Lane::new(id, destination, part, state, manner, skip))
@@ -461,6 +462,8 @@ impl Run {
                     destination_reach: Arc::clone(&lane.reach),
                     reads: Arc::clone(&self.reads),
                     manner: lane.manner,
+                    inventory: Arc::clone(&self.inventory),
+                    brought: Arc::clone(&lane.brought),
                     stop: lane.stop.clone(),
                     gate: self.control.gate.subscribe(),
                     outcomes: self.outcomes.clone(),

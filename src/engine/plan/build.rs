@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::lacking::Copy;
 use super::{DestinationPlan, Expected, Objection, Operation, Source, Task};
 use crate::engine::binding::Former;
 use crate::engine::guard;
@@ -10,6 +11,7 @@ use crate::engine::inventory::Inventory;
 use crate::engine::transform::IDENTITY;
 use crate::engine::{Destination, OnDelete, Origin, Transforms};
 use crate::kv::{Mount, SecretPath};
+use crate::state::Ledger;
 use crate::sync_info::{Index, SyncInfo};
 
 /// How many origins of a collision are named.
@@ -22,6 +24,8 @@ pub(in crate::engine) struct Remembered {
     pub(in crate::engine) index: Option<Index>,
     /// The transforms it was recorded with, if they were others than now.
     pub(in crate::engine) former: Option<Former>,
+    /// What vsync did there, all of it, if more than values are copied.
+    pub(in crate::engine) ledger: Option<Ledger>,
 }
 
 /// Plans for one destination. `loops_back`: it is the same Vault as the origin.
@@ -32,18 +36,24 @@ pub(in crate::engine) fn build(
     remembered: Remembered,
     loops_back: bool,
 ) -> DestinationPlan {
-    let Remembered { info: mut recorded, index: stored, former } = remembered;
+    let Remembered { info: mut recorded, index: stored, former, ledger } = remembered;
     let moved = former.map_or(0, |former| forget_moved(&mut recorded, &former, &destination.transforms));
     let mut builder = Builder {
         origin,
         inventory,
         destination,
         loops_back,
+        ledger,
         router: Router::new(destination),
         claims: (!destination.transforms.is_empty()).then(Claims::default),
         not_configured: None,
         feedback: None,
-        plan: DestinationPlan { moved, stored, ..DestinationPlan::empty(destination.name.clone()) },
+        plan: DestinationPlan {
+            fidelity: destination.fidelity,
+            moved,
+            stored,
+            ..DestinationPlan::empty(destination.name.clone())
+        },
     };
     builder.present(&recorded);
     builder.absent(&recorded);
@@ -66,6 +76,7 @@ struct Builder<'a> {
     inventory: &'a Inventory,
     destination: &'a Destination,
     loops_back: bool,
+    ledger: Option<Ledger>,
     router: Router<'a>,
     /// Without transforms every secret has its own path, and there is nothing to keep track of.
     claims: Option<Claims>,
@@ -91,21 +102,28 @@ impl Builder<'_> {
                     continue;
                 };
                 let known = if aligned { recorded.buckets()[at].get(path) } else { recorded.get(path) };
-                let operation = match known {
-                    _ if equal => None,
-                    None => Some(Operation::Add),
-                    Some(known) => insight.supersedes(known).then_some(Operation::Update),
+                let operation = match (known, &self.ledger) {
+                    (None, _) if !equal => Some((Operation::Add, Source::Origin)),
+                    (Some(known), Some(ledger)) => {
+                        let digest = self.inventory.digests.get(path);
+                        let copy = Copy { path, target: &target, recorded: known, ledger };
+                        copy.lacks(insight, digest, self.destination.fidelity).map(|source| (Operation::Update, source))
+                    }
+                    (Some(known), None) if !equal && insight.supersedes(known) => {
+                        Some((Operation::Update, Source::Origin))
+                    }
+                    _ => None,
                 };
                 match operation {
                     None => self.plan.in_sync += 1,
-                    Some(operation) => self.plan.tasks.push(Task {
+                    Some((operation, source)) => self.plan.tasks.push(Task {
                         operation,
                         origin: path.clone(),
                         destination: target,
                         insight: Some(*insight),
                         rule,
                         expected: Expected::Recorded,
-                        source: Source::Origin,
+                        source,
                     }),
                 }
             }
@@ -345,7 +363,7 @@ mod tests {
         recorded: &SyncInfo,
         loops_back: bool,
     ) -> DestinationPlan {
-        let remembered = Remembered { info: recorded.clone(), index: None, former: None };
+        let remembered = Remembered { info: recorded.clone(), index: None, former: None, ledger: None };
         build(&testing::origin(&mount()), inventory, destination, remembered, loops_back)
     }
 
@@ -497,6 +515,7 @@ mod tests {
             info: info(&[("a1", 1), ("a-gone", 1), ("b", 1), ("b-gone", 1)]),
             index: None,
             former: Some(Former::Rules(Transforms::default())),
+            ledger: None,
         };
         let origin = inventory(&[("a1", 1), ("b", 1)]);
         let plan = build(&testing::origin(&mount()), &origin, &there, remembered, false);

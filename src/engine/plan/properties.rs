@@ -237,7 +237,7 @@ impl Scenario {
     }
 
     fn plan(&self, recorded: SyncInfo) -> DestinationPlan {
-        let remembered = Remembered { info: recorded, index: None, former: None };
+        let remembered = Remembered { info: recorded, index: None, former: None, ledger: None };
         build(&self.origin(), &self.inventory(), &self.destination(), remembered, false)
     }
 

@@ -9,6 +9,7 @@ use crate::engine::plan::{DestinationPlan, Expected, Operation};
 use crate::engine::{Destination, Listing, OnExisting};
 use crate::kv::PathFilter;
 use crate::state::{Change, ChangeKind};
+use crate::vault::Wanted;
 
 /// Sets aside the secrets that are to be added and are there already, so that a plan says it before anything is read or
 /// refused. What cannot be listed is met when it is to be written.
@@ -26,6 +27,7 @@ pub(super) async fn set_aside_existing(part: &mut DestinationPlan, known: &mut K
         filter: &everything,
         num_workers: destination.num_workers,
         listing: Listing::Auto,
+        wanted: Wanted::Insight,
     };
     let there = inventory::survey(&search, part.recorded.buckets().len(), None).await;
     for task in std::mem::take(&mut part.tasks) {
@@ -44,6 +46,7 @@ pub(super) async fn set_aside_existing(part: &mut DestinationPlan, known: &mut K
                 insight_before: None,
                 insight: Some(insight),
                 over_foreign: false,
+                digest: None,
                 at: Timestamp::now(),
             },
             &mut part.recorded,

@@ -1,7 +1,7 @@
 //! What is known of what vsync did at a destination: by the store, and by the local journal.
 
 use crate::engine::drift::Drift;
-use crate::engine::plan::{DestinationPlan, Expected, Operation, Task};
+use crate::engine::plan::{DestinationPlan, Expected, Operation, Source, Task};
 use crate::engine::report::CycleId;
 use crate::engine::{Destination, OnDrift, OnExisting};
 use crate::kv::SecretPath;
@@ -62,6 +62,13 @@ impl Known {
         Ok(())
     }
 
+    /// The whole ledger.
+    pub(super) async fn whole(&mut self, state: &State) -> Result<Ledger, StateError> {
+        self.open(state).await?;
+        self.ledger.load_all().await?;
+        Ok(self.ledger.clone())
+    }
+
     async fn open(&mut self, state: &State) -> Result<(), StateError> {
         if !self.opened {
             self.ledger_as_stored = Ledger::open(state).await?;
@@ -110,6 +117,7 @@ impl Known {
             if let Some(entry) = ours
                 && since.is_some_and(|since| entry.at >= since)
                 && entry.foreign.is_none()
+                && task.source != Source::Metadata
                 && is_done(&task, entry)
             {
                 match task.operation {

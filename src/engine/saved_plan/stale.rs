@@ -71,6 +71,12 @@ fn judge(line: &Line, part: &DestinationPlan, inventory: &Inventory) -> Result<T
         (planned, present) if planned != present => return Err(Reason::moved(newer(planned, present))),
         _ => {}
     }
+    let present = inventory.digests.get(&line.origin);
+    if line.digest.is_some_and(|planned| {
+        present.is_some_and(|present| present.value != planned.value || present.settings != planned.settings)
+    }) {
+        return Err(Reason::moved("the origin changed its metadata after the plan"));
+    }
     if task.destination != line.destination {
         return Err(Reason::moved(format!("it goes to {} now, by rule \"{}\"", task.destination, task.rule)));
     }

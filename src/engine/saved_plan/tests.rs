@@ -42,7 +42,7 @@ fn planned(
     recorded: &[(&str, u64)],
     version: impl Fn(&Task) -> Expected,
 ) -> DestinationPlan {
-    let remembered = Remembered { info: info(recorded), index: None, former: None };
+    let remembered = Remembered { info: info(recorded), index: None, former: None, ledger: None };
     let mut part = build(&testing::origin(&mount()), inventory, destination, remembered, false);
     for task in &mut part.tasks {
         task.expected = version(task);
@@ -62,6 +62,7 @@ fn lines() -> Vec<Line> {
         rule: Arc::clone(&task.rule),
         insight: task.insight,
         expected: expected(task),
+        digest: None,
     };
     part.tasks.iter().map(line).collect()
 }

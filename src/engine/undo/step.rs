@@ -173,6 +173,7 @@ mod tests {
             insight_before: Some(insight(1)),
             insight: Some(insight(2)),
             over_foreign: false,
+            digest: None,
             at: at(second),
         }
     }
@@ -194,6 +195,7 @@ mod tests {
             cas_required: false,
             delete_version_after: String::new(),
             custom_metadata: BTreeMap::new(),
+            metadata_version: None,
             versions: (OLDEST..=current).map(|number| (number, version(number))).collect(),
         }
     }

@@ -69,6 +69,7 @@ mod tests {
             deleted,
             awaits_removal: false,
             foreign: foreign.map(|(version, kept)| Foreign { version, insight: insight(2), kept }),
+            digest: None,
             at: jiff::Timestamp::now(),
         }
     }

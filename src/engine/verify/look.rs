@@ -12,7 +12,7 @@ use crate::engine::inventory::{self, Inventory, InventoryUpdate, Search};
 use crate::engine::{Destination, Listing};
 use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::sync_info::SyncInfo;
-use crate::vault::{ErrorKind, VaultError};
+use crate::vault::{ErrorKind, VaultError, Wanted};
 
 /// So few secrets are asked for one by one: the mounts may hold many more.
 const FEW: usize = 64;
@@ -126,6 +126,7 @@ async fn list(destination: &Destination, paths: &[SecretPath], progress: &Verify
         filter: &PathFilter::default(),
         num_workers: destination.num_workers,
         listing: Listing::Auto,
+        wanted: Wanted::Insight,
     };
     let (sender, mut updates) = mpsc::unbounded_channel();
     let survey = async {

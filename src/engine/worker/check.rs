@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Reach, Worker};
+use crate::engine::Fidelity;
 use crate::engine::plan::{Operation, Source, Task};
 use crate::engine::report::{Cause, Done, Failed};
 use crate::vault::VaultClient;
@@ -32,6 +33,7 @@ impl Worker {
                 let path = destination_path.clone();
                 may(&self.destination, &self.destination_reach, "destination", path, "read").await?;
             }
+            Source::Metadata => {}
             _ if self.manner.undo => {}
             _ => {
                 let origin_path = match task.operation {
@@ -41,7 +43,23 @@ impl Worker {
                 may(&self.origin, &self.origin_reach, "origin", origin_path, "read").await?;
             }
         }
-        may(&self.destination, &self.destination_reach, "destination", destination_path, needed).await?;
+        if task.source != Source::Metadata {
+            may(&self.destination, &self.destination_reach, "destination", destination_path, needed).await?;
+        }
+        if self.is_faithful(task) {
+            may(&self.origin, &self.origin_reach, "origin", task.origin.metadata_path(), "read").await?;
+            if self.manner.fidelity == Fidelity::History {
+                let (mount, name) = (task.destination.mount(), task.destination.name());
+                for part in ["delete", "undelete", "destroy"] {
+                    let path = format!("{mount}{part}/{name}");
+                    may(&self.destination, &self.destination_reach, "destination", path, "update").await?;
+                }
+            }
+            for needed in ["read", "update"] {
+                let path = task.destination.metadata_path();
+                may(&self.destination, &self.destination_reach, "destination", path, needed).await?;
+            }
+        }
         Ok(Done::Possible)
     }
 }

@@ -64,7 +64,7 @@ impl Worker {
     }
 
     /// What is to be written, the insight it belongs to, and the version it is to replace (`None`: whichever).
-    async fn read(&self, task: &Task) -> Result<(Arc<Secret>, Insight, Option<u64>), Failed> {
+    pub(super) async fn read(&self, task: &Task) -> Result<(Arc<Secret>, Insight, Option<u64>), Failed> {
         let (secret, insight) = if let Source::Version(version) = task.source {
             let earlier = self.destination.read_version(&task.destination, version).await;
             let secret = earlier.map_err(|error| self.destination_reach.failed(&error))?;

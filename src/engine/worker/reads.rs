@@ -36,7 +36,15 @@ struct Held {
     /// Those of them that have landed, oldest first.
     landed: BTreeMap<u64, SecretPath>,
     landings: u64,
+    /// Older versions of secrets, held until the last destination has had the secret itself.
+    older: HashMap<SecretPath, HashMap<u64, Older>>,
     bytes: usize,
+}
+
+#[derive(Default)]
+struct Older {
+    answer: Arc<OnceCell<Answer>>,
+    size: usize,
 }
 
 #[derive(Default)]
@@ -86,6 +94,7 @@ impl Reads {
             let mut held = lock(&self.held);
             if held.needed.get(&hash).is_none_or(|needed| *needed <= 1) && !held.flights.contains_key(path) {
                 held.needed.remove(&hash);
+                held.drop_older(path);
                 None
             } else {
                 Some(Arc::clone(&held.flights.entry(path.clone()).or_default().answer))
@@ -109,7 +118,51 @@ impl Reads {
     }
 }
 
+impl Reads {
+    /// An older version, read by `read` unless another destination that needs the same secret has just done so.
+    pub(super) async fn get_version<F>(&self, path: &SecretPath, version: u64, read: impl FnOnce() -> F) -> Answer
+    where
+        F: Future<Output = Result<Secret, VaultError>>,
+    {
+        let hash = self.hashes.hash_one(path);
+        let older = {
+            let mut held = lock(&self.held);
+            let shared = held.older.contains_key(path) || held.needed.get(&hash).is_some_and(|needed| *needed > 1);
+            if shared && held.bytes < MOST {
+                let versions = held.older.entry(path.clone()).or_default();
+                Some(Arc::clone(&versions.entry(version).or_default().answer))
+            } else {
+                None
+            }
+        };
+        let Some(older) = older else { return read().await.map(Arc::new) };
+        let answer = older.get_or_init(|| async { read().await.map(Arc::new) }).await.clone();
+        let mut held = lock(&self.held);
+        let Held { older: versions, bytes, .. } = &mut *held;
+        if let Some(versions) = versions.get_mut(path)
+            && let Some(this) = versions.get_mut(&version).filter(|this| Arc::ptr_eq(&this.answer, &older))
+        {
+            match &answer {
+                Ok(secret) if this.size == 0 => {
+                    this.size = secret.data.expose_json().len();
+                    *bytes += this.size;
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    versions.remove(&version);
+                }
+            }
+        }
+        answer
+    }
+}
+
 impl Held {
+    fn drop_older(&mut self, path: &SecretPath) {
+        let versions = self.older.remove(path).unwrap_or_default();
+        self.bytes -= versions.values().map(|older| older.size).sum::<usize>();
+    }
+
     /// One destination less needs it; whether it was the last.
     fn is_last(&mut self, hash: u64) -> bool {
         let Some(needed) = self.needed.get_mut(&hash) else { return true };
@@ -137,6 +190,7 @@ impl Held {
     }
 
     fn drop_value(&mut self, path: &SecretPath) {
+        self.drop_older(path);
         if let Some((landing, size)) = self.flights.remove(path).and_then(|flight| flight.landed) {
             self.landed.remove(&landing);
             self.bytes -= size;
@@ -226,5 +280,25 @@ mod tests {
         assert!(cut_off.is_err());
         reads.get(&task.origin, || read(1, &count)).await.expect("a value");
         assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn older_versions_are_read_once_and_go_with_the_newest() {
+        let (reads, count, task) = (Reads::default(), AtomicUsize::new(0), task("a"));
+        for _ in 0..2 {
+            reads.expect(std::iter::once(&task));
+        }
+        for _ in 0..2 {
+            for version in 1..=3 {
+                let read = || read(10, &count);
+                reads.get_version(&task.origin, version, read).await.expect("a value");
+            }
+            reads.get(&task.origin, || read(10, &count)).await.expect("a value");
+        }
+        assert_eq!((count.load(Ordering::Relaxed), bytes(&reads)), (4, 0));
+        assert!(lock(&reads.held).older.is_empty());
+        // nobody else needs it: nothing is held
+        reads.get_version(&task.origin, 1, || read(10, &count)).await.expect("a value");
+        assert_eq!(bytes(&reads), 0);
     }
 }

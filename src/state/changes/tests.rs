@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::kv::Mount;
+use crate::kv::{MetadataDigest, Mount};
 use crate::state::memory::MemoryStore;
 use crate::state::{State, StateSide, StateStore};
 
@@ -27,6 +27,7 @@ fn change(kind: ChangeKind, before: u64, version: u64) -> Change {
         insight_before: Some(insight(3)),
         insight: Some(insight(4)),
         over_foreign: false,
+        digest: None,
         at: at(10),
     }
 }
@@ -42,6 +43,7 @@ fn known() -> (SyncInfo, Ledger) {
         deleted: false,
         awaits_removal: false,
         foreign: None,
+        digest: None,
         at: at(0),
     };
     ledger.insert(path("new", "app"), entry);
@@ -91,6 +93,7 @@ fn what_each_kind_leaves_behind() {
             deleted,
             awaits_removal: false,
             foreign,
+            digest: None,
             at: at(10),
         };
         assert_eq!(entry, expected, "{change:?}");
@@ -172,12 +175,30 @@ fn a_change_is_stored_in_few_bytes() {
         over_foreign: true,
         ..change(ChangeKind::Deleted, 2, 2)
     };
-    for change in [same, odd] {
+    let digest = Some(Box::new(MetadataDigest { value: 1, settings: 2, versions: 3, since: 0 }));
+    let metadata = Change { digest, ..change(ChangeKind::Metadata, 4, 4) };
+    for change in [same, odd, metadata] {
         let back: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
         assert_eq!(back, change);
         assert_eq!(back.origin.mount(), change.origin.mount());
         assert_eq!(back.destination.mount(), change.destination.mount());
     }
+}
+
+#[test]
+fn which_metadata_was_copied_is_known_until_something_else_is() {
+    let digest = |settings| Some(Box::new(MetadataDigest { value: 1, settings, versions: 0, since: 0 }));
+    let brought = Change { digest: digest(5), ..change(ChangeKind::Metadata, 7, 7) };
+    let (recorded, entry) = applied(known(), &brought);
+    assert_eq!((recorded, entry.version, entry.digest.clone()), (Some(insight(4)), 7, digest(5)));
+    let mut state = known();
+    brought.apply(&mut state.0, &mut state.1);
+    for kind in [ChangeKind::Met, ChangeKind::Kept, ChangeKind::Deleted] {
+        let (_, entry) = applied(state.clone(), &change(kind, 7, 8));
+        assert_eq!(entry.digest, digest(5), "{kind:?}");
+    }
+    let (_, entry) = applied(state, &change(ChangeKind::Written, 7, 8));
+    assert_eq!(entry.digest, None, "a value alone was copied since");
 }
 
 fn log(limit: usize) -> (Arc<MemoryStore>, ChangeLog) {

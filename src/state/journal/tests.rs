@@ -21,6 +21,7 @@ fn changes(versions: std::ops::Range<u64>) -> Vec<Change> {
         insight_before: None,
         insight: None,
         over_foreign: false,
+        digest: None,
         at: jiff::Timestamp::UNIX_EPOCH,
     };
     versions.map(change).collect()

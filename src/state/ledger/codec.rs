@@ -9,7 +9,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Bucket, Foreign, LedgerEntry, REMEDY};
-use crate::kv::SecretPath;
+use crate::kv::{MetadataDigest, SecretPath};
 use crate::state::compact::{self, CompactInsight, is_default};
 
 /// The one format there is.
@@ -77,6 +77,8 @@ struct Record<'a> {
     awaits_removal: bool,
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     foreign: Option<ForeignRecord>,
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    digest: Option<MetadataDigest>,
     #[serde(rename = "t")]
     at: Timestamp,
 }
@@ -108,6 +110,7 @@ impl<'a> Record<'a> {
                 insight: insight.into(),
                 kept,
             }),
+            digest: entry.digest.as_deref().copied(),
             at: entry.at,
         }
     }
@@ -124,7 +127,9 @@ impl<'a> Record<'a> {
             kept,
         });
         let Self { version, deleted, awaits_removal, at, .. } = self;
-        Ok((path, LedgerEntry { origin, insight: self.insight.into(), version, deleted, awaits_removal, foreign, at }))
+        let digest = self.digest.map(Box::new);
+        let insight = self.insight.into();
+        Ok((path, LedgerEntry { origin, insight, version, deleted, awaits_removal, foreign, digest, at }))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::kv::Mount;
+use crate::kv::{MetadataDigest, Mount};
 use crate::state::memory::MemoryStore;
 use crate::state::{StateSide, StateStore};
 use crate::sync_info::EngineKind;
@@ -22,7 +22,16 @@ fn insight(version: u64) -> Insight {
 
 fn entry(origin: SecretPath, version: u64) -> LedgerEntry {
     let at = "2026-11-24T01:02:03.123456789Z".parse().unwrap();
-    LedgerEntry { origin, insight: insight(version), version, deleted: false, awaits_removal: false, foreign: None, at }
+    LedgerEntry {
+        origin,
+        insight: insight(version),
+        version,
+        deleted: false,
+        awaits_removal: false,
+        foreign: None,
+        digest: None,
+        at,
+    }
 }
 
 fn destination(limit: usize) -> (Arc<MemoryStore>, State) {
@@ -131,7 +140,16 @@ async fn entries_come_back_as_they_were() {
     let kv1 = Insight { kind: EngineKind::KvV1, ..insight(3) };
     let other_mount = SecretPath::from_parts("a/data/data/y", 2).unwrap();
     let same_text = SecretPath::from_parts("a/data/data/y", 7).unwrap();
+    let digest = MetadataDigest { value: 1, settings: u64::MAX, versions: 0, since: 0 };
     let given = [
+        (path(3), LedgerEntry { digest: Some(Box::new(digest)), ..entry(path(3), 3) }),
+        (
+            path(4),
+            LedgerEntry {
+                digest: Some(Box::new(MetadataDigest { versions: 7, since: 2, ..digest })),
+                ..entry(path(4), 3)
+            },
+        ),
         (path(1), entry(path(1), 1)),
         (path(2), LedgerEntry { deleted: true, ..entry(odd.clone(), 3) }),
         (
@@ -143,6 +161,7 @@ async fn entries_come_back_as_they_were() {
                 deleted: false,
                 awaits_removal: false,
                 foreign: Some(foreign),
+                digest: None,
                 at,
             },
         ),

@@ -43,6 +43,7 @@ fn on_secret(width: u16, height: u16) -> Model {
         deleted: false,
         awaits_removal: false,
         foreign: None,
+        digest: None,
         at: sample::time(),
     };
     let copy = |name: &str, copied, entry, present| CopyDetail {

@@ -73,6 +73,7 @@ fn changes() -> Vec<Change> {
         insight_before: None,
         insight: None,
         over_foreign: false,
+        digest: None,
         at: sample::time(),
     };
     vec![
@@ -113,8 +114,14 @@ fn preview(deletes: bool) -> Preview {
     if deletes {
         near.tasks.push(task(Operation::Delete, Source::Origin, "billing/prod/api"));
     }
-    let part =
-        |destination, changed, impossible| UndoPart { destination, changed, already: 1, untouched: 2, impossible };
+    let part = |destination, changed, impossible| UndoPart {
+        destination,
+        changed,
+        already: 1,
+        untouched: 2,
+        metadata_stays: 0,
+        impossible,
+    };
     let impossible = Impossible {
         origin: sample::path("search/prod/api"),
         destination: sample::path("search/prod/api"),

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::NAME;
-use crate::engine::{Cause, DestinationReport, Ending, Report, SecretState};
+use crate::engine::{Cause, DestinationReport, Ending, FidelityReport, Report, SecretState};
 use crate::tui::format;
 use crate::tui::model::{Model, in_words};
 use crate::tui::outcome;
@@ -45,6 +45,11 @@ pub(super) fn lines(model: &Model, report: &Report, width: usize) -> Vec<Line<'s
     let standings = model.watch.standings.iter().filter(|(_, standing)| standing.is_bad());
     lines.extend(standings.flat_map(|(name, standing)| wrapped(&format!("{name}: {standing}"), theme.bad())));
     lines.extend(report.destinations.iter().map(|part| destination(model, report, part)));
+    for part in &report.destinations {
+        for sentence in part.fidelity.iter().flat_map(FidelityReport::sentences) {
+            lines.extend(wrapped(&format!("{}: {sentence}", part.destination), theme.muted()));
+        }
+    }
     for text in next_steps(model, report) {
         for (at, line) in cell::wrap(&text, width.saturating_sub(2)).into_iter().enumerate() {
             let mark = if at == 0 { "→ " } else { "  " };

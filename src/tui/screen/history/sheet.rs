@@ -11,7 +11,8 @@ use ratatui::text::{Line, Span};
 use super::list::ending;
 use super::{Over, Preview, current, find, key, word};
 use crate::engine::{
-    Cause, CycleId, DestinationName, DestinationPlan, Failure, Impossible, Operation, Report, Source, Task,
+    Cause, CycleId, DestinationName, DestinationPlan, Failure, FidelityReport, Impossible, Operation, Report, Source,
+    Task,
 };
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind};
@@ -217,6 +218,11 @@ fn counts(model: &Model, report: &Report, width: usize, sheet: &mut Sheet) {
         }
         sheet.line(Line::from(spans));
     }
+    for part in &report.destinations {
+        for sentence in part.fidelity.iter().flat_map(FidelityReport::sentences) {
+            sheet.say(&format!("{}: {sentence}", part.destination), theme.muted(), width);
+        }
+    }
 }
 
 /// Failures below their causes.
@@ -307,6 +313,7 @@ fn change_line(theme: &Theme, change: &Change, width: usize) -> Line<'static> {
         ChangeKind::Absent | ChangeKind::AbsentForNow => (('=', theme.muted()), "was gone already".to_owned()),
         ChangeKind::Restored => (of(Operation::Add), format!("version {version} undeleted")),
         ChangeKind::Adopted => (('=', theme.good()), format!("equal already: version {version}")),
+        ChangeKind::Metadata => (of(Operation::Update), "metadata only".to_owned()),
         ChangeKind::Met => (('~', theme.warning()), format!("left alone: version {version} is somebody else's")),
         ChangeKind::Kept => (('~', theme.muted()), format!("kept: version {version} is somebody else's")),
     };
@@ -319,6 +326,7 @@ fn task_line(theme: &Theme, task: &Task, width: usize) -> Line<'static> {
         (Operation::Delete, _) => "delete what the cycle added".to_owned(),
         (_, Source::Version(version)) => format!("write version {version} again"),
         (_, Source::Undelete(version)) => format!("undelete version {version}"),
+        (_, Source::Metadata) => "update the metadata only".to_owned(),
         (operation, Source::Origin) => operation.as_str().to_owned(),
     };
     path_line(theme, &state.symbol().to_string(), theme.state(state), &task.destination, &about, width)

@@ -4,7 +4,7 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::{Row, current, present};
-use crate::engine::{Cause, DestinationPlan, Expected, IDENTITY, Operation, Task};
+use crate::engine::{Cause, DestinationPlan, Expected, IDENTITY, Operation, Source, Task};
 use crate::sync_info::Insight;
 use crate::tui::format;
 use crate::tui::model::Model;
@@ -84,6 +84,9 @@ fn why(task: &Task, part: &DestinationPlan) -> String {
         }
         (Operation::Delete, ..) => {
             "The origin no longer has it; the origin is asked for it once more before it is deleted.".to_owned()
+        }
+        _ if task.source == Source::Metadata => {
+            "Only its metadata differs from what was copied: no value is read or written.".to_owned()
         }
         (_, Some(now), Some(then)) if now.version == then.version => {
             "The origin has written its version anew since it was copied.".to_owned()

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Item, Row, present, row_of};
-use crate::engine::SecretState;
+use crate::engine::{SecretState, Source};
 use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::screen::filter_title;
@@ -100,6 +100,7 @@ fn row_line(model: &Model, at: usize, row: Row<'_>, widths: &Widths) -> Line<'st
         Row::Task(task) if task.operation.is_irrevocable() => {
             (task.operation.state(), format!("{} for good", task.operation.as_str().to_uppercase()))
         }
+        Row::Task(task) if task.source == Source::Metadata => (task.operation.state(), "metadata only".to_owned()),
         Row::Task(task) => (task.operation.state(), task.rule.to_string()),
         Row::Drift(_) => (SecretState::Drifted, "drifted".to_owned()),
         Row::Stale(_) => (SecretState::Failed, "stale".to_owned()),
