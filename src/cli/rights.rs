@@ -67,6 +67,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
             deletes: destination.on_delete != OnDelete::Ignore,
             on_drift: destination.on_drift,
             on_existing: destination.on_existing,
+            fidelity: destination.fidelity,
             logs_in: logs_in(&destination.vault),
         };
         copied = copied.zip(scopes).map(|(mut all, scopes)| {
@@ -90,6 +91,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         listing: origin.listing,
         copies: !config.destinations.is_empty(),
         deletes: config.destinations.iter().any(|one| one.on_delete != OnDelete::Ignore),
+        fidelity: config.destinations.iter().map(|one| one.fidelity).max().unwrap_or_default(),
         logs_in: logs_in(&origin.vault),
     };
     let origin = Side {

@@ -7,7 +7,7 @@ mod rules;
 use std::collections::BTreeSet;
 
 use super::policy::Stanza;
-use super::{Listing, OnDrift, OnExisting, Transforms};
+use super::{Fidelity, Listing, OnDrift, OnExisting, Transforms};
 use crate::kv::{Mount, PathFilter, Pattern};
 
 /// What is done only if somebody asks for it, with rights of its own.
@@ -104,6 +104,8 @@ pub struct OriginUse {
     pub copies: bool,
     /// Whether what is gone there is deleted anywhere.
     pub deletes: bool,
+    /// How much of a secret is copied, at most.
+    pub fidelity: Fidelity,
     /// Whether the token comes from a login, and a new one is had by another.
     pub logs_in: bool,
 }
@@ -119,6 +121,8 @@ pub struct DestinationUse {
     pub on_drift: OnDrift,
     /// What is done about what was there before.
     pub on_existing: OnExisting,
+    /// How much of a secret is copied.
+    pub fidelity: Fidelity,
     /// Whether the token comes from a login, and a new one is had by another.
     pub logs_in: bool,
 }
@@ -168,6 +172,12 @@ const ORIGIN: &[Need<OriginUse>] = &[
         capabilities: &["read"],
         weight: |used| needed_if(used.deletes),
         reason: "before a copy is deleted, the origin is asked whether the secret is really gone",
+    },
+    Need {
+        place: Place::Copied("metadata"),
+        capabilities: &["read"],
+        weight: |used| needed_if(used.fidelity != Fidelity::Value),
+        reason: "fidelity: the metadata that is copied",
     },
     Need {
         place: Place::Copied("data"),
@@ -225,6 +235,36 @@ const DESTINATION: &[Need<DestinationUse>] = &[
             Some(if blind { Weight::Advised } else { Weight::Needed })
         },
         reason: "which version is there: whether it is what vsync left, before it is written over or deleted",
+    },
+    Need {
+        place: Place::Secrets("metadata"),
+        capabilities: &["read", "create", "update"],
+        weight: |used| needed_if(used.fidelity != Fidelity::Value),
+        reason: "fidelity: metadata is compared with what vsync left, and written",
+    },
+    Need {
+        place: Place::Secrets("data"),
+        capabilities: &["read"],
+        weight: |used| needed_if(used.fidelity == Fidelity::History),
+        reason: "fidelity = \"history\": versions are compared after a cycle was cut off, and when one is undeleted",
+    },
+    Need {
+        place: Place::Secrets("delete"),
+        capabilities: &["update"],
+        weight: |used| needed_if(used.fidelity == Fidelity::History),
+        reason: "fidelity = \"history\": copies of soft-deleted versions are soft-deleted",
+    },
+    Need {
+        place: Place::Secrets("destroy"),
+        capabilities: &["update"],
+        weight: |used| needed_if(used.fidelity == Fidelity::History),
+        reason: "fidelity = \"history\": copies of destroyed versions are destroyed",
+    },
+    Need {
+        place: Place::Secrets("undelete"),
+        capabilities: &["update"],
+        weight: |used| needed_if(used.fidelity == Fidelity::History),
+        reason: "fidelity = \"history\": copies of undeleted versions are undeleted",
     },
     Need {
         place: Place::Secrets("data"),
@@ -429,13 +469,22 @@ mod tests {
         let mounts = vec![Mount::parse("secret").expect("a mount")];
         let include: Vec<String> = include.iter().map(|&glob| glob.to_owned()).collect();
         let scopes = PathFilter::new(&include, &[], &mounts).expect("globs").scopes().map(<[_]>::to_vec);
-        OriginUse { mounts, copied: scopes.clone(), scopes, listing, copies: true, deletes: true, logs_in: false }
+        OriginUse {
+            mounts,
+            copied: scopes.clone(),
+            scopes,
+            listing,
+            copies: true,
+            deletes: true,
+            fidelity: Fidelity::Value,
+            logs_in: false,
+        }
     }
 
     fn destination(on_drift: OnDrift, on_existing: OnExisting) -> DestinationUse {
         let mount = Mount::parse("secret").expect("a mount");
         let places = vec![(mount, vec![Pattern::everything()])];
-        DestinationUse { places, deletes: true, on_drift, on_existing, logs_in: true }
+        DestinationUse { places, deletes: true, on_drift, on_existing, fidelity: Fidelity::Value, logs_in: true }
     }
 
     fn rules(rights: &Rights) -> Vec<String> {

@@ -60,6 +60,7 @@ impl Sides {
             listing: Listing::Auto,
             copies: true,
             deletes: true,
+            fidelity: Fidelity::Value,
             logs_in: false,
         };
         let of_destination = DestinationUse {
@@ -67,6 +68,7 @@ impl Sides {
             deletes: true,
             on_drift: OnDrift::Report,
             on_existing: OnExisting::Report,
+            fidelity: Fidelity::Value,
             logs_in: false,
         };
         let origin = Origin {

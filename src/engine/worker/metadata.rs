@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use super::{Abandoned, Worker};
 use crate::engine::event::Step;
 use crate::engine::fidelity::Unequal;
-use crate::engine::plan::{Expected, Operation, Source, Task};
+use crate::engine::plan::{Expected, Source, Task};
 use crate::engine::report::{Cause, Done, Failed};
 use crate::engine::{Fidelity, OnDrift, OnExisting};
 use crate::kv::{MetadataDigest, SecretPath};
@@ -110,7 +110,7 @@ impl Worker {
     /// Whether more than a value is copied.
     pub(super) fn is_faithful(&self, task: &Task) -> bool {
         self.manner.fidelity != Fidelity::Value
-            && task.operation != Operation::Delete
+            && !task.operation.is_delete()
             && matches!(task.source, Source::Origin | Source::Metadata)
     }
 
