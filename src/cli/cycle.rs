@@ -329,7 +329,6 @@ pub(super) fn show_report(
                 out.line(format!("{name}: {count} {what}"))?;
             }
         }
-        show_fidelity(part, out)?;
         if let Some(reason) = &part.blocked {
             let begun = part.done.total() > 0 || !part.failures.is_empty();
             let what = if begun { "it was stopped" } else { "nothing was written" };
@@ -372,13 +371,13 @@ pub(super) fn show_report(
     Ok(out.flush()?)
 }
 
-/// What of a destination nothing brings back.
+/// What of a destination nothing brings back, and what could not be made equal there.
 fn show_lost(report: &Report, part: &DestinationReport, out: &mut Output) -> Result<(), CliError> {
     if let Some(words) = part.done.irrevocable_in_words().filter(|_| !report.dry_run) {
         let name = sanitize(part.destination.as_str());
         out.line(format!("{name}: {words} for good among the deleted; nothing brings them back"))?;
     }
-    Ok(())
+    show_fidelity(part, out)
 }
 
 /// What was copied beside values, and what could not be made equal.
