@@ -49,7 +49,7 @@ pub fn way_in(vault: &Vault, side: &SideName) -> Result<WayIn, ConnectError> {
     }
     let home = etcetera::base_strategy::Xdg::new().ok().map(|folders| folders.home_dir().to_owned());
     if let Some((config, program)) = helper_of_vault(home.as_deref()) {
-        return Ok(helper(program, format!(", which {} names", config.display())));
+        return Ok(helper(program, &format!(", which {} names", config.display())));
     }
     match home.map(|home| home.join(".vault-token")).filter(|file| file.is_file()) {
         Some(file) => Ok(token_file(&file)),
@@ -66,7 +66,7 @@ fn configured(vault: &Vault, key: &str) -> Option<WayIn> {
         return Some(token_file(file));
     }
     if let Some(program) = vault.token_helper.as_ref().filter(|program| !program.as_os_str().is_empty()) {
-        return Some(helper(program.clone(), String::new()));
+        return Some(helper(program.clone(), ""));
     }
     if let Some(login) = &vault.approle {
         let source = source(login.secret_id.as_ref(), login.secret_id_file.as_ref(), login.secret_id_env.as_ref());
@@ -134,7 +134,7 @@ fn token_file(file: &Path) -> WayIn {
     )
 }
 
-fn helper(program: PathBuf, named: String) -> WayIn {
+fn helper(program: PathBuf, named: &str) -> WayIn {
     let title = format!("the token helper {}{named}", program.display());
     let next_step = format!("see that \"{} get\" prints a valid token", program.display());
     WayIn::token(Auth::TokenHelper(program), title, next_step)

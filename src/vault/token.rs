@@ -174,7 +174,7 @@ impl TokenSource {
                 let Ok(_refreshing) = self.refresh.try_lock() else { return Ok(token) };
                 return Ok(match self.held() {
                     Held::Good(token) => token,
-                    Held::Ending(token) => self.extend(client, token).await,
+                    Held::Ending(token) => Box::pin(self.extend(client, token)).await,
                     Held::None => token,
                 });
             }
@@ -184,7 +184,7 @@ impl TokenSource {
         let _refreshing = self.refresh.lock().await;
         match self.held() {
             Held::Good(token) | Held::Ending(token) => Ok(token),
-            Held::None => self.refresh(client, asked).await,
+            Held::None => Box::pin(self.refresh(client, asked)).await,
         }
     }
 
@@ -321,7 +321,7 @@ impl TokenSource {
                 Life::Unknown | Life::UnknownUntil(_) => state.life = Life::UnknownUntil(now + EARLY_RETRY),
             }
         }
-        match lease::look_up(&client.unobserved(), token).await {
+        match Box::pin(lease::look_up(&client.unobserved(), token)).await {
             Ok(lease) => {
                 self.set_lease(token, lease);
                 self.watch(client);

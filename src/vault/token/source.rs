@@ -19,9 +19,10 @@ impl TokenSource {
         match &self.auth {
             Auth::Token(token) => self.keep(token, None),
             Auth::TokenFile(file) => self.read_file(file),
-            Auth::TokenHelper(program) => self.keep(&token_of(program).await?, None),
+            Auth::TokenHelper(program) => self.keep(&Box::pin(token_of(program)).await?, None),
             Auth::Login(login) => {
-                let token = login.log_in(client, repeat, |token, lease| self.keep(token, lease)).await?;
+                // Every request may come to this, and should not carry its size with it.
+                let token = Box::pin(login.log_in(client, repeat, |token, lease| self.keep(token, lease))).await?;
                 self.watch(client);
                 Ok(token)
             }
