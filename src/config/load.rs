@@ -307,11 +307,11 @@ mod tests {
         assert!(error.contains("destinations.us-east.vault.token_file (flag"), "{error}");
         assert!(error.contains("destinations.us-east.vault.jwt (flag"), "{error}");
         // an empty token is none
-        let other = ["origin.vault.ldap.username=me", "origin.vault.ldap.password=canary"];
+        let other = ["origin.vault.ldap.username=me", "origin.vault.ldap.password=pass-canary"];
         let loaded = loaded(&[("VSYNC_ORIGIN_VAULT_TOKEN", "")], &other);
         let shown = serde_json::to_string(&loaded.settings()).expect("JSON");
-        assert!(shown.contains("origin.vault.ldap.password") && !shown.contains("canary"), "{shown}");
-        assert!(!format!("{:?}", loaded.config).contains("canary"));
+        assert!(shown.contains("origin.vault.ldap.password") && !shown.contains("pass-canary"), "{shown}");
+        assert!(!format!("{:?}", loaded.config).contains("pass-canary"));
     }
 
     #[test]
