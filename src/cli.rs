@@ -13,6 +13,7 @@ mod error;
 mod generate;
 mod history;
 mod interrupt;
+mod kv1;
 mod legacy;
 mod output;
 mod plan;
@@ -277,6 +278,9 @@ impl Context {
         start_log(common, &loaded, on_stderr, tail);
         let only = common.destinations(&loaded.config)?;
         let engine = connect::engine(&loaded.config)?;
+        if common.read_only {
+            engine.read_only();
+        }
         Ok(Self { common: common.clone(), loaded, engine, only })
     }
 

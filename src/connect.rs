@@ -107,6 +107,7 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
         num_buckets: config.num_buckets,
         num_workers: config.origin.num_workers,
         listing: config.origin.listing,
+        kv_version: config.origin.kv_version,
         mounts: mounts.clone(),
         patience: config.origin.patience,
     };

@@ -23,6 +23,7 @@ mod inventory;
 mod lead;
 mod mounts;
 mod on_delete;
+mod origin_reader;
 mod origin_record;
 mod plan;
 mod planning;
@@ -36,6 +37,7 @@ pub(crate) mod testing;
 mod transform;
 mod undo;
 mod verify;
+mod watchbook;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -77,8 +79,10 @@ pub use verify::{
 };
 
 use crate::kv::{Mount, PathFilter, SecretPath};
-use crate::state::{CycleLog, LockHolder, State, StateError, StateSide, StateStore, bucket_count};
+use crate::state::{CycleLog, LockHolder, Sightings, State, StateError, StateSide, StateStore, bucket_count};
+use crate::sync_info::EngineKind;
 use crate::vault::{Health, TokenInfo, VaultClient, VaultError, Wanted};
+use watchbook::Watchbook;
 
 /// The last cycles whose failures are looked at.
 const CYCLES_WITH_FAILURES: usize = 20;
@@ -118,6 +122,8 @@ pub struct Origin {
     pub listing: Listing,
     /// For how long a cycle waits while it does not answer. `None`: the destinations' longest timeout, or two minutes.
     pub patience: Option<Duration>,
+    /// The version of its KV engines; `None`: found out for each mount.
+    pub kv_version: Option<EngineKind>,
 }
 
 /// A Vault that secrets are copied to.
@@ -269,24 +275,28 @@ struct Shared {
     origin: Origin,
     destinations: Vec<Destination>,
     operator: Operator,
+    watchbook: Arc<Watchbook>,
 }
 
 impl Engine {
     /// An engine for these servers. Contacts nobody.
     #[must_use]
     pub fn new(origin: Origin, destinations: Vec<Destination>, operator: Operator) -> Self {
-        Self { shared: Arc::new(Shared { origin, destinations, operator }) }
+        let state = State::new(Arc::clone(&origin.store), &origin.sync_path, StateSide::Origin, origin.mounts.clone());
+        let watchbook = Arc::new(Watchbook::new(Sightings::new(state), operator.holder("kv1")));
+        Self { shared: Arc::new(Shared { origin, destinations, operator, watchbook }) }
     }
 
     /// The same with other transforms at one destination. What runs already goes on as it began.
     #[must_use]
     pub fn with_transforms(&self, name: &DestinationName, transforms: &Transforms) -> Self {
-        let Shared { origin, destinations, operator } = &*self.shared;
+        let Shared { origin, destinations, operator, .. } = &*self.shared;
         let mut destinations = destinations.clone();
         for destination in destinations.iter_mut().filter(|destination| destination.name == *name) {
             destination.transforms = transforms.clone();
         }
-        Self::new(origin.clone(), destinations, operator.clone())
+        let (origin, operator, watchbook) = (origin.clone(), operator.clone(), Arc::clone(self.watchbook()));
+        Self { shared: Arc::new(Shared { origin, destinations, operator, watchbook }) }
     }
 
     /// The origin.
@@ -315,8 +325,9 @@ impl Engine {
         let buckets = bucket_count(self.origin().num_buckets, stored.as_ref());
         let plain = self.destinations().iter().all(|destination| destination.fidelity == Fidelity::Value);
         let wanted = if plain { Wanted::Insight } else { Wanted::Digest };
-        let search = inventory::Search::of(self.origin(), wanted);
+        let search = inventory::Search::of(self.origin(), wanted, self.watchbook());
         let inventory = inventory::survey(&search, buckets, updates.as_ref()).await;
+        self.keep_sightings(&inventory).await;
         for subtree in &inventory.unknown {
             tracing::warn!(prefix = subtree.prefix, "a part of the origin is unknown: {}", subtree.reason);
         }

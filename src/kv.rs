@@ -10,7 +10,7 @@ mod pattern;
 mod secret;
 
 pub use digest::{DigestError, MetadataDigest, VersionState};
-pub use fingerprint::{Fingerprint, FingerprintKey};
+pub use fingerprint::{Fingerprint, FingerprintKey, KEY_BYTES};
 pub use glob::{GlobError, PathFilter};
 pub(crate) use json::{end_of_string, unescape};
 pub use path::{Mount, PathError, SecretPath};

@@ -12,6 +12,7 @@
 //! <sync path>vsync/ledger/…      what vsync last did at each path of a destination ([`Ledger`])
 //! <sync path>vsync/changes/…     what each cycle changed there, to undo it ([`ChangeLog`])
 //! <sync path>vsync/ignored/…     failures there that nobody is to mind, and why ([`IgnoreList`])
+//! <sync path>vsync/kv1/…         what secrets of KV version 1 held at the origin, as keyed fingerprints ([`Sightings`])
 //! <sync path>vsync/locks/…       the locks of both sides; in the embedded store files beside it
 //! ```
 //!
@@ -28,6 +29,7 @@ mod ledger;
 mod lock;
 #[cfg(test)]
 mod memory;
+mod sightings;
 mod sync_state;
 
 use std::fmt;
@@ -42,6 +44,7 @@ pub use ignored::{IgnoreList, IgnoredSecret, Ignoring};
 pub use journal::{Journal, Segment};
 pub use ledger::{Foreign, Ledger, LedgerEntry, LedgerWriter};
 pub use lock::{KeyWatch, Lock, LockError, LockHolder, LockTaken};
+pub use sightings::{Sighting, Sightings};
 pub use sync_state::{State, StateSide, Stored, SyncInfoWriter, bucket_count};
 
 use crate::consul::ConsulSettings;

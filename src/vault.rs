@@ -11,6 +11,7 @@ mod echo;
 mod error;
 mod fidelity;
 mod helper;
+mod kv1;
 mod kv2;
 mod login;
 mod mounts;
@@ -25,6 +26,7 @@ use reqwest::{Method, StatusCode};
 
 pub use auth::{Auth, SecretSource};
 pub use error::{ErrorKind, VaultError};
+pub(crate) use kv1::READ_V1;
 pub use kv2::{DetailedPage, KeyInfo, Metadata, Scan, Secret, VersionInfo, Wanted, WrittenVersion};
 pub use login::Login;
 pub use mounts::{KvConfig, LeaseConfig, MountSettings};

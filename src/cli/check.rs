@@ -6,8 +6,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use super::kv1::{self, Said};
 use super::output::{Object, Paint, RuleObject, duration};
-use super::rights::{self, Granted, Side};
+use super::rights::{self, Granted, Side, Used};
 use super::{CliError, Common, Output, start_log};
 use crate::connect::{self, Stores, WayIn};
 use crate::engine::Right;
@@ -157,7 +158,7 @@ async fn vault(side: &Side<'_>) -> Vec<Finding> {
     findings.extend(own.unwrap_or_else(Some));
     for text in side.mounts {
         let Ok(mount) = Mount::parse(text) else { continue };
-        let (found, is_seen) = self::mount(&client, &mount).await;
+        let (found, is_seen) = self::mount(&client, &mount, side).await;
         findings.push(found);
         // a token that may not ask was told so
         if may_ask && is_seen {
@@ -224,18 +225,22 @@ async fn token(client: &VaultClient, way: &WayIn, needed: &[&Right]) -> Finding 
 }
 
 /// What it is, and whether the token's capabilities in it are of interest: it may be what they hide.
-async fn mount(client: &VaultClient, mount: &Mount) -> (Finding, bool) {
+async fn mount(client: &VaultClient, mount: &Mount, side: &Side<'_>) -> (Finding, bool) {
     let list = "see \"vault secrets list\", and name the mount as it is called there";
     match client.mount_info(mount).await {
-        Ok(info) if info.kv_version == Some(2) => (Finding::good("mount", format!("{mount} is KV version 2")), true),
-        Ok(info) if info.engine == "kv" || info.engine == "generic" => (
-            Finding::bad(
-                "mount",
-                format!("{mount} is KV version 1, which has no versions to compare"),
-                format!("upgrade it: vault kv enable-versioning {mount}"),
-            ),
-            false,
-        ),
+        Ok(info) if info.kind().is_some() => {
+            let said = match side.used {
+                Used::Origin(_) => kv1::at_origin(client, mount, &info, side.kv_version).await,
+                Used::Destination(_) => kv1::at_destination(mount, &info),
+            };
+            match said {
+                Some(Said { ok, detail, next_step }) => {
+                    // the table of rights is that of version 2
+                    (Finding { ok, ..Finding::bad("mount", detail, next_step) }, false)
+                }
+                None => (Finding::good("mount", format!("{mount} is KV version 2")), true),
+            }
+        }
         Ok(info) => (Finding::bad("mount", format!("{mount} is no KV engine but \"{}\"", info.engine), list), false),
         Err(error) => {
             let is_hidden = error.kind() == ErrorKind::PermissionDenied;

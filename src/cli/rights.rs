@@ -7,6 +7,7 @@ use crate::config::{Config, Consul, Vault};
 use crate::connect::{self, ConnectError, SideName};
 use crate::engine::{DestinationUse, Extra, OnDelete, OriginUse, Right, Rights, meet};
 use crate::kv::PathFilter;
+use crate::sync_info::EngineKind;
 use crate::text::sanitize;
 
 /// One side as configured.
@@ -18,6 +19,8 @@ pub(super) struct Side<'a> {
     pub(super) mounts: &'a [String],
     pub(super) sync_path: &'a str,
     pub(super) used: Used,
+    /// The version of its KV engines, as configured; of the origin only.
+    pub(super) kv_version: Option<EngineKind>,
 }
 
 /// What a side is used for.
@@ -82,6 +85,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
             mounts: &destination.mounts,
             sync_path: &destination.sync_path,
             used: Used::Destination(used),
+            kv_version: None,
         });
     }
     let used = OriginUse {
@@ -94,6 +98,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         fidelity: config.destinations.iter().map(|one| one.fidelity).max().unwrap_or_default(),
         logs_in: logs_in(&origin.vault),
     };
+    let kv_version = origin.kv_version;
     let origin = Side {
         label: "origin",
         name: SideName::origin(),
@@ -102,6 +107,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         mounts: &origin.mounts,
         sync_path: &origin.sync_path,
         used: Used::Origin(used),
+        kv_version,
     };
     Ok(std::iter::once(origin).chain(destinations).collect())
 }

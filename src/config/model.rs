@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::check::parse_duration;
 use crate::engine::{Fidelity, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Rule};
+use crate::sync_info::EngineKind;
 
 /// Everything that is configured, defaults included.
 #[derive(Debug, Clone, Deserialize)]
@@ -147,6 +148,9 @@ pub struct Origin {
     /// How metadata is listed.
     #[serde(deserialize_with = "listing")]
     pub listing: Listing,
+    /// The version of its KV engines; `None`: found out for each mount.
+    #[serde(default, deserialize_with = "kv_version")]
+    pub kv_version: Option<EngineKind>,
 }
 
 /// A destination.
@@ -370,6 +374,14 @@ fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration,
 
 fn max_delete<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MaxDelete, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+}
+
+fn kv_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EngineKind>, D::Error> {
+    match u64::deserialize(deserializer)? {
+        1 => Ok(Some(EngineKind::KvV1)),
+        2 => Ok(Some(EngineKind::KvV2)),
+        other => Err(de::Error::custom(format!("there is no KV version {other}"))),
+    }
 }
 
 fn listing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Listing, D::Error> {

@@ -109,6 +109,8 @@ const ORIGIN: &[Key] = &[
     Key::new("include", Kind::Texts),
     Key::new("exclude", Kind::Texts),
     Key::new("listing", Kind::Choice(&["auto", "scan", "detailed", "plain"])).default("auto"),
+    // without a default: it is found out
+    Key::new("kv_version", Kind::Count(1, 2)),
 ];
 
 /// One destination.

@@ -10,14 +10,16 @@ use super::verify::judge::{Holds, Verdict, judge};
 use super::{Destination, DestinationName, Engine, EngineError, FindingKind, Side};
 use crate::kv::{Fingerprint, FingerprintKey, SecretPath, SecretText};
 use crate::state::{Ledger, LedgerEntry, StateError};
-use crate::sync_info::Insight;
+use crate::sync_info::{EngineKind, Insight};
 use crate::vault::{ErrorKind, Metadata, Secret, VaultClient, VaultError};
 
 /// What the origin knows of one secret, without its values.
 #[derive(Debug, Clone)]
 pub struct SecretDetail {
-    /// Its metadata.
-    pub metadata: Metadata,
+    /// Its metadata; `None`: its engine is KV version 1, which keeps none.
+    pub metadata: Option<Metadata>,
+    /// What vsync recorded of a secret of KV version 1: how many values it has seen there, and when it saw this one first.
+    pub seen: Option<Insight>,
     /// The names of its keys; `None` where the server or the token does not give them.
     pub keys: Option<Vec<String>>,
 }
@@ -94,7 +96,9 @@ pub struct Held {
     pub path: SecretPath,
     /// The version that was read, and when it was written; `None`: there is none that can be read.
     pub version: Option<(u64, Timestamp)>,
-    /// Its metadata; `None`: the server knows nothing of it.
+    /// The engine that has it. For KV version 1 version and time are what vsync gave it.
+    pub kind: EngineKind,
+    /// Its metadata; `None`: the server knows nothing of it, or keeps none.
     pub metadata: Result<Option<Metadata>, VaultError>,
 }
 
@@ -156,14 +160,19 @@ pub enum InspectError {
 }
 
 impl Engine {
-    /// The origin's metadata of one secret and the names of its keys.
+    /// The origin's metadata of one secret and the names of its keys. For these a value of KV version 1 has to be read: it
+    /// is wiped at once.
     ///
     /// # Errors
     /// [`VaultError`] if there is no metadata to be had.
     pub async fn describe(&self, path: &SecretPath) -> Result<SecretDetail, VaultError> {
         let vault = &self.origin().vault;
+        if self.origin_reader().kind(path.mount()).await == EngineKind::KvV1 {
+            let keys = vault.read_v1(path).await?.key_names();
+            return Ok(SecretDetail { metadata: None, seen: self.watchbook().insight(path), keys });
+        }
         let (metadata, keys) = tokio::join!(vault.metadata(path), vault.key_names(path));
-        Ok(SecretDetail { metadata: metadata?, keys: keys.ok() })
+        Ok(SecretDetail { metadata: Some(metadata?), seen: None, keys: keys.ok() })
     }
 
     /// What is recorded of one of the origin's secrets at a destination, and what is there now. By metadata alone.
@@ -200,15 +209,18 @@ impl Engine {
     /// # Errors
     /// [`InspectError`]; it never holds a value.
     pub async fn reveal(&self, side: &Side, path: &SecretPath, key: &str) -> Result<SecretText, InspectError> {
-        let (vault, place) = match side {
-            Side::Origin => (&self.origin().vault, path.clone()),
+        let (destination, place) = match side {
+            Side::Origin => (None, path.clone()),
             Side::Destination(name) => {
                 let destination = self.find(name)?;
-                (&destination.vault, target(destination, path)?)
+                (Some(destination), target(destination, path)?)
             }
         };
         self.note("a value is read to be shown on screen", side, &place, key);
-        let Secret { data, .. } = vault.read(&place).await?;
+        let data = match destination {
+            None => self.origin_reader().read_data(&place).await?,
+            Some(destination) => destination.vault.read(&place).await?.data,
+        };
         if data.key_names().is_none() {
             return Err(InspectError::NotAnObject { path: place });
         }
@@ -241,8 +253,19 @@ impl Engine {
         let target = target(destination, path)?;
         let key = FingerprintKey::random().map_err(|error| EngineError::NoRandomness(error.to_string()))?;
         self.note("values are compared", &Side::Destination(name.clone()), &target, "*");
-        let (origin, copy) =
-            tokio::join!(hold(&self.origin().vault, path, &key), hold(&destination.vault, &target, &key));
+        let reader = self.origin_reader();
+        let from_origin = async {
+            let is_v1 = reader.kind(path.mount()).await == EngineKind::KvV1;
+            let metadata = async { if is_v1 { Ok(None) } else { present(reader.vault(), path).await } };
+            let (answer, metadata) = tokio::join!(reader.read(path), metadata);
+            hold(path, &key, answer, metadata)
+        };
+        let vault = &destination.vault;
+        let from_copy = async {
+            let (answer, metadata) = tokio::join!(vault.read(&target), present(vault, &target));
+            hold(&target, &key, answer, metadata)
+        };
+        let (origin, copy) = tokio::join!(from_origin, from_copy);
         let ((origin, mut ours), (copy, theirs)) = (origin?, copy?);
         let found = |name: &str| theirs.iter().find(|(known, _)| known == name).map(|(_, fingerprint)| *fingerprint);
         let mut keys: Vec<KeyDifference> = Vec::with_capacity(ours.len());
@@ -282,22 +305,23 @@ async fn present(vault: &VaultClient, path: &SecretPath) -> Result<Option<Metada
 
 type Fingerprints = Vec<(String, Fingerprint)>;
 
-/// Reads one side. The values are gone when this returns.
-async fn hold(
-    vault: &VaultClient,
+/// Takes in one side. The values are gone when this returns.
+fn hold(
     path: &SecretPath,
     key: &FingerprintKey,
+    answer: Result<Secret, VaultError>,
+    metadata: Result<Option<Metadata>, VaultError>,
 ) -> Result<(Held, Fingerprints), InspectError> {
-    let (answer, metadata) = tokio::join!(vault.read(path), present(vault, path));
+    let kind = answer.as_ref().map_or(EngineKind::KvV2, |secret| secret.kind);
     let (version, keys) = match answer {
-        Ok(Secret { data, version, created_time }) => {
+        Ok(Secret { data, version, created_time, .. }) => {
             let keys = key.of_members(&data).ok_or_else(|| InspectError::NotAnObject { path: path.clone() })?;
             (Some((version, created_time)), keys)
         }
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => (None, Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    Ok((Held { path: path.clone(), version, metadata }, keys))
+    Ok((Held { path: path.clone(), version, kind, metadata }, keys))
 }
 
 #[cfg(test)]

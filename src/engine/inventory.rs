@@ -8,8 +8,12 @@
 //! LIST metadata + GET each  a folder, then secret by secret   HashiCorp Vault, OpenBao
 //! ```
 //!
+//! Mounts of KV version 1 have no metadata: `kv1` walks those.
+//!
 //! A mount's root is always listed, and its folders are scanned one by one: answers stay bounded, arrive early and are
 //! asked for side by side. What fails on every rung is unknown, and only that.
+
+mod kv1;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::watchbook::Watchbook;
 use super::{Listing, Origin};
 use crate::kv::{MetadataDigest, Mount, PathFilter, SecretPath};
 use crate::sync_info::{Insight, SyncInfo};
@@ -122,13 +127,16 @@ pub(super) struct Search<'a> {
     pub(super) listing: Listing,
     /// What is asked of each secret.
     pub(super) wanted: Wanted,
+    /// What tells whether secrets of KV version 1 have changed; `None`: all mounts must be of version 2.
+    pub(super) kv1: Option<kv1::Watch<'a>>,
 }
 
 impl<'a> Search<'a> {
     /// All of the origin that takes part.
-    pub(super) fn of(origin: &'a Origin, wanted: Wanted) -> Self {
-        let Origin { vault, mounts, filter, num_workers, listing, .. } = origin;
-        Self { vault, mounts, filter, num_workers: *num_workers, listing: *listing, wanted }
+    pub(super) fn of(origin: &'a Origin, wanted: Wanted, book: &'a Arc<Watchbook>) -> Self {
+        let Origin { vault, mounts, filter, num_workers, listing, kv_version, .. } = origin;
+        let kv1 = Some(kv1::Watch { book, configured: *kv_version });
+        Self { vault, mounts, filter, num_workers: *num_workers, listing: *listing, wanted, kv1 }
     }
 }
 
@@ -138,7 +146,8 @@ pub(super) async fn survey(
     buckets: usize,
     updates: Option<&mpsc::UnboundedSender<InventoryUpdate>>,
 ) -> Inventory {
-    let walks: Vec<Arc<Walk>> = search.mounts.iter().map(|mount| Arc::new(Walk::new(search, mount))).collect();
+    let opened = Arc::default();
+    let walks: Vec<Arc<Walk>> = search.mounts.iter().map(|mount| Arc::new(Walk::new(search, mount, &opened))).collect();
     let mut jobs: VecDeque<Job> =
         walks.iter().map(|walk| Job { walk: Arc::clone(walk), place: Place::Folder(String::new()) }).collect();
     let mut running = JoinSet::new();
@@ -186,6 +195,7 @@ struct Walk {
     proven: AtomicU8,
     /// Failures in a row because the server does not answer.
     unanswered: AtomicUsize,
+    kv1: kv1::State,
 }
 
 const SCAN: u8 = 0;
@@ -251,7 +261,7 @@ impl Findings {
 }
 
 impl Walk {
-    fn new(search: &Search<'_>, mount: &Mount) -> Self {
+    fn new(search: &Search<'_>, mount: &Mount, opened: &kv1::Opened) -> Self {
         let (first, last_rung) = match search.listing {
             Listing::Auto => (SCAN, PLAIN),
             Listing::Scan => (SCAN, SCAN),
@@ -267,6 +277,7 @@ impl Walk {
             rung: AtomicU8::new(first),
             proven: AtomicU8::new(u8::MAX),
             unanswered: AtomicUsize::new(0),
+            kv1: kv1::State::new(search.kv1.as_ref(), opened),
         }
     }
 
@@ -325,6 +336,12 @@ impl Job {
 
     async fn folder(&self, folder: &str, findings: &mut Findings) -> Result<(), String> {
         let walk = &self.walk;
+        if folder.is_empty() {
+            self.find_out_kind().await?;
+        }
+        if walk.kv1.is_it() {
+            return self.folder_v1(folder, findings).await;
+        }
         let mut reason = String::new();
         for rung in walk.rungs(folder) {
             *findings = Findings::default();
@@ -398,6 +415,9 @@ impl Job {
     }
 
     async fn secret(&self, name: &str, findings: &mut Findings) -> Result<(), String> {
+        if self.walk.kv1.is_it() {
+            return self.secret_v1(name, findings).await;
+        }
         match self.walk.vault.metadata(&SecretPath::new(&self.walk.mount, name)).await {
             Ok(metadata) => {
                 self.walk.unanswered.store(0, Ordering::Relaxed);

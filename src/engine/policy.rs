@@ -9,6 +9,7 @@ use super::Side;
 use super::plan::{DestinationName, Operation};
 use super::report::{Cause, Failure};
 use crate::kv::{SecretPath, is_literal};
+use crate::vault::READ_V1;
 
 /// How many patterns a policy may have before they are made wider.
 const PATTERNS: usize = 8;
@@ -19,6 +20,8 @@ const PATTERNS: usize = 8;
 pub enum Access {
     /// Reading the secret at the origin.
     OriginRead,
+    /// Reading it at the origin, where its engine is KV version 1.
+    OriginReadV1,
     /// Reading its metadata at the origin.
     OriginMetadata,
     /// Reading what is at the destination.
@@ -46,6 +49,7 @@ impl Access {
     pub(super) fn of(at_origin: bool, operation: &str) -> Option<Self> {
         Some(match (at_origin, operation) {
             (true, "read secret" | "read an older version of") => Self::OriginRead,
+            (true, READ_V1) => Self::OriginReadV1,
             (true, "read metadata of") => Self::OriginMetadata,
             (false, "read secret" | "read an older version of") => Self::Read,
             (false, "read metadata of") => Self::Metadata,
@@ -62,24 +66,25 @@ impl Access {
 
     /// Whether it is the origin's policies that are to be changed.
     fn is_at_origin(self) -> bool {
-        matches!(self, Self::OriginRead | Self::OriginMetadata)
+        matches!(self, Self::OriginRead | Self::OriginReadV1 | Self::OriginMetadata)
     }
 
-    /// The part of the API under the mount.
+    /// The part of the API under the mount, with a slash at its end; KV version 1 has none.
     fn part(self) -> &'static str {
         match self {
-            Self::OriginRead | Self::Read | Self::Write | Self::Delete => "data",
-            Self::OriginMetadata | Self::Metadata | Self::WriteMetadata | Self::Purge => "metadata",
-            Self::Destroy => "destroy",
-            Self::Undelete => "undelete",
-            Self::DeleteVersions => "delete",
+            Self::OriginRead | Self::Read | Self::Write | Self::Delete => "data/",
+            Self::OriginReadV1 => "",
+            Self::OriginMetadata | Self::Metadata | Self::WriteMetadata | Self::Purge => "metadata/",
+            Self::Destroy => "destroy/",
+            Self::Undelete => "undelete/",
+            Self::DeleteVersions => "delete/",
         }
     }
 
     /// Whether a secret is there is the server's to say, so that writing takes both of its capabilities.
     fn capabilities(self) -> &'static [&'static str] {
         match self {
-            Self::OriginRead | Self::OriginMetadata | Self::Read | Self::Metadata => &["read"],
+            Self::OriginRead | Self::OriginReadV1 | Self::OriginMetadata | Self::Read | Self::Metadata => &["read"],
             Self::Write | Self::WriteMetadata => &["create", "update"],
             Self::Delete | Self::Purge => &["delete"],
             Self::Destroy | Self::Undelete | Self::DeleteVersions => &["update"],
@@ -214,7 +219,7 @@ impl<'a> Refused<'a> {
             }
             for (mount, names) in by_mount {
                 for pattern in generalised(&names) {
-                    let rule = rules.entry(format!("{mount}{}/{pattern}", access.part())).or_default();
+                    let rule = rules.entry(format!("{mount}{}{pattern}", access.part())).or_default();
                     rule.extend(access.capabilities());
                 }
             }

@@ -96,6 +96,7 @@ pub(crate) fn origin(mount: &Mount) -> Origin {
         num_workers: 4,
         listing: Listing::Auto,
         patience: None,
+        kv_version: None,
     }
 }
 

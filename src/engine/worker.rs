@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Activity, Step, WorkerRow};
+use super::origin_reader::OriginReader;
 use super::plan::{DestinationName, Task};
 use super::report::{Done, Failed, Outcome};
 use super::{Fidelity, Inventory, OnDelete, OnDrift, OnExisting};
@@ -139,6 +140,8 @@ pub(super) struct Manner {
     /// The last cycle here did not end properly: what it wrote may not be recorded.
     pub(super) interrupted: bool,
     pub(super) on_delete: OnDelete,
+    /// What is to be updated may be equal all the same: its copy is looked at first.
+    pub(super) compares: bool,
     pub(super) on_drift: OnDrift,
     pub(super) on_existing: OnExisting,
     pub(super) fidelity: Fidelity,
@@ -150,7 +153,7 @@ pub(super) struct Worker {
     pub(super) lane: usize,
     pub(super) slot: Arc<Slot>,
     pub(super) queue: Arc<Queue>,
-    pub(super) origin: VaultClient,
+    pub(super) origin: OriginReader,
     pub(super) destination: VaultClient,
     pub(super) origin_reach: Arc<Reach>,
     pub(super) destination_reach: Arc<Reach>,

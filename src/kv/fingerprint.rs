@@ -11,6 +11,9 @@ use super::{SecretData, end_of_string, unescape};
 
 type Digest = [u8; 32];
 
+/// The length of a [`FingerprintKey`]: a block of SHA-256.
+pub const KEY_BYTES: usize = 64;
+
 /// A random key for fingerprints. Nothing but fingerprints of one key can be compared, and without the key they tell
 /// nobody anything, not even by trying values out.
 pub struct FingerprintKey(Hmac<Sha256>);
@@ -21,9 +24,23 @@ impl FingerprintKey {
     /// # Errors
     /// When the system gives no random numbers.
     pub fn random() -> Result<Self, getrandom::Error> {
-        let mut key = Zeroizing::new([0; 64]);
+        Ok(Self::from_bytes(&*Self::random_bytes()?))
+    }
+
+    /// What a new one can be made of, now and later.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn random_bytes() -> Result<Zeroizing<[u8; KEY_BYTES]>, getrandom::Error> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(key.as_mut())?;
-        Ok(Self(Hmac::new((&*key).into())))
+        Ok(key)
+    }
+
+    /// The one made of these bytes: the same bytes, the same fingerprints.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
+        Self(Hmac::new(bytes.into()))
     }
 
     /// The fingerprint of a secret's values. The order of keys, the spelling of numbers and the escapes of strings do not
@@ -54,6 +71,20 @@ impl fmt::Debug for FingerprintKey {
 /// What [`FingerprintKey::of`] gives: HMAC-SHA256 over the values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(Digest);
+
+impl Fingerprint {
+    /// One that was kept.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// To keep it. Without its key it tells nobody anything.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -279,6 +310,14 @@ mod tests {
         let other = key.of_members(&data(r#"{"c":"other","b":{"x":"\u0079"},"a":1.0}"#)).expect("an object");
         assert_eq!(one.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert!(one[0].1 == other[2].1 && one[1].1 == other[1].1 && one[2].1 != other[0].1);
+    }
+
+    #[test]
+    fn a_key_that_was_kept_gives_the_same_ones() {
+        let bytes = FingerprintKey::random_bytes().expect("random bytes");
+        let of = |key: &FingerprintKey| key.of(&data(r#"{"a":1}"#)).expect("an object");
+        let (one, other) = (FingerprintKey::from_bytes(&bytes), FingerprintKey::from_bytes(&bytes));
+        assert!(Fingerprint::from_bytes(*of(&one).as_bytes()) == of(&other));
     }
 
     #[test]

@@ -211,6 +211,12 @@ impl SecretPath {
     pub fn metadata_path(&self) -> String {
         format!("{}metadata/{}", self.mount(), self.name())
     }
+
+    /// `<mount><name>`: where an engine of KV version 1 has it.
+    #[must_use]
+    pub fn v1_path(&self) -> String {
+        format!("{}{}", self.mount(), self.name())
+    }
 }
 
 impl fmt::Display for SecretPath {

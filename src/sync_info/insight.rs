@@ -27,6 +27,14 @@ impl Insight {
         self.kind != recorded.kind || self.version > recorded.version || self.update_time > recorded.update_time
     }
 
+    /// Whether a destination that recorded `recorded` does not surely have what the origin has. For KV version 2 that is
+    /// [`Insight::supersedes`]. Insights of KV version 1 are vsync's own, and one is only ever given to one value: any other
+    /// one may stand for another value, be it older, because the record it comes from was restored or never saved.
+    #[must_use]
+    pub fn calls_for_copy(&self, recorded: &Self) -> bool {
+        self.supersedes(recorded) || self.kind == EngineKind::KvV1 && self != recorded
+    }
+
     /// Whether this is later than the other beyond doubt. Of a secret that was purged and written anew, each of the two
     /// insights supersedes the other: the one has the higher version, the other the later time.
     #[must_use]
@@ -173,5 +181,10 @@ mod tests {
         assert!(Insight { version: 1, update_time: time("2026-02-01T00:00:00Z"), ..old }.supersedes(&old));
         assert!(Insight { kind: EngineKind::KvV1, ..old }.supersedes(&old));
         assert!(!Insight { version: 1, ..old }.supersedes(&old), "an older version alone is not an update");
+        assert!(!Insight { version: 1, ..old }.calls_for_copy(&old));
+        let seen = Insight { kind: EngineKind::KvV1, ..old };
+        assert!(!seen.calls_for_copy(&seen));
+        assert!(Insight { version: 1, ..seen }.calls_for_copy(&seen), "whose value was is not known");
+        assert!(Insight { update_time: time("2025-01-01T00:00:00Z"), ..seen }.calls_for_copy(&seen));
     }
 }

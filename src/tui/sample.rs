@@ -317,7 +317,8 @@ pub(super) fn detail() -> SecretDetail {
     let version =
         |deleted: bool, destroyed| VersionInfo { created_time: created, deletion_time: deleted.then(time), destroyed };
     SecretDetail {
-        metadata: Metadata {
+        seen: None,
+        metadata: Some(Metadata {
             current_version: 3,
             oldest_version: 1,
             created_time: created,
@@ -332,7 +333,7 @@ pub(super) fn detail() -> SecretDetail {
                 (2, version(true, false)),
                 (3, version(false, false)),
             ]),
-        },
+        }),
         keys: Some(vec!["password".into(), "url".into(), "user".into()]),
     }
 }

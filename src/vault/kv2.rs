@@ -15,7 +15,7 @@ use super::sys::data;
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::{Reading, Repeat, Request, Response};
 use crate::kv::{MetadataDigest, Mount, SecretData, SecretPath};
-use crate::sync_info::{Insight, UpdateTime};
+use crate::sync_info::{EngineKind, Insight, UpdateTime};
 
 /// One version of a secret, with its data.
 #[derive(Debug)]
@@ -26,6 +26,16 @@ pub struct Secret {
     pub version: u64,
     /// When that version was written.
     pub created_time: Timestamp,
+    /// The engine it comes from. For KV version 1, which has neither, version and time are those that vsync gave it.
+    pub kind: EngineKind,
+}
+
+impl Secret {
+    /// As the sync info records it.
+    #[must_use]
+    pub fn insight(&self) -> Insight {
+        Insight { version: self.version, update_time: self.created_time.into(), kind: self.kind }
+    }
 }
 
 /// What a write answers.
@@ -63,7 +73,7 @@ impl KeyInfo {
     /// As the sync info records it.
     #[must_use]
     pub fn insight(&self) -> Insight {
-        Insight { version: self.version, update_time: self.updated_time, kind: crate::sync_info::EngineKind::KvV2 }
+        Insight { version: self.version, update_time: self.updated_time, kind: EngineKind::KvV2 }
     }
 }
 
@@ -180,6 +190,7 @@ impl VaultClient {
             data: SecretData::from_json(Zeroizing::new(json.to_owned())),
             version: metadata.version,
             created_time: metadata.created_time,
+            kind: EngineKind::KvV2,
         })
     }
 
@@ -402,7 +413,7 @@ pub(super) fn confirmed(target: Target<'_>, answer: &Response) -> Result<(), Vau
     body.map(|_| ()).map_err(|error| target.protocol(&error))
 }
 
-fn is_empty_folder(target: Target<'_>, answer: &Response) -> bool {
+pub(super) fn is_empty_folder(target: Target<'_>, answer: &Response) -> bool {
     answer.status == StatusCode::NOT_FOUND && target.refusal(answer).kind() == ErrorKind::NotFound
 }
 

@@ -12,6 +12,7 @@ use super::token::LOOKUP;
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
 use crate::http::{Repeat, Response};
 use crate::kv::Mount;
+use crate::sync_info::EngineKind;
 
 /// What `sys/health` says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -74,12 +75,24 @@ struct MountOptions {
     version: Option<String>,
 }
 
+impl MountInfo {
+    /// The version of the KV engine; `None`: it is another one, or one that vsync does not know.
+    #[must_use]
+    pub fn kind(&self) -> Option<EngineKind> {
+        match self.kv_version {
+            Some(1) => Some(EngineKind::KvV1),
+            Some(2) => Some(EngineKind::KvV2),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for MountInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.engine.as_str(), self.kv_version) {
             ("kv", Some(version)) => write!(f, "KV version {version}"),
-            // an engine mounted without options
-            ("kv", None) => f.write_str("KV version 1"),
+            // what KV version 1 was called before there was another
+            ("generic", Some(_)) => f.write_str("KV version 1"),
             (engine, _) => write!(f, "a mount of type {engine}"),
         }
     }

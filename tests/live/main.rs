@@ -26,6 +26,7 @@ mod history;
 mod hostile;
 mod ignored;
 mod inspect;
+mod kv1;
 mod locks;
 mod mounts;
 mod patience;

@@ -81,6 +81,7 @@ impl Sides {
             num_workers: 8,
             listing: Listing::Auto,
             patience: None,
+            kv_version: None,
         };
         let destination = Destination {
             name: DestinationName::new("there"),

@@ -19,6 +19,7 @@ use crate::engine::worker::{Brought, Manner, Queue, Reach, Reads, Slot};
 use crate::engine::{Destination, Fidelity, NewMount, mounts};
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
+use crate::sync_info::{EngineKind, Insight};
 
 /// How long a server that does not answer is waited for, where neither `patience` nor `timeout` says so.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
@@ -82,6 +83,11 @@ impl Lane {
         skip: Skip,
     ) -> Self {
         let planned = plan.counts();
+        let is_guess = |task: &Task| {
+            let is_of_v1 = |insight: Option<&Insight>| insight.is_some_and(|insight| insight.kind == EngineKind::KvV1);
+            is_of_v1(task.insight.as_ref()) || is_of_v1(plan.recorded.get(&task.origin))
+        };
+        let compares = plan.tasks.iter().any(is_guess);
         let mut changed = plan.has_unsaved_records();
         let mut superseded: HashMap<SecretPath, Vec<SecretPath>> = HashMap::new();
         let to_write: HashSet<&SecretPath> = plan.tasks.iter().map(|task| &task.destination).collect();
@@ -134,7 +140,7 @@ impl Lane {
             claims: false,
             slots: Vec::new(),
             alive: Vec::new(),
-            manner: Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner },
+            manner: Manner { interrupted: plan.interrupted_cycle().is_some(), compares, ..manner },
             partial: plan.partial,
             new_mounts: std::mem::take(&mut plan.new_mounts),
             record: Record::new(cycle, plan, state, destination.journal.as_deref(), changed && !manner.dry_run),

@@ -46,6 +46,10 @@ const LAST_SAVES: [Duration; 3] = [Duration::from_millis(500), Duration::from_se
 /// Begins a cycle. The plan has passed its guards.
 pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOptions) -> CycleHandle {
     let id = CycleId::now();
+    if plan.inventory.recorded {
+        // nobody has looked at the origin's mounts for this plan
+        engine.watchbook().forget_kinds();
+    }
     let control = CycleControl::new(plan.destinations.iter().map(|part| part.destination.clone()));
     let (events, events_taken) = mpsc::unbounded_channel();
     let (outcomes, outcomes_taken) = mpsc::unbounded_channel();
@@ -62,6 +66,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
                 undo: options.undoes.is_some(),
                 interrupted: false,
                 on_delete: destination.on_delete,
+                compares: false,
                 on_drift: destination.on_drift,
                 on_existing: destination.on_existing,
                 fidelity: destination.fidelity,
@@ -346,8 +351,7 @@ impl Run {
             None => {}
             Some(Err(reason)) => self.halt(at, reason),
             Some(Ok(written)) => {
-                let (origin, destination) =
-                    (self.engine.origin().vault.clone(), self.lanes[at].destination.vault.clone());
+                let (origin, destination) = (self.engine.origin_reader(), self.lanes[at].destination.vault.clone());
                 let stop = self.lanes[at].stop.clone();
                 self.checks.spawn(async move {
                     tokio::select! {
@@ -456,7 +460,7 @@ impl Run {
                     lane: at,
                     slot: Arc::clone(&lane.slots[number - 1]),
                     queue: Arc::clone(&lane.queue),
-                    origin: self.engine.origin().vault.clone(),
+                    origin: self.engine.origin_reader(),
                     destination: lane.destination.vault.clone(),
                     origin_reach: Arc::clone(&self.origin_reach),
                     destination_reach: Arc::clone(&lane.reach),

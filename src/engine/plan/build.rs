@@ -109,7 +109,7 @@ impl Builder<'_> {
                         let copy = Copy { path, target: &target, recorded: known, ledger };
                         copy.lacks(insight, digest, self.destination.fidelity).map(|source| (Operation::Update, source))
                     }
-                    (Some(known), None) if !equal && insight.supersedes(known) => {
+                    (Some(known), None) if !equal && insight.calls_for_copy(known) => {
                         Some((Operation::Update, Source::Origin))
                     }
                     _ => None,

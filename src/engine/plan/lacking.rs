@@ -27,7 +27,7 @@ impl Copy<'_> {
         digest: Option<&MetadataDigest>,
         fidelity: Fidelity,
     ) -> Option<Source> {
-        let newer = insight.supersedes(self.recorded);
+        let newer = insight.calls_for_copy(self.recorded);
         let value = newer.then_some(Source::Origin);
         let Some(digest) = digest else { return value };
         let entry = match self.ledger.get(self.target) {

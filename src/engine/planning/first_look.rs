@@ -27,6 +27,7 @@ pub(super) async fn set_aside_existing(part: &mut DestinationPlan, known: &mut K
         filter: &everything,
         num_workers: destination.num_workers,
         listing: Listing::Auto,
+        kv1: None,
         wanted: Wanted::Insight,
     };
     let there = inventory::survey(&search, part.recorded.buckets().len(), None).await;

@@ -144,7 +144,7 @@ impl Known {
             let met = met.filter(|_| !again && since.is_none() && holds_back(&task, destination));
             match (met, task.insight.or(before)) {
                 (Some(foreign), Some(insight))
-                    if task.operation.is_delete() || !insight.supersedes(&foreign.insight) =>
+                    if task.operation.is_delete() || !insight.calls_for_copy(&foreign.insight) =>
                 {
                     part.drifted.push(Drift {
                         origin: task.origin,
@@ -188,7 +188,7 @@ fn was_taken_over(task: &Task, entry: &LedgerEntry, recorded: &Insight) -> bool 
 fn is_done(task: &Task, entry: &LedgerEntry) -> bool {
     entry.origin == task.origin
         && match task.insight {
-            Some(insight) => !entry.deleted && !insight.supersedes(&entry.insight),
+            Some(insight) => !entry.deleted && !insight.calls_for_copy(&entry.insight),
             None => entry.deleted,
         }
 }

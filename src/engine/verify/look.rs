@@ -126,6 +126,7 @@ async fn list(destination: &Destination, paths: &[SecretPath], progress: &Verify
         filter: &PathFilter::default(),
         num_workers: destination.num_workers,
         listing: Listing::Auto,
+        kv1: None,
         wanted: Wanted::Insight,
     };
     let (sender, mut updates) = mpsc::unbounded_channel();

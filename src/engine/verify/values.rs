@@ -9,10 +9,11 @@ use tokio::sync::Semaphore;
 
 use super::look::is_silence;
 use super::{Comparable, Finding, FindingKind, Verification, VerifyProgress};
+use crate::engine::origin_reader::OriginReader;
 use crate::engine::{DestinationName, Engine, EngineError, Side};
 use crate::kv::{Fingerprint, FingerprintKey, SecretPath};
 use crate::sync_info::Insight;
-use crate::vault::{ErrorKind, Secret, VaultClient};
+use crate::vault::{ErrorKind, Secret, VaultClient, VaultError};
 
 /// After this many failures in a row because a server does not answer, it is not asked any more.
 const GIVE_UP_AFTER: usize = 3;
@@ -81,13 +82,14 @@ impl Engine {
         progress: &VerifyProgress,
     ) -> Result<(), EngineError> {
         let key = FingerprintKey::random().map_err(|error| EngineError::NoRandomness(error.to_string()))?;
-        let origin = Reader::new(&self.origin().vault, self.origin().num_workers, Side::Origin, &key);
+        let at_origin = self.origin_reader();
+        let origin = Reader::new(Server::Origin(&at_origin), self.origin().num_workers, Side::Origin, &key);
         let readers: Vec<Option<Reader<'_>>> = verifications
             .iter()
             .map(|one| {
                 let destination = self.destination(&one.destination)?;
                 let side = Side::Destination(destination.name.clone());
-                Some(Reader::new(&destination.vault, destination.num_workers, side, &key))
+                Some(Reader::new(Server::Destination(&destination.vault), destination.num_workers, side, &key))
             })
             .collect();
         let mut subjects: BTreeMap<SecretPath, Vec<Copy<'_>>> = BTreeMap::new();
@@ -149,9 +151,25 @@ async fn compare(path: SecretPath, copies: Vec<Copy<'_>>, origin: &Reader<'_>) -
     join_all(outcomes).await
 }
 
+/// A server that is read from.
+#[derive(Clone, Copy)]
+enum Server<'a> {
+    Origin(&'a OriginReader),
+    Destination(&'a VaultClient),
+}
+
+impl Server<'_> {
+    async fn read(self, path: &SecretPath) -> Result<Secret, VaultError> {
+        match self {
+            Self::Origin(origin) => origin.read(path).await,
+            Self::Destination(vault) => vault.read(path).await,
+        }
+    }
+}
+
 /// Reads from one server, so many secrets at a time.
 struct Reader<'a> {
-    vault: &'a VaultClient,
+    from: Server<'a>,
     side: Side,
     key: &'a FingerprintKey,
     workers: usize,
@@ -192,9 +210,9 @@ impl From<Missing> for Outcome {
 }
 
 impl<'a> Reader<'a> {
-    fn new(vault: &'a VaultClient, workers: usize, side: Side, key: &'a FingerprintKey) -> Self {
+    fn new(from: Server<'a>, workers: usize, side: Side, key: &'a FingerprintKey) -> Self {
         let workers = workers.max(1);
-        Self { vault, side, key, workers, permits: Semaphore::new(workers), unanswered: AtomicUsize::new(0) }
+        Self { from, side, key, workers, permits: Semaphore::new(workers), unanswered: AtomicUsize::new(0) }
     }
 
     fn is_silent(&self) -> bool {
@@ -211,13 +229,13 @@ impl<'a> Reader<'a> {
         if self.is_silent() {
             return Err(self.not_asked());
         }
-        let answer = self.vault.read(path).await;
+        let answer = self.from.read(path).await;
         match &answer {
             Err(error) if is_silence(error) => self.unanswered.fetch_add(1, Ordering::Relaxed),
             _ => self.unanswered.swap(0, Ordering::Relaxed),
         };
         match answer {
-            Ok(Secret { data, version, created_time: created }) => match self.key.of(&data) {
+            Ok(Secret { data, version, created_time: created, .. }) => match self.key.of(&data) {
                 Some(fingerprint) => Ok(Seen { version, created, fingerprint }),
                 None => Err(unread("its data cannot be understood".to_owned())),
             },

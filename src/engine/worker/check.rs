@@ -21,7 +21,8 @@ impl Worker {
             (Operation::Update, _) => "update",
             (Operation::Delete, _) => "delete",
             (Operation::Destroy | Operation::Purge, _) => {
-                let asked = [(&self.origin, &self.origin_reach, "origin", task.origin.metadata_path(), "read")];
+                let origin_path = self.origin.policy_path(&task.origin, false).await;
+                let asked = [(self.origin.vault(), &self.origin_reach, "origin", origin_path, "read")];
                 for (client, reach, side, path, needed) in asked.into_iter().chain(self.needed_to_remove(task)) {
                     may(client, reach, side, path, needed).await?;
                 }
@@ -36,18 +37,16 @@ impl Worker {
             Source::Metadata => {}
             _ if self.manner.undo => {}
             _ => {
-                let origin_path = match task.operation {
-                    Operation::Add | Operation::Update => task.origin.data_path().to_owned(),
-                    _ => task.origin.metadata_path(),
-                };
-                may(&self.origin, &self.origin_reach, "origin", origin_path, "read").await?;
+                let is_copied = matches!(task.operation, Operation::Add | Operation::Update);
+                let origin_path = self.origin.policy_path(&task.origin, is_copied).await;
+                may(self.origin.vault(), &self.origin_reach, "origin", origin_path, "read").await?;
             }
         }
         if task.source != Source::Metadata {
             may(&self.destination, &self.destination_reach, "destination", destination_path, needed).await?;
         }
         if self.is_faithful(task) {
-            may(&self.origin, &self.origin_reach, "origin", task.origin.metadata_path(), "read").await?;
+            may(self.origin.vault(), &self.origin_reach, "origin", task.origin.metadata_path(), "read").await?;
             if self.manner.fidelity == Fidelity::History {
                 let (mount, name) = (task.destination.mount(), task.destination.name());
                 for part in ["delete", "undelete", "destroy"] {

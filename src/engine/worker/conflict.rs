@@ -12,9 +12,6 @@ use crate::vault::{ErrorKind, Secret};
 /// How often a write is tried anew because the destination changed once more in between.
 const TRIES: usize = 3;
 
-/// How many of the origin's earlier versions are compared with what is there after a cycle was cut off.
-const LOOK_BACK: usize = 3;
-
 /// What to do about a version that was not expected.
 enum Verdict {
     /// A request of ours wrote it, and its answer was lost.
@@ -131,13 +128,7 @@ impl Worker {
     /// there, and the origin has moved on since.
     async fn was_at_origin(&self, task: &Task, there: &Secret) -> bool {
         let Some(newest) = task.insight.map(|insight| insight.version) else { return false };
-        for version in (1..newest).rev().take(LOOK_BACK) {
-            let earlier = self.origin.read_version(&task.origin, version).await;
-            if earlier.is_ok_and(|earlier| earlier.data.has_same_values(&there.data)) {
-                return true;
-            }
-        }
-        false
+        self.origin.held_before(&task.origin, newest, &there.data).await
     }
 }
 

@@ -117,8 +117,14 @@ impl Worker {
     /// Asks the origin for the one secret that is about to be deleted at the destination. Listings can leave out what a
     /// policy hides; this answer cannot be misread.
     async fn make_sure_it_is_gone(&self, task: &Task) -> Result<(), Failed> {
-        let answer = self.origin.metadata(&task.origin).await;
-        match answer {
+        if let Some(answer) = self.origin.has_without_metadata(&task.origin).await {
+            return match answer {
+                Ok(true) => Err(self.still_there()),
+                Ok(false) => Ok(()),
+                Err(error) => Err(self.unconfirmed(&error)),
+            };
+        }
+        match self.origin.vault().metadata(&task.origin).await {
             Ok(metadata) if metadata.key_info().live => Err(self.still_there()),
             Ok(metadata) if task.operation.is_irrevocable() && is_recoverable(&metadata) => {
                 self.origin_reach.answered();

@@ -284,7 +284,7 @@ impl Worker {
                 return Ok(secret);
             }
         }
-        let read = || self.origin.read_version(&task.origin, version);
+        let read = || self.origin.vault().read_version(&task.origin, version);
         let secret = self.reads.get_version(&task.origin, version, read).await;
         let secret = secret.map_err(|error| self.unreadable(&error))?;
         self.origin_reach.answered();

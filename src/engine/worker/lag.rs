@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::Worker;
 use crate::engine::plan::Task;
 use crate::engine::report::{Cause, Failed};
-use crate::sync_info::Insight;
+use crate::sync_info::{EngineKind, Insight};
 use crate::vault::{ErrorKind, Secret, VaultError};
 
 /// Pauses before a secret is read again; together not five seconds.
@@ -29,8 +29,9 @@ impl Worker {
     /// The origin's secret, at least as new as the plan says, read for all destinations that need it. The failure says so
     /// if the node that answers does not catch up in time.
     pub(super) async fn read_origin(&self, task: &Task) -> Result<Arc<Secret>, Failed> {
+        let planned = planned(task);
         let read = self.reads.get(&task.origin, || self.read_patiently(task)).await;
-        let secret = match (read, task.insight) {
+        let secret = match (read, planned) {
             (Ok(secret), _) => secret,
             (Err(error), Some(planned)) if error.kind() == ErrorKind::NotFound && may_be_behind(&error, planned) => {
                 let mut failed = self.unreadable(&error);
@@ -40,7 +41,7 @@ impl Worker {
             (Err(error), _) => return Err(self.unreadable(&error)),
         };
         self.origin_reach.answered();
-        match task.insight {
+        match planned {
             Some(planned) if secret.version < planned.version => Err(lagging(secret.version, planned.version)),
             _ => Ok(secret),
         }
@@ -48,10 +49,10 @@ impl Worker {
 
     /// Reads again, with pauses, what is older than planned or not there. What is read last counts.
     async fn read_patiently(&self, task: &Task) -> Result<Secret, VaultError> {
-        let mut pauses = PAUSES.iter();
+        let (mut pauses, planned) = (PAUSES.iter(), planned(task));
         loop {
             let read = self.origin.read(&task.origin).await;
-            let behind = match (&read, task.insight) {
+            let behind = match (&read, planned) {
                 (Ok(secret), Some(planned)) => secret.version < planned.version,
                 (Err(error), Some(planned)) => may_be_behind(error, planned) && !self.is_gone(task, planned).await,
                 (_, None) => false,
@@ -63,9 +64,14 @@ impl Worker {
 
     /// Whether the planned version, or a later one, is known to be deleted.
     async fn is_gone(&self, task: &Task, planned: Insight) -> bool {
-        let metadata = self.origin.metadata(&task.origin).await;
+        let metadata = self.origin.vault().metadata(&task.origin).await;
         metadata.is_ok_and(|metadata| metadata.current_version >= planned.version && !metadata.key_info().live)
     }
+}
+
+/// What the server had when the plan was made. Versions of KV version 1 are vsync's own.
+fn planned(task: &Task) -> Option<Insight> {
+    task.insight.filter(|planned| planned.kind == EngineKind::KvV2)
 }
 
 fn lagging(found: u64, planned: u64) -> Failed {

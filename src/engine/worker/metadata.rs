@@ -20,6 +20,7 @@ use crate::engine::report::{Cause, Done, Failed};
 use crate::engine::{Fidelity, OnDrift, OnExisting};
 use crate::kv::{MetadataDigest, SecretPath};
 use crate::state::LedgerEntry;
+use crate::sync_info::EngineKind;
 use crate::vault::{ErrorKind, Metadata};
 
 /// How often metadata is written anew because it changed once more in between.
@@ -112,6 +113,8 @@ impl Worker {
         self.manner.fidelity != Fidelity::Value
             && !task.operation.is_delete()
             && matches!(task.source, Source::Origin | Source::Metadata)
+            // KV version 1 has nothing but the value
+            && task.insight.is_none_or(|insight| insight.kind == EngineKind::KvV2)
     }
 
     async fn with_metadata(&self, task: &Task, copied: &mut Copied) -> Result<Done, Stopped> {
@@ -218,7 +221,7 @@ impl Worker {
 
     /// The origin's metadata of the task's secret.
     async fn at_origin(&self, task: &Task) -> Result<Metadata, Failed> {
-        let metadata = self.origin.metadata(&task.origin).await.map_err(|error| self.unreadable(&error))?;
+        let metadata = self.origin.vault().metadata(&task.origin).await.map_err(|error| self.unreadable(&error))?;
         self.origin_reach.answered();
         Ok(metadata)
     }

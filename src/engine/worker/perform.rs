@@ -30,6 +30,9 @@ impl Worker {
                     Ok(read) => read,
                     Err(failed) => return Ok(Err(failed)),
                 };
+                if let Some(version) = self.unless_stopped(self.holds_already(task, &secret, cas)).await? {
+                    return Ok(Ok(Done::Adopted { insight, before: version, version }));
+                }
                 self.unless_unsent(self.write(task, insight, &secret.data, cas)).await
             }
             Operation::Delete | Operation::Destroy | Operation::Purge => self.delete(task).await,
@@ -69,13 +72,16 @@ impl Worker {
             let earlier = self.destination.read_version(&task.destination, version).await;
             let secret = earlier.map_err(|error| self.destination_reach.failed(&error))?;
             self.destination_reach.answered();
-            let insight = task.insight.unwrap_or_else(|| insight_of(&secret));
+            let insight = task.insight.unwrap_or_else(|| secret.insight());
             (Arc::new(secret), insight)
         } else {
             let secret = self.read_origin(task).await?;
-            let planned = task.insight.filter(|insight| insight.version == secret.version);
+            let planned = task.insight.filter(|planned| is_of(planned, &secret));
             if self.manner.exact && planned.is_none() {
                 let message = match task.insight {
+                    Some(Insight { kind: EngineKind::KvV1, .. }) => {
+                        "the origin has another value by now than when the plan was made".to_owned()
+                    }
                     Some(Insight { version, .. }) => {
                         format!(
                             "the origin has version {} by now, and the plan is for version {version}",
@@ -87,7 +93,7 @@ impl Worker {
                 return Err(Failed::new(Cause::Moved, message));
             }
             // the plan's insight, unless the origin has moved on since
-            let insight = planned.unwrap_or_else(|| insight_of(&secret));
+            let insight = planned.unwrap_or_else(|| secret.insight());
             (secret, insight)
         };
         let cas = match task.expected {
@@ -121,6 +127,19 @@ impl Worker {
             }
             Err(error) => Err(self.destination_reach.failed(&error)),
         }
+    }
+
+    /// The version at the destination if it holds just what is to be written. That something changed at the origin need
+    /// not mean the values where it is only vsync's guess: a value of KV version 1 may have changed back, or what it was
+    /// is no longer recorded, or the mount became one of version 2. Whatever stands in the way, writing will meet it.
+    async fn holds_already(&self, task: &Task, secret: &Secret, cas: Option<u64>) -> Option<u64> {
+        let version = cas.filter(|version| *version > 0)?;
+        if !self.manner.compares || task.operation != Operation::Update || task.source != Source::Origin {
+            return None;
+        }
+        let there = self.destination.read(&task.destination).await.ok()?;
+        self.destination_reach.answered();
+        (there.version == version && there.data.has_same_values(&secret.data)).then_some(version)
     }
 
     pub(super) fn unreadable(&self, error: &VaultError) -> Failed {
@@ -164,6 +183,11 @@ pub(super) fn unseen(task: &Task, failed: &Failed) -> Failed {
     Failed { message, ..failed.clone() }
 }
 
-fn insight_of(secret: &Secret) -> Insight {
-    Insight { version: secret.version, update_time: secret.created_time.into(), kind: EngineKind::KvV2 }
+/// Whether the insight is that of this very version. Its update time may be later than the version: metadata has one of
+/// its own. Only of KV version 1, whose insights vsync makes, both must be the same.
+fn is_of(insight: &Insight, secret: &Secret) -> bool {
+    match secret.kind {
+        EngineKind::KvV2 => insight.version == secret.version,
+        EngineKind::KvV1 => *insight == secret.insight(),
+    }
 }

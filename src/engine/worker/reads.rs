@@ -208,6 +208,7 @@ mod tests {
     use crate::engine::plan::Expected;
     use crate::engine::testing;
     use crate::kv::{Mount, SecretData};
+    use crate::sync_info::EngineKind;
 
     fn task(name: &str) -> Task {
         let path = SecretPath::new(&Mount::parse("secret").expect("a mount"), name);
@@ -226,7 +227,7 @@ mod tests {
         count.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
         let data = SecretData::from_json(Zeroizing::new("x".repeat(size)));
-        Ok(Secret { data, version: 1, created_time: jiff::Timestamp::UNIX_EPOCH })
+        Ok(Secret { data, version: 1, created_time: jiff::Timestamp::UNIX_EPOCH, kind: EngineKind::KvV2 })
     }
 
     fn bytes(reads: &Reads) -> usize {

@@ -8,6 +8,7 @@ use crate::engine::{
 };
 use crate::kv::SecretText;
 use crate::state::LedgerEntry;
+use crate::sync_info::EngineKind;
 use crate::tui::effect::Effect;
 use crate::tui::effect::browse::Request;
 use crate::tui::filter::Only;
@@ -51,7 +52,7 @@ fn on_secret(width: u16, height: u16) -> Model {
         record: Ok(Record { copied, entry }),
         present: Ok(present),
     };
-    let there = sample::detail().metadata;
+    let there = sample::detail().metadata.expect("metadata");
     let same = copy(path.name(), Some(sample::insight(3)), Some(entry(3)), Some(there.clone()));
     let drifted = copy("v2/payments/prod/api/secrets", Some(sample::insight(2)), Some(entry(2)), Some(there));
     let gone = copy(path.name(), Some(sample::insight(3)), None, None);
@@ -65,7 +66,8 @@ fn difference() -> Difference {
     let held = |name: &str, version| Held {
         path: sample::path(name),
         version: Some((version, sample::time())),
-        metadata: Ok(Some(sample::detail().metadata)),
+        kind: EngineKind::KvV2,
+        metadata: Ok(sample::detail().metadata),
     };
     let key = |name: &str, state| KeyDifference { name: name.into(), state };
     let mut copy = held("v2/payments/prod/api/secrets", 2);

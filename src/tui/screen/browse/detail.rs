@@ -116,7 +116,7 @@ fn keys(model: &Model, detail: &Detail, width: usize, lines: &mut Vec<Line<'stat
     let mut spans = vec![Span::styled(cell::left("keys", FIELD), theme.muted())];
     let found = detail.found.as_ref()?.as_ref().ok()?;
     let Some(keys) = &found.keys else {
-        let live = found.metadata.key_info().live;
+        let live = found.metadata.as_ref().is_none_or(|metadata| metadata.key_info().live);
         let why = if live { "the server or the token does not tell" } else { "none: the newest version is deleted" };
         spans.push(Span::styled(why, theme.muted()));
         lines.push(Line::from(spans));
@@ -208,7 +208,7 @@ fn destination(
         Some(Err(reason)) => lines.extend(wrapped(reason, width, "    ", theme.warning())),
         Some(Ok(copy)) => {
             let newest = detail.and_then(|detail| detail.found.as_ref()?.as_ref().ok());
-            let newest = newest.map(|found| found.metadata.current_version);
+            let newest = newest.and_then(|found| found.metadata.as_ref().map(|metadata| metadata.current_version));
             lines.extend(wrapped(&recorded(copy, newest), width, "    ", theme.muted()));
             lines.extend(wrapped(&present(copy), width, "    ", theme.muted()));
             if let Some(words) = drift(copy) {
@@ -304,7 +304,6 @@ fn drift(copy: &CopyDetail) -> Option<String> {
 /// The origin's metadata.
 fn origin(model: &Model, found: &SecretDetail, width: usize, lines: &mut Vec<Line<'static>>) {
     let theme = &model.theme;
-    let metadata = &found.metadata;
     let mut field = |name: &str, value: &str| {
         for (at, part) in cell::wrap(value, width.saturating_sub(FIELD)).into_iter().enumerate() {
             let name = if at == 0 { name } else { "" };
@@ -313,6 +312,19 @@ fn origin(model: &Model, found: &SecretDetail, width: usize, lines: &mut Vec<Lin
                 Span::styled(part, theme.text()),
             ]));
         }
+    };
+    let Some(metadata) = &found.metadata else {
+        let seen = match found.seen {
+            Some(seen) => format!(
+                "vsync has seen {} here, the present one first {}",
+                if seen.version == 1 { "1 value".to_owned() } else { format!("{} values", seen.version) },
+                format::time(seen.update_time.timestamp())
+            ),
+            None => "vsync has not recorded it yet".to_owned(),
+        };
+        field("engine", "KV version 1, which keeps neither versions nor metadata");
+        field("seen", &seen);
+        return;
     };
     let version = match metadata.oldest_version {
         0 | 1 => metadata.current_version.to_string(),

@@ -10,6 +10,7 @@ use super::Question;
 use super::reveal::{self, Wanted};
 use crate::engine::{DestinationName, Difference, Held, KeyState, SecretState, Side};
 use crate::kv::SecretPath;
+use crate::sync_info::EngineKind;
 use crate::text::sanitize;
 use crate::tui::effect::Effect;
 use crate::tui::effect::browse::Request;
@@ -271,6 +272,9 @@ pub(super) fn view(model: &Model, comparing: &Comparing, body: Rect, buffer: &mu
 fn held(model: &Model, name: &str, held: &Held, label: usize, width: usize) -> Line<'static> {
     let theme = &model.theme;
     let version = match (held.version, &held.metadata) {
+        (Some((_, seen)), _) if held.kind == EngineKind::KvV1 => {
+            format!("KV version 1, seen first {}", format::time(seen))
+        }
         (Some((version, written)), _) => format!("version {version}, written {}", format::time(written)),
         (None, Ok(Some(metadata))) => format!("version {} is deleted", metadata.current_version),
         (None, _) => "nothing is there".to_owned(),
