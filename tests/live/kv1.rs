@@ -170,7 +170,7 @@ fn a_migration_copies_once_and_then_only_what_changed() {
     assert_eq!((migration.version("a/b"), migration.version("a")), (2, 1));
     let _ = migration.run(&["plan"]).expect(0);
     // and the values are compared as those of version 2 are
-    let _ = migration.run(&["verify", "--values", "--yes"]).expect(0);
+    let _ = migration.run(&["verify", "--deep", "--yes"]).expect(0);
 }
 
 #[test]
