@@ -106,9 +106,10 @@ async fn what_is_damaged_is_not_taken_for_empty() {
         let key = format!("sync/vsync/kv1/{key}");
         let before = store.value(&key).expect("a value");
         store.set(&key, b"{\"");
-        let error = match key.ends_with("key") {
-            true => sightings.key(&holder()).await.map(|_| ()).expect_err("no key"),
-            false => sightings.load().await.map(|_| ()).expect_err("damage"),
+        let error = if key.ends_with("key") {
+            sightings.key(&holder()).await.map(|_| ()).expect_err("no key")
+        } else {
+            sightings.load().await.map(|_| ()).expect_err("damage")
         };
         assert!(error.to_string().contains(&key) && error.to_string().contains(REMEDY), "{error}");
         store.set(&key, &before);
