@@ -93,6 +93,8 @@ fn leave_state(origin: &BaoServer, folder: &TempDir) {
         num_buckets: None,
         num_workers: 16,
         listing: Listing::Auto,
+        patience: None,
+        kv_version: None,
     };
     let engine = Engine::new(origin, Vec::new(), Operator { name: "bench".to_owned(), host: "here".to_owned() });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -172,6 +172,7 @@ fn engine(from: &BaoServer, to: &BaoServer, round: usize, listing: Listing, fold
         num_workers: WORKERS,
         listing,
         patience: None,
+        kv_version: None,
     };
     let rule = vsync::engine::Rule {
         name: "copy".to_owned(),
@@ -198,7 +199,7 @@ fn engine(from: &BaoServer, to: &BaoServer, round: usize, listing: Listing, fold
         journal: Some(folder.path().join("journal")),
         timeout: None,
         patience: None,
-        wave: 0,
+        wave: 1,
         canary: None,
     };
     Engine::new(origin, vec![destination], Operator { name: "bench".to_owned(), host: "here".to_owned() })

@@ -318,33 +318,7 @@ pub(super) fn show_report(
         out.line(format!("… and {left_out} more; {all}"))?;
     }
     for part in &report.destinations {
-        let name = sanitize(part.destination.as_str());
-        show_lost(report, part, out)?;
-        for (count, what) in [
-            (part.adopted, "of these held the same value already and were not written"),
-            (part.kept, "of these were left as somebody else made them (on_drift = \"keep\")"),
-            (part.drifted, "more were left alone, because somebody else wrote them; \"vsync status\" names them"),
-        ] {
-            if count > 0 {
-                out.line(format!("{name}: {count} {what}"))?;
-            }
-        }
-        if let Some(reason) = &part.blocked {
-            let begun = part.done.total() > 0 || !part.failures.is_empty();
-            let what = if begun { "it was stopped" } else { "nothing was written" };
-            // the first thing to find out is whether the other one is alive
-            let next_step =
-                if part.locked.is_some() { "; wait for its end, or see whether it still runs there" } else { "" };
-            let message = format!("{name}: {what}, because {}{next_step}", sanitize(reason));
-            out.line(out.paint(Paint::Bad, &message))?;
-        }
-        if let Some(reason) = &part.unsaved {
-            let message = format!(
-                "{name}: what was done could not be saved; it is kept on this machine, and the next cycle here saves it: {}",
-                sanitize(reason)
-            );
-            out.line(out.paint(Paint::Bad, &message))?;
-        }
+        show_part(report, part, out)?;
     }
     if let Some(reason) = &report.origin_unsaved {
         let message = format!("What the origin holds could not be saved: {}", sanitize(reason));
@@ -369,6 +343,38 @@ pub(super) fn show_report(
         out.line(next_step(report, remedies))?;
     }
     Ok(out.flush()?)
+}
+
+/// What there is to say of one destination beyond numbers and failures.
+fn show_part(report: &Report, part: &DestinationReport, out: &mut Output) -> Result<(), CliError> {
+    let name = sanitize(part.destination.as_str());
+    show_lost(report, part, out)?;
+    for (count, what) in [
+        (part.adopted, "of these held the same value already and were not written"),
+        (part.kept, "of these were left as somebody else made them (on_drift = \"keep\")"),
+        (part.drifted, "more were left alone, because somebody else wrote them; \"vsync status\" names them"),
+    ] {
+        if count > 0 {
+            out.line(format!("{name}: {count} {what}"))?;
+        }
+    }
+    if let Some(reason) = &part.blocked {
+        let begun = part.done.total() > 0 || !part.failures.is_empty();
+        let what = if begun { "it was stopped" } else { "nothing was written" };
+        // the first thing to find out is whether the other one is alive
+        let next_step =
+            if part.locked.is_some() { "; wait for its end, or see whether it still runs there" } else { "" };
+        let message = format!("{name}: {what}, because {}{next_step}", sanitize(reason));
+        out.line(out.paint(Paint::Bad, &message))?;
+    }
+    if let Some(reason) = &part.unsaved {
+        let message = format!(
+            "{name}: what was done could not be saved; it is kept on this machine, and the next cycle here saves it: {}",
+            sanitize(reason)
+        );
+        out.line(out.paint(Paint::Bad, &message))?;
+    }
+    Ok(())
 }
 
 /// What of a destination nothing brings back, and what could not be made equal there.
