@@ -67,7 +67,8 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         let there = connect::mounts(&destination.mounts)?;
         let used = DestinationUse {
             places: DestinationUse::places(&mounts, scopes.as_deref(), &transforms, &there),
-            deletes: destination.on_delete != OnDelete::Ignore,
+            on_delete: destination.on_delete,
+            creates_mounts: destination.create_mounts,
             on_drift: destination.on_drift,
             on_existing: destination.on_existing,
             fidelity: destination.fidelity,
@@ -95,6 +96,8 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         listing: origin.listing,
         copies: !config.destinations.is_empty(),
         deletes: config.destinations.iter().any(|one| one.on_delete != OnDelete::Ignore),
+        creates_mounts: config.destinations.iter().any(|one| one.create_mounts),
+        is_v1: origin.kv_version == Some(EngineKind::KvV1),
         fidelity: config.destinations.iter().map(|one| one.fidelity).max().unwrap_or_default(),
         logs_in: logs_in(&origin.vault),
     };

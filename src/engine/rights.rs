@@ -7,7 +7,7 @@ mod rules;
 use std::collections::BTreeSet;
 
 use super::policy::Stanza;
-use super::{Fidelity, Listing, OnDrift, OnExisting, Transforms};
+use super::{Fidelity, Listing, OnDelete, OnDrift, OnExisting, Transforms};
 use crate::kv::{Mount, PathFilter, Pattern};
 
 /// What is done only if somebody asks for it, with rights of its own.
@@ -76,6 +76,10 @@ enum Place {
     Folders(&'static str),
     /// At the top of the mount.
     Top(&'static str),
+    /// At the mount's own configuration.
+    Config,
+    /// At the server's entry for the mount.
+    Mounting,
     /// At this path.
     Path(&'static str),
 }
@@ -104,6 +108,10 @@ pub struct OriginUse {
     pub copies: bool,
     /// Whether what is gone there is deleted anywhere.
     pub deletes: bool,
+    /// Whether destinations get missing mounts with the options of its own.
+    pub creates_mounts: bool,
+    /// Its mounts are of KV version 1.
+    pub is_v1: bool,
     /// How much of a secret is copied, at most.
     pub fidelity: Fidelity,
     /// Whether the token comes from a login, and a new one is had by another.
@@ -115,8 +123,10 @@ pub struct OriginUse {
 pub struct DestinationUse {
     /// Where secrets may be: a mount, and the paths in it.
     pub places: Vec<(Mount, Vec<Pattern>)>,
-    /// Whether what is gone at the origin is deleted there.
-    pub deletes: bool,
+    /// What becomes of what is gone at the origin.
+    pub on_delete: OnDelete,
+    /// Whether missing mounts are created.
+    pub creates_mounts: bool,
     /// What is done about what somebody else changed.
     pub on_drift: OnDrift,
     /// What is done about what was there before.
@@ -136,13 +146,14 @@ const ORIGIN: &[Need<OriginUse>] = &[
     Need {
         place: Place::Top("detailed-metadata"),
         capabilities: &["scan"],
-        weight: |used| needed_if(used.listing == Listing::Scan),
+        weight: |used| needed_if(!used.is_v1 && used.listing == Listing::Scan),
         reason: "listing = \"scan\": versions and times of the whole mount in one answer, whatever include says",
     },
     Need {
         place: Place::Folders("detailed-metadata"),
         capabilities: &["list"],
         weight: |used| match used.listing {
+            _ if used.is_v1 => None,
             Listing::Detailed => Some(Weight::Needed),
             Listing::Auto => Some(Weight::Advised),
             Listing::Scan | Listing::Plain => None,
@@ -152,44 +163,62 @@ const ORIGIN: &[Need<OriginUse>] = &[
     Need {
         place: Place::Folders("detailed-metadata"),
         capabilities: &["scan"],
-        weight: |used| (used.listing == Listing::Auto).then_some(Weight::For(Extra::Scan)),
+        weight: |used| (!used.is_v1 && used.listing == Listing::Auto).then_some(Weight::For(Extra::Scan)),
         reason: "versions and times of a whole folder in one answer",
     },
     Need {
         place: Place::Folders("metadata"),
         capabilities: &["list"],
-        weight: |used| needed_if(matches!(used.listing, Listing::Plain | Listing::Auto)),
+        weight: |used| needed_if(!used.is_v1 && matches!(used.listing, Listing::Plain | Listing::Auto)),
         reason: "names, folder by folder",
     },
     Need {
         place: Place::Secrets("metadata"),
         capabilities: &["read"],
-        weight: |used| needed_if(matches!(used.listing, Listing::Plain | Listing::Auto)),
+        weight: |used| needed_if(!used.is_v1 && matches!(used.listing, Listing::Plain | Listing::Auto)),
         reason: "version and time of each secret, where listings do not tell them",
     },
     Need {
         place: Place::Copied("metadata"),
         capabilities: &["read"],
-        weight: |used| needed_if(used.deletes),
+        weight: |used| needed_if(!used.is_v1 && used.deletes),
         reason: "before a copy is deleted, the origin is asked whether the secret is really gone",
     },
     Need {
         place: Place::Copied("metadata"),
         capabilities: &["read"],
-        weight: |used| needed_if(used.fidelity != Fidelity::Value),
+        weight: |used| needed_if(!used.is_v1 && used.fidelity != Fidelity::Value),
         reason: "fidelity: the metadata that is copied",
     },
     Need {
         place: Place::Copied("data"),
         capabilities: &["read"],
-        weight: |used| needed_if(used.copies),
+        weight: |used| needed_if(!used.is_v1 && used.copies),
         reason: "the values that are copied",
     },
     Need {
         place: Place::Secrets("subkeys"),
         capabilities: &["read"],
-        weight: |_| Some(Weight::For(Extra::Console)),
+        weight: |used| (!used.is_v1).then_some(Weight::For(Extra::Console)),
         reason: "names of keys",
+    },
+    Need {
+        place: Place::Folders(""),
+        capabilities: &["list"],
+        weight: |used| needed_if(used.is_v1),
+        reason: "kv_version = 1: names, folder by folder",
+    },
+    Need {
+        place: Place::Secrets(""),
+        capabilities: &["read"],
+        weight: |used| needed_if(used.is_v1),
+        reason: "kv_version = 1: only the values tell what has changed; those that have are copied",
+    },
+    Need {
+        place: Place::Config,
+        capabilities: &["read"],
+        weight: |used| needed_if(!used.is_v1 && used.creates_mounts),
+        reason: "create_mounts: the KV options that a new mount gets",
     },
     Need { place: LOOKUP, capabilities: &["read"], weight: |_| Some(Weight::Needed), reason: LOOKUP_REASON },
     Need { place: RENEW, capabilities: &["update"], weight: |used| needed_if(!used.logs_in), reason: RENEW_REASON },
@@ -212,8 +241,32 @@ const DESTINATION: &[Need<DestinationUse>] = &[
     Need {
         place: Place::Secrets("data"),
         capabilities: &["delete"],
-        weight: |used| needed_if(used.deletes),
+        weight: |used| needed_if(used.on_delete != OnDelete::Ignore),
         reason: "what is gone at the origin is deleted; versions stay, so that it can be undeleted",
+    },
+    Need {
+        place: Place::Secrets("destroy"),
+        capabilities: &["update"],
+        weight: |used| needed_if(used.on_delete == OnDelete::Destroy),
+        reason: "on_delete = \"destroy\": the data of all versions, once the origin cannot undelete its own",
+    },
+    Need {
+        place: Place::Secrets("metadata"),
+        capabilities: &["delete"],
+        weight: |used| needed_if(used.on_delete == OnDelete::Purge),
+        reason: "on_delete = \"purge\": all versions and metadata, once the origin cannot undelete its own",
+    },
+    Need {
+        place: Place::Mounting,
+        capabilities: &["update"],
+        weight: |used| needed_if(used.creates_mounts),
+        reason: "create_mounts: a missing mount is created",
+    },
+    Need {
+        place: Place::Config,
+        capabilities: &["update"],
+        weight: |used| needed_if(used.creates_mounts),
+        reason: "create_mounts: with the KV options of the origin's",
     },
     Need {
         place: Place::Secrets("data"),
@@ -475,6 +528,8 @@ mod tests {
             scopes,
             listing,
             copies: true,
+            creates_mounts: false,
+            is_v1: false,
             deletes: true,
             fidelity: Fidelity::Value,
             logs_in: false,
@@ -484,7 +539,15 @@ mod tests {
     fn destination(on_drift: OnDrift, on_existing: OnExisting) -> DestinationUse {
         let mount = Mount::parse("secret").expect("a mount");
         let places = vec![(mount, vec![Pattern::everything()])];
-        DestinationUse { places, deletes: true, on_drift, on_existing, fidelity: Fidelity::Value, logs_in: true }
+        DestinationUse {
+            places,
+            on_delete: OnDelete::Soft,
+            creates_mounts: false,
+            on_drift,
+            on_existing,
+            fidelity: Fidelity::Value,
+            logs_in: true,
+        }
     }
 
     fn rules(rights: &Rights) -> Vec<String> {

@@ -60,12 +60,15 @@ impl Sides {
             listing: Listing::Auto,
             copies: true,
             deletes: true,
+            creates_mounts: false,
+            is_v1: false,
             fidelity: Fidelity::Value,
             logs_in: false,
         };
         let of_destination = DestinationUse {
             places: vec![(mount("secret"), vec![Pattern::everything()])],
-            deletes: true,
+            on_delete: OnDelete::Soft,
+            creates_mounts: false,
             on_drift: OnDrift::Report,
             on_existing: OnExisting::Report,
             fidelity: Fidelity::Value,

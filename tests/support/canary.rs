@@ -28,8 +28,11 @@ pub fn canary(what: impl Display) -> String {
     format!("{MARK} {what}")
 }
 
-/// Every form of the marks that is searched for, each with what it is called.
-static FORMS: LazyLock<(Regex, Vec<(Vec<u8>, String)>)> = LazyLock::new(|| {
+/// A pattern for all forms of the marks, and each with what it is called.
+type Forms = (Regex, Vec<(Vec<u8>, String)>);
+
+/// Every form of the marks that is searched for.
+static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     let forms: Vec<(Vec<u8>, String)> = [MARK, DEMO_MARK].into_iter().flat_map(forms).collect();
     let either: Vec<String> = forms.iter().map(|(form, _)| literal(form)).collect();
     let regex = RegexBuilder::new(&format!("(?-u){}", either.join("|"))).size_limit(64 << 20).build();

@@ -44,7 +44,8 @@ pub(super) fn rights<U>(table: &[Need<U>], used: &U, mounts: &[Mounted], with: &
 fn paths(place: Place, mounts: &[Mounted]) -> Vec<(String, Option<Mount>)> {
     let each = |part: &str, paths: fn(&Mounted) -> Vec<String>| {
         let of_mount = |mounted: &Mounted| {
-            let root = format!("{}{part}/", mount_in_policies(&mounted.mount));
+            let part = if part.is_empty() { String::new() } else { format!("{part}/") };
+            let root = format!("{}{part}", mount_in_policies(&mounted.mount));
             let mount = mounted.mount.clone();
             let paths = paths(mounted).into_iter();
             paths.map(|path| (format!("{root}{path}"), Some(mount.clone()))).collect::<Vec<_>>()
@@ -59,8 +60,15 @@ fn paths(place: Place, mounts: &[Mounted]) -> Vec<(String, Option<Mount>)> {
             let top = (!mounted.secrets.is_empty()).then(String::new);
             top.into_iter().collect()
         }),
+        Place::Config => each_mount(mounts, |mount| format!("{mount}config")),
+        Place::Mounting => each_mount(mounts, |mount| format!("sys/mounts/{}", mount.trim_end_matches('/'))),
         Place::Path(path) => vec![(path.to_owned(), None)],
     }
+}
+
+fn each_mount(mounts: &[Mounted], path: fn(&str) -> String) -> Vec<(String, Option<Mount>)> {
+    let used = mounts.iter().filter(|mounted| !mounted.secrets.is_empty());
+    used.map(|mounted| (path(&mount_in_policies(&mounted.mount)), Some(mounted.mount.clone()))).collect()
 }
 
 /// Rules by path, in the order in which the table brings them up.
