@@ -95,6 +95,7 @@ struct Need<U> {
 
 /// What the origin is used for.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a condition of its own")]
 pub struct OriginUse {
     /// The mounts that are read.
     pub mounts: Vec<Mount>,

@@ -1,5 +1,6 @@
 //! The search for secret values finds one wherever it may be: what every other test relies on.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,8 +18,8 @@ use crate::terminal::Console;
 fn zlib(text: &str) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = ZlibEncoder::new(b"1\n".to_vec(), Compression::fast());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
+    encoder.write_all(text.as_bytes()).expect("no error");
+    encoder.finish().expect("no error")
 }
 
 /// What ends a test, with its message.
@@ -35,14 +36,17 @@ fn every_form_of_a_value_is_found() {
         let hex = |upper: bool| -> String {
             text.bytes().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") }).collect()
         };
-        let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+        let escaped = text.encode_utf16().fold(String::new(), |mut escaped, unit| {
+            let _ = write!(escaped, "\\u{unit:04x}");
+            escaped
+        });
         for (bytes, how) in [
             (text.clone().into_bytes(), "plainly"),
             (STANDARD.encode(&text).into_bytes(), "in base64"),
             (hex(false).into_bytes(), "in hexadecimal"),
             (hex(true).into_bytes(), "in hexadecimal"),
             (escaped.into_bytes(), "as JSON escapes"),
-            (serde_json::to_vec(&json!({ "x\n": text })).unwrap(), "plainly"),
+            (serde_json::to_vec(&json!({ "x\n": text })).expect("no error"), "plainly"),
             (zlib(&text), "compressed, plainly"),
             (zlib(&STANDARD.encode(&text)), "compressed, in base64"),
         ] {
@@ -60,8 +64,8 @@ fn a_value_in_any_file_ends_the_test() {
     for name in ["state/vsync/logs/vsync.log", "report.json", "plan.json", "daemon.stderr", "core"] {
         let vsync = Vsync::new("");
         let file = vsync.folder().join(name);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, format!("{{\"leaked\":\"{}\"}}", canary("x"))).unwrap();
+        fs::create_dir_all(file.parent().expect("no error")).expect("no error");
+        fs::write(&file, format!("{{\"leaked\":\"{}\"}}", canary("x"))).expect("no error");
         let message = complaint(move || drop(vsync));
         assert!(message.contains(name) && message.contains("plainly"), "{message}");
     }
@@ -72,10 +76,10 @@ fn a_value_in_the_embedded_store_ends_the_test() {
     const ENTRIES: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("entries");
     for value in [canary(1).into_bytes(), zlib(&canary(1)), STANDARD.encode(canary(1)).into_bytes()] {
         let vsync = Vsync::new("");
-        let store = redb::Database::create(vsync.folder().join("state.redb")).unwrap();
-        let write = store.begin_write().unwrap();
-        write.open_table(ENTRIES).unwrap().insert("vsync/a", value.as_slice()).unwrap();
-        write.commit().unwrap();
+        let store = redb::Database::create(vsync.folder().join("state.redb")).expect("no error");
+        let write = store.begin_write().expect("no error");
+        write.open_table(ENTRIES).expect("no error").insert("vsync/a", value.as_slice()).expect("no error");
+        write.commit().expect("no error");
         drop(store);
         let message = complaint(move || drop(vsync));
         assert!(message.contains("state.redb, "), "{message}");
@@ -88,10 +92,10 @@ fn a_token_in_state_or_output_ends_the_test() {
     register(token);
     let vsync = Vsync::new(&format!("# {token}"));
     assert_eq!(leaks_below(vsync.folder()), [""; 0], "the configuration has to hold it");
-    fs::create_dir_all(vsync.folder().join("state")).unwrap();
-    fs::write(vsync.folder().join("state/journal"), token).unwrap();
+    fs::create_dir_all(vsync.folder().join("state")).expect("no error");
+    fs::write(vsync.folder().join("state/journal"), token).expect("no error");
     assert_eq!(leaks_below(vsync.folder()).len(), 1);
-    fs::remove_file(vsync.folder().join("state/journal")).unwrap();
+    fs::remove_file(vsync.folder().join("state/journal")).expect("no error");
     let message = complaint(|| assert_clean("stderr", format!("vsync: {token} is no token").as_bytes()));
     assert!(message.contains("a token is in stderr"), "{message}");
 }
@@ -130,11 +134,11 @@ fn a_value_on_the_screen_ends_the_test() {
 fn no_screen_that_is_kept_shows_a_value() {
     for (folder, least) in [("src/tui/tests/snapshots", 100), ("docs/pictures", 8)] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        assert!(fs::read_dir(&folder).unwrap().count() >= least, "{}", folder.display());
+        assert!(fs::read_dir(&folder).expect("no error").count() >= least, "{}", folder.display());
         assert_eq!(leaks_below(&folder), [""; 0]);
-        for file in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        for file in fs::read_dir(&folder).expect("no error").map(|entry| entry.expect("no error").path()) {
             // what a value is in the console's own tests
-            assert!(!fs::read_to_string(&file).unwrap().contains("not-a-real-value"), "{}", file.display());
+            assert!(!fs::read_to_string(&file).expect("no error").contains("not-a-real-value"), "{}", file.display());
         }
     }
 }

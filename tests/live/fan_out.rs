@@ -47,7 +47,9 @@ fn one_read_of_the_origin_serves_five_destinations() {
     const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
     let (origin, there) = (BaoServer::with_audit(), BaoServer::start());
     seed(&origin, 120);
-    NAMES.iter().for_each(|name| there.client().enable_kv(name));
+    for name in NAMES {
+        there.client().enable_kv(name);
+    }
     let address = there.address();
     // one of them much slower than the others
     let destinations: Vec<_> = NAMES

@@ -1,6 +1,8 @@
 //! More than values: metadata.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::support::{Audit, BaoServer, RootClient, Run, Vsync};
@@ -31,7 +33,7 @@ pub(crate) fn config(origin: &BaoServer, destinations: &[(&str, &BaoServer, &str
     let vault = |server: &BaoServer| format!("address = \"{}\"\ntoken = \"root\"\n", server.address());
     let mut text = format!("[origin]\nmounts = [\"secret\"]\n[origin.vault]\n{}", vault(origin));
     for (name, server, keys) in destinations {
-        text += &format!("[[destinations]]\nname = \"{name}\"\n{keys}\n[destinations.vault]\n{}", vault(server));
+        let _ = write!(text, "[[destinations]]\nname = \"{name}\"\n{keys}\n[destinations.vault]\n{}", vault(server));
     }
     text
 }

@@ -106,8 +106,11 @@ fn assert_names(all: &BTreeSet<String>, names: &[String], what: &str) {
 }
 
 fn logs(folder: &Path) -> String {
-    let logs = fs::read_dir(folder.join("state/vsync/logs")).unwrap().map(|entry| entry.unwrap().path());
-    logs.filter(|file| file.to_string_lossy().contains(".log")).map(|file| fs::read_to_string(file).unwrap()).collect()
+    let logs =
+        fs::read_dir(folder.join("state/vsync/logs")).expect("no error").map(|entry| entry.expect("no error").path());
+    logs.filter(|file| file.to_string_lossy().contains(".log"))
+        .map(|file| fs::read_to_string(file).expect("no error"))
+        .collect()
 }
 
 struct Bench {
@@ -181,7 +184,7 @@ fn hostile_names_do_no_harm_in_text_json_logs_and_exports() {
         assert_names(&decoded(&run), &all, "plan");
         assert_harmless("plan", &vsync.run(&["plan"]).expect(2).text());
         let _ = vsync.run(&["plan", "--out", "saved.plan"]).expect(2);
-        assert_harmless("a saved plan", &fs::read_to_string(vsync.folder().join("saved.plan")).unwrap());
+        assert_harmless("a saved plan", &fs::read_to_string(vsync.folder().join("saved.plan")).expect("no error"));
 
         // nothing may be written: everything fails, and is named wherever failures are
         let denied = Bench::start(log);
@@ -197,17 +200,17 @@ fn hostile_names_do_no_harm_in_text_json_logs_and_exports() {
             let _ = decoded(&vsync.run(&[&["--output", "json"], command].concat()));
         }
         let run = vsync.run(&["--output", "json", "history"]).expect(0);
-        let first: Value = serde_json::from_str(run.stdout.lines().next().expect("a cycle")).unwrap();
+        let first: Value = serde_json::from_str(run.stdout.lines().next().expect("a cycle")).expect("no error");
         let cycle = first["cycle"].as_str().expect("its number");
         assert_harmless("history of one", &vsync.run(&["history", cycle]).expect(0).text());
         assert_names(&decoded(&vsync.run(&["--output", "json", "history", cycle]).expect(0)), &all, "history");
         for kind in ["json", "csv", "html"] {
             let _ = vsync.run(&["history", cycle, "--export", &format!("report.{kind}")]).expect(0);
-            let text = fs::read_to_string(vsync.folder().join(format!("report.{kind}"))).unwrap();
+            let text = fs::read_to_string(vsync.folder().join(format!("report.{kind}"))).expect("no error");
             assert_harmless(kind, &text);
             if kind == "json" {
                 let mut found = BTreeSet::new();
-                texts(&serde_json::from_str(&text).unwrap(), &mut found);
+                texts(&serde_json::from_str(&text).expect("no error"), &mut found);
                 // the state's form of a path says where its mount ends
                 let exact = |name: &str| found.iter().any(|text| text.ends_with(name));
                 assert!(all.iter().all(|name| exact(name)), "the export does not hold every name exactly");

@@ -1,6 +1,7 @@
 //! Origins of KV version 1: nothing but the values tells what has changed.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -289,7 +290,12 @@ fn neither_values_nor_their_hashes_are_kept() {
     }
     assert!(kept.contains("vsync/kv1/key") && kept.contains("old/data/team/app-1"));
     assert!(!kept.contains(CANARY), "a value");
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    };
     for text in [
         format!("{CANARY}-3"),
         format!("\"{CANARY}-3\""),

@@ -77,7 +77,7 @@ async fn the_limit_grows_back_when_the_quota_is_gone() {
     lift_quota(&server);
     let start = Instant::now();
     while client.throttle().expect("a limit").limit < 8 {
-        assert!(start.elapsed() < Duration::from_secs(60), "{}", client.throttle().expect("a limit"));
+        assert!(start.elapsed() < Duration::from_mins(1), "{}", client.throttle().expect("a limit"));
         read_many(200).await;
     }
     assert_eq!(client.throttle().expect("a limit").why, Why::Full);

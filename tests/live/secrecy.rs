@@ -96,21 +96,22 @@ fn with_core_dumps(command: &Command) -> Command {
 fn core_files(folder: &Path) -> usize {
     let is_core = |name: &str| name == "core" || name.starts_with("core.");
     fs::read_dir(folder)
-        .unwrap()
-        .filter(|entry| is_core(&entry.as_ref().unwrap().file_name().to_string_lossy()))
+        .expect("no error")
+        .filter(|entry| is_core(&entry.as_ref().expect("no error").file_name().to_string_lossy()))
         .count()
 }
 
 #[test]
 fn a_crash_leaves_no_secret_behind() {
     // what a crash leaves of a program that does nothing about it, here
-    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().expect("no error");
     let mut sleep = Command::new("sleep");
     sleep.arg("60").current_dir(elsewhere.path());
-    let mut control = with_core_dumps(&sleep).spawn().unwrap();
+    let mut control = with_core_dumps(&sleep).spawn().expect("no error");
     std::thread::sleep(Duration::from_millis(200));
-    rustix::process::kill_process(rustix::process::Pid::from_child(&control), rustix::process::Signal::ABORT).unwrap();
-    let dumps = control.wait().unwrap().core_dumped();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&control), rustix::process::Signal::ABORT)
+        .expect("no error");
+    let dumps = control.wait().expect("no error").core_dumped();
     eprintln!("a crash of another program leaves a core dump here: {dumps}");
 
     for signal in [rustix::process::Signal::ABORT, rustix::process::Signal::SEGV] {
@@ -118,23 +119,24 @@ fn a_crash_leaves_no_secret_behind() {
         seed(&trial.origin.client());
         // values are read, and wait to be written
         let hold = trial.at_destination.rule("POST", "/data/", When::From(20), Fault::Hold);
-        let stderr = fs::File::create(trial.vsync.folder().join("crash.stderr")).unwrap();
-        let stdout = fs::File::create(trial.vsync.folder().join("crash.stdout")).unwrap();
+        let stderr = fs::File::create(trial.vsync.folder().join("crash.stderr")).expect("no error");
+        let stdout = fs::File::create(trial.vsync.folder().join("crash.stdout")).expect("no error");
         let command = trial.vsync.command(&["--log-level", "trace", "sync", "--yes"]);
-        let mut cycle = with_core_dumps(&command).stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
+        let mut cycle =
+            with_core_dumps(&command).stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().expect("no error");
         hold.wait_until_picked(2);
         // the first SIGSEGV that no fault has caused is passed over by Rust's own handler
         let status = loop {
-            rustix::process::kill_process(rustix::process::Pid::from_child(&cycle), signal).unwrap();
+            rustix::process::kill_process(rustix::process::Pid::from_child(&cycle), signal).expect("no error");
             std::thread::sleep(Duration::from_millis(50));
-            if let Some(status) = cycle.try_wait().unwrap() {
+            if let Some(status) = cycle.try_wait().expect("no error") {
                 break status;
             }
         };
         assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
         assert!(!status.core_dumped(), "{status}");
         assert_eq!(core_files(trial.vsync.folder()), 0);
-        let told = fs::read_to_string(trial.vsync.folder().join("crash.stderr")).unwrap();
+        let told = fs::read_to_string(trial.vsync.folder().join("crash.stderr")).expect("no error");
         assert!(!told.is_empty(), "it has told something, which is looked through with all else at the end");
         hold.remove();
         let _ = trial.sync().expect(0);
@@ -151,9 +153,10 @@ struct Redirect {
 
 impl Redirect {
     fn start(status: u16) -> Self {
-        let (first, second) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-        let address = format!("http://{}", first.local_addr().unwrap());
-        let elsewhere = format!("http://localhost:{}", second.local_addr().unwrap().port());
+        let (first, second) =
+            (TcpListener::bind("127.0.0.1:0").expect("no error"), TcpListener::bind("127.0.0.1:0").expect("no error"));
+        let address = format!("http://{}", first.local_addr().expect("no error"));
+        let elsewhere = format!("http://localhost:{}", second.local_addr().expect("no error").port());
         let (asked, visitors) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
         let (of_first, of_second) = (Arc::clone(&asked), Arc::clone(&visitors));
         std::thread::spawn(move || {
@@ -165,7 +168,7 @@ impl Redirect {
                 }
                 let head = String::from_utf8_lossy(&head).into_owned();
                 let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
-                of_first.lock().unwrap().push(head);
+                of_first.lock().expect("no error").push(head);
                 let _ = write!(
                     stream,
                     "HTTP/1.1 {status} Elsewhere\r\nlocation: {elsewhere}{path}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -206,7 +209,7 @@ fn a_redirect_takes_no_token_elsewhere() {
         ] {
             let vsync = Vsync::new(&config);
             for command in [&["check"][..], &["sync", "--yes"], &["status"]] {
-                elsewhere.asked.lock().unwrap().clear();
+                elsewhere.asked.lock().expect("no error").clear();
                 let run = vsync.run(command);
                 assert_ne!(run.code, None, "{status}, {about}");
                 if about != "a destination's Vault" || command[0] != "status" {
@@ -231,7 +234,8 @@ fn files_with_secrets_that_others_can_read_are_named() {
             server.address()
         ));
     };
-    let mode = |name: &str, mode| fs::set_permissions(folder.join(name), Permissions::from_mode(mode)).unwrap();
+    let mode =
+        |name: &str, mode| fs::set_permissions(folder.join(name), Permissions::from_mode(mode)).expect("no error");
     let said = |run: &crate::support::Run| run.text().matches("chmod 600").count();
 
     config("token = \"root\"");
@@ -254,10 +258,10 @@ fn files_with_secrets_that_others_can_read_are_named() {
         (&finding["side"], &finding["ok"], &finding["warning"]),
         (&json!("configuration"), &json!(true), &json!(true))
     );
-    assert!(finding["next_step"].as_str().unwrap().starts_with("chmod 600 "), "{finding}");
+    assert!(finding["next_step"].as_str().expect("no error").starts_with("chmod 600 "), "{finding}");
 
     // the token's own file instead: it matters, the configuration does not
-    fs::write(folder.join("token"), "root\n").unwrap();
+    fs::write(folder.join("token"), "root\n").expect("no error");
     config(&format!("token_file = \"{}\"", folder.join("token").display()));
     mode("vsync.toml", 0o644);
     mode("token", 0o644);
@@ -271,9 +275,9 @@ fn files_with_secrets_that_others_can_read_are_named() {
 fn log_of(folder: &Path) -> String {
     let logs = folder.join("state/vsync/logs");
     let mut text = String::new();
-    for entry in fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path()) {
+    for entry in fs::read_dir(logs).expect("no error").map(|entry| entry.expect("no error").path()) {
         if entry.to_string_lossy().contains(".log") {
-            text += &fs::read_to_string(entry).unwrap();
+            text += &fs::read_to_string(entry).expect("no error");
         }
     }
     text
