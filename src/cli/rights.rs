@@ -115,13 +115,16 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
     Ok(std::iter::once(origin).chain(destinations).collect())
 }
 
+/// A token that is given beside a login goes before it.
 fn logs_in(vault: &Vault) -> bool {
-    vault.approle.is_some()
-        || vault.kubernetes.is_some()
-        || vault.jwt.is_some()
-        || vault.userpass.is_some()
-        || vault.ldap.is_some()
-        || vault.cert.is_some()
+    let Vault { approle, kubernetes, jwt, userpass, ldap, cert, token, .. } = vault;
+    let has_login = approle.is_some()
+        || kubernetes.is_some()
+        || jwt.is_some()
+        || userpass.is_some()
+        || ldap.is_some()
+        || cert.is_some();
+    has_login && token.is_none()
 }
 
 /// A rule as a policy has it, with its reasons above it.

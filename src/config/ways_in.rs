@@ -1,6 +1,6 @@
 //! Whether a Vault's section says as whom to speak to it, and in one way only.
 
-use super::document::{Entry, Node, Step};
+use super::document::{Entry, Node, Place, Step};
 use super::error::Problem;
 use super::model::{Password, Vault};
 
@@ -15,10 +15,19 @@ pub(super) fn problems(vault: &Vault, section: &Node, name: &str) -> Vec<(Proble
     let is_given = |entry: &&Entry| entry.value.as_text() != Some("");
     let ways: Vec<(&'static str, &Entry)> =
         WAYS.iter().filter_map(|&key| Some((key, section.entry(key).filter(is_given)?))).collect();
-    // v0.3's samples have these two together, of which it takes the token
-    let is_as_in_v03 = matches!(ways[..], [("token", _), ("approle", _)]);
+    // a token from outside goes before whatever the file says
+    let is_above = |token: &Entry, rest: &[(&str, &Entry)]| {
+        matches!(token.key_place, Place::Environment(_) | Place::Flag(_))
+            && rest.iter().all(|(_, other)| matches!(other.key_place, Place::File { .. }))
+    };
+    let token_is_taken = match ways[..] {
+        // v0.3's samples have these two together, of which it takes the token
+        [("token", _), ("approle", _)] => true,
+        [("token", token), ref rest @ ..] => is_above(token, rest),
+        _ => false,
+    };
     if let [(first, one), (second, other), ..] = ways[..]
-        && !is_as_in_v03
+        && !token_is_taken
     {
         let (one, other) = (&one.key_place, &other.key_place);
         let message = format!("{name}.{first} ({one}) and {name}.{second} ({other}) are two ways to a token");

@@ -165,7 +165,9 @@ fn a_transform_leads_to_a_mount_that_is_created() {
     });
     fill(&trial);
     let destination = trial.destination.client();
-    let sync = ["sync", "--yes", "--set", "destinations.copy.mounts=other/,unused/"];
+    // the policies are for the mounts of the file
+    let root = "destinations.copy.vault.token=root";
+    let sync = ["sync", "--yes", "--set", "destinations.copy.mounts=other/,unused/", "--set", root];
     let done = trial.vsync.run(&sync).expect(0);
     assert!(done.stdout.contains("other/ like the origin's more/"), "{}", done.stdout);
     assert_eq!(destination.read("other", "app-1"), Some(json!({ "n": 1 })));

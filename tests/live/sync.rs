@@ -203,20 +203,21 @@ fn a_wiped_origin_deletes_nothing() {
 }
 
 #[test]
-fn a_destination_that_dies_is_completed_by_retry() {
+fn a_destination_that_dies_is_completed_by_the_next_cycle() {
     let origin = BaoServer::start();
     let mut destination = BaoServer::with(BaoOptions { persistent: true, ..BaoOptions::default() });
     seed(&origin.client());
-    let vsync = Vsync::new(&config(&origin, &destination, "", "num_workers = 4"));
+    let vsync = Vsync::new(&config(&origin, &destination, "", "num_workers = 4\npatience = \"3s\""));
 
     let cycle = vsync.spawn(&["sync", "--yes"]);
     wait_for_copies(&destination, 50);
     destination.kill();
-    let run = cycle.wait().expect(3);
-    assert!(run.text().contains("network"), "the cause: {}", run.text());
+    let run = cycle.wait().expect(1);
+    assert!(run.text().contains("did not answer for"), "the cause: {}", run.text());
+    assert!(run.text().contains("are pending; the next cycle goes on with them"), "{}", run.text());
 
     destination.bring_back();
-    let _ = vsync.run(&["retry", "--yes"]).expect(0);
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_same(&destination.client().read_all("secret"), &origin.client().read_all("secret"));
     let _ = vsync.run(&["plan"]).expect(0);
 }
