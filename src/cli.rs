@@ -15,6 +15,7 @@ mod history;
 mod interrupt;
 mod kv1;
 mod legacy;
+mod object;
 mod output;
 mod plan;
 mod policy;
@@ -38,7 +39,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use error::CliError;
 pub use generate::{ManArgs, ManualKeys, man};
 pub use legacy::LegacyFlags;
-pub use output::{Object, Output};
+pub use object::Object;
+pub use output::Output;
 
 use crate::config::{Loaded, Sources};
 use crate::connect;

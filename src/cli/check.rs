@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::kv1::{self, Said};
-use super::output::{Object, Paint, RuleObject, duration};
+use super::object::{Object, RuleObject};
+use super::output::{Paint, duration};
 use super::rights::{self, Granted, Side, Used};
 use super::{CliError, Common, Output, start_log};
 use crate::connect::{self, Stores, WayIn};

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::output::{Object, Paint};
+use super::object::Object;
+use super::output::Paint;
 use super::progress::say;
 use super::warnings;
 use super::{CliError, Common, Output};

@@ -1,7 +1,8 @@
 //! Confirming what nobody can take back: destroying and purging want their number, given or typed.
 
 use super::interrupt::Interrupts;
-use super::output::{Object, Paint};
+use super::object::Object;
+use super::output::Paint;
 use super::progress::say;
 use super::question::{answer, can_ask};
 use super::{CliError, Output};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::drift::{DriftCounts, show_drift};
 use super::interrupt::Interrupts;
-use super::output::{self, Object, Paint, ReportObject};
+use super::object::{Object, ReportObject};
+use super::output::{self, Paint};
 use super::progress::{Progress, say};
 use super::question::{ask, can_ask};
 use super::survey::{show_counts, show_objections, show_unknown};

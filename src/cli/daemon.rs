@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::cycle::{Planned, show_report};
-use super::output::{self, Object};
+use super::object::Object;
+use super::output;
 use super::progress::say;
 use super::{CliError, Common, Output, start_log, warnings};
 use crate::config;

@@ -1,6 +1,7 @@
 //! Secrets that somebody else wrote: what this run does about them, and how they are shown.
 
-use super::output::{Object, Paint};
+use super::object::Object;
+use super::output::Paint;
 use super::{CliError, Common, Output};
 use crate::engine::{DestinationPlan, Drift, Engine, OnDrift, OnExisting, Operation, Plan};
 use crate::text::sanitize;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::cycle::{Planned, show_report};
-use super::output::{self, Object, Paint, ReportObject};
+use super::object::{Object, ReportObject};
+use super::output::{self, Paint};
 use super::{CliError, Common, Context, Output};
 use crate::engine::{Ending, Report};
 use crate::exit::Exit;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::drift::{DriftArgs, show_drift};
 use super::interrupt::Interrupts;
-use super::output::{Object, Paint};
+use super::object::Object;
+use super::output::Paint;
 use super::progress::say;
 use super::survey::{self, show_counts, show_objections, show_unknown};
 use super::{CliError, Common, Context, Output};

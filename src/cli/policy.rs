@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 
-use super::output::{Object, RuleObject};
+use super::object::{Object, RuleObject};
 use super::rights::{self, Side};
 use super::{CliError, Common, Output};
 use crate::config::{self, Config, Consul, Purpose};

@@ -3,7 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use super::output::{self, DestinationProgressObject, Object};
+use super::object::{DestinationProgressObject, Object};
+use super::output;
 use super::{Common, Format};
 use crate::engine::{Aside, CycleSnapshot, Phase, Standing};
 use crate::text::{sanitize, truncate_end};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::output::RuleObject;
+use super::object::RuleObject;
 use crate::config::{Config, Consul, Vault};
 use crate::connect::{self, ConnectError, SideName};
 use crate::engine::{DestinationUse, Extra, OnDelete, OriginUse, Right, Rights, meet};

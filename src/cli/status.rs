@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::drift::{DriftCounts, show_drift};
 use super::interrupt::Interrupts;
-use super::output::{self, Object, Paint};
+use super::object::Object;
+use super::output::{self, Paint};
 use super::survey::{self, show_unknown};
 use super::{CliError, Common, Context, Output};
 use crate::engine::{DestinationPlan, Failure, Ignored, OperationCounts, Report};

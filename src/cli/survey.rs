@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use super::drift::DriftCounts;
 use super::interrupt::Interrupts;
-use super::output::{Object, Paint};
+use super::object::Object;
+use super::output::Paint;
 use super::progress::Progress;
 use super::{CliError, Context, Output};
 use crate::engine::{DestinationPlan, Inventory, InventoryUpdate, Plan, PlanOptions};

@@ -1,6 +1,7 @@
 //! `vsync transform`: where a path would go, and by which rule. Asks no server.
 
-use super::output::{Object, Paint};
+use super::object::Object;
+use super::output::Paint;
 use super::{CliError, Common, Output, report_text};
 use crate::connect;
 use crate::exit::Exit;

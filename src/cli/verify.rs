@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::cycle::{self, Manner};
 use super::interrupt::Interrupts;
-use super::output::{self, Object, Paint};
+use super::object::Object;
+use super::output::{self, Paint};
 use super::progress::{Progress, say};
 use super::question::{ask, can_ask};
 use super::{CliError, Common, Context, Output, survey};
@@ -278,13 +279,13 @@ fn show_gaps(verification: &Verification, out: &mut Output) -> Result<(), CliErr
 }
 
 fn summary(verification: &Verification) -> Object<'_> {
-    let places = verification.unverified.iter().map(|place| output::UnknownObject {
+    let places = verification.unverified.iter().map(|place| super::object::UnknownObject {
         prefix: place.prefix.clone(),
         reason: place.reason.clone(),
         secrets: place.secrets,
     });
     let unread = verification.values.iter().flat_map(|values| &values.unread);
-    let unread = unread.map(|unread| output::UnknownObject {
+    let unread = unread.map(|unread| super::object::UnknownObject {
         prefix: unread.example.to_string(),
         reason: match &unread.side {
             Side::Origin => format!("origin: {}", unread.reason),

@@ -1,0 +1,125 @@
+//! Which destination comes when: waves, canaries, and those that are set aside.
+
+use tokio::task;
+
+use super::{LookedAt, Run};
+use crate::engine::cycle::canary::verify;
+use crate::engine::cycle::lane::Lane;
+use crate::engine::event::{Event, Phase};
+
+impl Run {
+    /// Lanes of the first wave begin.
+    pub(super) fn begin_lanes(&mut self) {
+        let begins = |lane: &&mut Lane| !lane.waits_for_its_wave() && lane.report.blocked.is_none();
+        let shared = self.lanes.iter_mut().filter(begins).count() > 1;
+        let reads = shared.then_some(&*self.reads);
+        self.lanes.iter_mut().filter(begins).for_each(|lane| lane.begin(reads));
+    }
+
+    /// Begins the next wave, if the ones before have ended without failures; notes why not otherwise.
+    pub(super) fn next_wave(&mut self) {
+        if self.control.stop.is_cancelled() {
+            return;
+        }
+        let waiting = self.lanes.iter().filter(|lane| lane.waits_for_its_wave() && lane.report.blocked.is_none());
+        let Some(next) = waiting.map(Lane::wave).min() else { return };
+        let unclean: Vec<String> = self
+            .lanes
+            .iter()
+            .filter(|lane| !lane.waits_for_its_wave() && !lane.is_clean())
+            .map(|lane| {
+                let (failed, pending) = (lane.report.failures.len(), lane.report.pending);
+                format!("{} (wave {}): {failed} failed, {pending} pending", lane.destination.name, lane.wave())
+            })
+            .collect();
+        if !unclean.is_empty() {
+            let reason = format!("an earlier wave has not ended without failures: {}", unclean.join("; "));
+            for lane in self.lanes.iter_mut().filter(|lane| lane.waits_for_its_wave()) {
+                tracing::warn!(destination = %lane.destination.name, "nothing is written: {reason}");
+                lane.halt(reason.clone());
+                let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason.clone()));
+            }
+            return;
+        }
+        tracing::info!(wave = next, "the wave begins");
+        let in_it = |lane: &&mut Lane| lane.waits_for_its_wave() && lane.wave() == next;
+        let shared = self.lanes.iter_mut().filter(in_it).count() > 1;
+        let reads = shared.then_some(&*self.reads);
+        self.lanes.iter_mut().filter(in_it).for_each(|lane| lane.begin(reads));
+        for lane in self.lanes.iter_mut().filter(|lane| lane.waits_for_its_wave()) {
+            lane.wait_for_wave(next);
+        }
+        self.staff();
+    }
+
+    /// Takes in whether what was written for the canaries of a lane is as it should be.
+    pub(super) fn canaries_looked_at(&mut self, looked_at: Result<LookedAt, task::JoinError>) {
+        match looked_at {
+            Ok(None) => {}
+            Ok(Some((at, Ok(())))) => {
+                tracing::info!(destination = %self.lanes[at].destination.name, "the canaries are as they should be");
+                self.lanes[at].go_on();
+                if self.phase == Phase::Running {
+                    self.staff();
+                }
+            }
+            Ok(Some((at, Err(reason)))) => self.halt(at, reason),
+            // the lane's rest stays pending
+            Err(error) => tracing::error!(%error, "looking at the canaries failed unexpectedly"),
+        }
+    }
+
+    pub(super) fn halt(&mut self, at: usize, reason: String) {
+        let lane = &mut self.lanes[at];
+        tracing::warn!(destination = %lane.destination.name, "stopped: {reason}");
+        lane.forgo(&self.reads);
+        lane.halt(reason.clone());
+        let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason));
+    }
+
+    /// Sees to the canaries of a lane, once they have all ended.
+    pub(super) fn mind_canaries(&mut self, at: usize) {
+        match self.lanes[at].canaries() {
+            None => {}
+            Some(Err(reason)) => self.halt(at, reason),
+            Some(Ok(written)) => {
+                let (origin, destination) = (self.engine.origin_reader(), self.lanes[at].destination.vault.clone());
+                let stop = self.lanes[at].stop.clone();
+                self.checks.spawn(async move {
+                    tokio::select! {
+                        looked = verify(origin, destination, written) => Some((at, looked)),
+                        () = stop.cancelled() => None,
+                    }
+                });
+            }
+        }
+    }
+
+    /// Values are not held for those that are set aside or stopped. Where nobody wants to wait, those that are the only
+    /// ones left are given up.
+    pub(super) fn mind_those_aside(&mut self) {
+        let origin_is_aside = self.origin_reach.aside().is_some();
+        for lane in &mut self.lanes {
+            if !lane.waits_for_its_wave() && (!lane.is_at_work() || lane.reach.aside().is_some()) {
+                lane.forgo(&self.reads);
+            }
+        }
+        let is_aside = |lane: &Lane| origin_is_aside || lane.reach.aside().is_some();
+        if !self.options.waits && self.lanes.iter().filter(|lane| lane.is_at_work()).all(is_aside) {
+            self.origin_reach.give_up();
+            self.lanes.iter().for_each(|lane| lane.reach.give_up());
+        }
+    }
+
+    pub(super) fn note_what_is_left(&mut self) {
+        let origin = self.origin_reach.gone();
+        for lane in &mut self.lanes {
+            let was_blocked = lane.report.blocked.is_some();
+            lane.note_gone(origin.clone());
+            if !was_blocked && let Some(reason) = &lane.report.blocked {
+                tracing::warn!(destination = %lane.destination.name, "the rest stays pending: {reason}");
+                let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason.clone()));
+            }
+        }
+    }
+}
