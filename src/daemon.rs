@@ -14,6 +14,7 @@
 //! an [`Observer`]; how all of it stands, to the health endpoint and to systemd.
 
 mod health;
+mod order;
 mod post;
 mod resting;
 mod round;
@@ -34,6 +35,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::health::HealthServer;
+pub(crate) use self::order::waiting;
 pub(crate) use self::post::{Post, Turn};
 pub(crate) use self::resting::{Resting, unreached};
 pub(crate) use self::setback::Setbacks;

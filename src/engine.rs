@@ -383,7 +383,7 @@ impl Engine {
     /// Whether a destination's server says of itself that it can do something: it answers, and is not sealed.
     pub async fn is_well(&self, destination: &DestinationName) -> bool {
         match self.destination(destination) {
-            Some(destination) => worker::is_well(&destination.vault).await,
+            Some(destination) => worker::is_well(&destination.vault).await.is_ok(),
             None => false,
         }
     }

@@ -236,13 +236,21 @@ async fn mount(client: &VaultClient, mount: &Mount, side: &Side<'_>) -> (Finding
             };
             match said {
                 Some(Said { ok, detail, next_step }) => {
-                    // the table of rights is that of version 2
-                    (Finding { ok, ..Finding::bad("mount", detail, next_step) }, false)
+                    // where nothing says otherwise, the table of rights is that of version 2
+                    let is_v1 = matches!(&side.used, Used::Origin(used) if used.is_v1);
+                    (Finding { ok, ..Finding::bad("mount", detail, next_step) }, ok && is_v1)
                 }
                 None => (Finding::good("mount", format!("{mount} is KV version 2")), true),
             }
         }
         Ok(info) => (Finding::bad("mount", format!("{mount} is no KV engine but \"{}\"", info.engine), list), false),
+        // whether it is missing or hidden, a plan finds out
+        Err(error)
+            if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound)
+                && matches!(&side.used, Used::Destination(used) if used.creates_mounts) =>
+        {
+            (Finding::good("mount", format!("{mount} is not there yet, and is created first (create_mounts)")), true)
+        }
         Err(error) => {
             let is_hidden = error.kind() == ErrorKind::PermissionDenied;
             (Finding::bad("mount", format!("{mount}: {}", reason(&error)), list), is_hidden)

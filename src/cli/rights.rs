@@ -69,6 +69,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
             places: DestinationUse::places(&mounts, scopes.as_deref(), &transforms, &there),
             on_delete: destination.on_delete,
             creates_mounts: destination.create_mounts,
+            compares: !destination.canary.is_empty() || origin.kv_version == Some(EngineKind::KvV1),
             on_drift: destination.on_drift,
             on_existing: destination.on_existing,
             fidelity: destination.fidelity,

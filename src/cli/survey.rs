@@ -9,9 +9,9 @@ use super::drift::DriftCounts;
 use super::interrupt::Interrupts;
 use super::object::Object;
 use super::output::Paint;
-use super::progress::Progress;
+use super::progress::{Progress, say};
 use super::{CliError, Context, Output};
-use crate::engine::{DestinationPlan, Inventory, InventoryUpdate, Plan, PlanOptions};
+use crate::engine::{DestinationName, DestinationPlan, Inventory, InventoryUpdate, Plan, PlanOptions};
 use crate::text::sanitize;
 
 /// Lists the origin and plans for the destinations asked for.
@@ -20,8 +20,24 @@ use crate::text::sanitize;
 /// When nothing of the origin can be read, when it takes too long, and when a signal comes.
 pub(super) async fn plan(context: &Context, interrupts: &mut Interrupts) -> Result<Plan, CliError> {
     let inventory = inventory(context, interrupts).await?;
+    warn_of_idle_canaries(context, &inventory);
     let options = PlanOptions { only: context.only.clone(), again: false };
     interrupts.unless(context.engine.plan(inventory, &options)).await
+}
+
+/// Says which globs of `canary` match no secret at all: they protect nobody.
+fn warn_of_idle_canaries(context: &Context, inventory: &Inventory) {
+    if !inventory.is_complete() {
+        return;
+    }
+    for destination in context.engine.destinations() {
+        let Some(canary) = &destination.canary else { continue };
+        let is_part = |name: &DestinationName| context.only.is_empty() || context.only.contains(name);
+        if is_part(&destination.name) && !inventory.secrets.iter().any(|(path, _)| canary.admits(path)) {
+            let name = sanitize(destination.name.as_str());
+            say(&format!("{name}: no secret of the origin matches canary, so nothing comes first"));
+        }
+    }
 }
 
 /// Lists the origin.

@@ -1,5 +1,5 @@
-//! Destinations whose servers did not answer: they are left out of rounds, and asked again after growing pauses, so that
-//! they keep no other waiting.
+//! Destinations whose servers did not answer, or whose canaries are not as they should be: they are left out of rounds, and
+//! tried again after growing pauses, so that they keep no other waiting.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -63,5 +63,5 @@ impl Resting {
 
 /// What is wrong with it, in words.
 pub(crate) fn unreached(reason: &str, pending: u64) -> String {
-    format!("{reason}; {pending} are pending until it answers")
+    format!("{reason}; {pending} are pending until then")
 }

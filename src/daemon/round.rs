@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::order::waiting;
 use super::resting::unreached;
 use super::status::{Foreign, State};
 use super::trouble::{Kind, Trouble};
@@ -237,22 +238,6 @@ impl Daemon<'_> {
         }
     }
 
-    /// The wave that the next one has to wait for, and whose fault that is.
-    fn unclean_wave(&self, plan: &Plan) -> Option<(u32, DestinationName)> {
-        let engine = &self.setup.engine;
-        let stuck = |name: &DestinationName| {
-            let part = plan.destinations.iter().find(|part| part.destination == *name);
-            self.resting.contains(name)
-                || !self.setbacks.causes(name).is_empty()
-                || part.is_some_and(|part| part.unavailable.is_some() || !part.objections.is_empty())
-        };
-        let ours = self.posts.iter().filter_map(|post| match &post.side {
-            Side::Destination(name) => engine.destination(name),
-            Side::Origin => None,
-        });
-        ours.filter(|one| stuck(&one.name)).map(|one| (one.wave, one.name.clone())).min_by_key(|(wave, _)| *wave)
-    }
-
     /// What of a plan is to be done now, and what is to be remembered of it. The rest is trouble, or has to wait.
     fn sift(&mut self, mut plan: Plan, round: &mut Round) -> (Plan, HashMap<DestinationName, Tried>) {
         for part in plan.destinations.iter().filter(|part| part.unavailable.is_none()) {
@@ -263,13 +248,14 @@ impl Daemon<'_> {
             .iter()
             .map(|part| (part.destination.clone(), (part.tasks.len() as u64, oldest(part))))
             .collect();
+        let ours: Vec<DestinationName> = plan.destinations.iter().map(|part| part.destination.clone()).collect();
+        let waiting = waiting(&self.setup.engine, &ours, &plan, &self.setbacks, &self.resting);
         let held_back = |name: &DestinationName, task: &_| self.setbacks.holds_back(name, task);
         if plan.destinations.iter().any(|part| part.tasks.iter().any(|task| held_back(&part.destination, task))) {
             plan = self.setup.engine.select(&plan, |name, task| !held_back(name, task));
         }
         // nobody is asked here, and what nobody can take back is done only as far as the configuration says
         self.setup.engine.hold_back(&mut plan);
-        let unclean = self.unclean_wave(&plan);
         let mut tried = HashMap::new();
         let mut rest = Vec::new();
         for part in std::mem::take(&mut plan.destinations) {
@@ -304,10 +290,9 @@ impl Daemon<'_> {
             } else if let Some(reason) = self.resting.reason(&name) {
                 self.unwell(&name);
                 round.found(name.as_str(), Kind::Unreached, unreached(reason, all));
-            } else if let Some((wave, culprit)) = unclean.as_ref().filter(|(wave, _)| self.wave(&name) > *wave) {
+            } else if let Some(reason) = waiting.get(&name) {
                 self.unwell(&name);
-                let message = format!("it waits until wave {wave} has ended without failures: {culprit} has not");
-                round.found(name.as_str(), Kind::Wave, message);
+                round.found(name.as_str(), Kind::Wave, reason.clone());
             } else {
                 let paths: HashSet<SecretPath> = part.tasks.iter().map(|task| task.origin.clone()).collect();
                 let held_back = all - paths.len() as u64;
@@ -344,11 +329,11 @@ impl Daemon<'_> {
             }
         }
         match &part.blocked {
-            Some(reason) if part.unreached => self.resting.add(name, reason),
+            Some(reason) if part.wants_rest() => self.resting.add(name, reason),
             _ => self.resting.remove(name),
         }
         match (&part.locked, &part.blocked) {
-            (_, Some(reason)) if part.unreached => {
+            (_, Some(reason)) if part.wants_rest() => {
                 round.found(name.as_str(), Kind::Unreached, unreached(reason, part.pending));
             }
             (Some(holder), _) => {
@@ -400,10 +385,6 @@ impl Daemon<'_> {
                 round.found(name.as_str(), kind, message);
             }
         }
-    }
-
-    fn wave(&self, name: &DestinationName) -> u32 {
-        self.setup.engine.destination(name).map_or(1, |destination| destination.wave)
     }
 
     fn well(&self, name: &DestinationName) {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::inventory::Inventory;
+use super::origin_reader::OriginReader;
 use super::plan::{DestinationName, DestinationPlan, Expected, Operation, Plan, Source, Task};
 use super::transform::IDENTITY;
 use super::{Destination, Origin};
@@ -76,7 +77,7 @@ pub(super) fn is_recoverable(metadata: &Metadata) -> bool {
 pub(super) async fn decide(
     part: &mut DestinationPlan,
     ledger: &Ledger,
-    origin: &Origin,
+    (origin, reader): (&Origin, &OriginReader),
     inventory: &Inventory,
     destination: &Destination,
     waiting: bool,
@@ -92,7 +93,7 @@ pub(super) async fn decide(
     let deletes = part.tasks.iter().filter(|task| task.operation == Operation::Delete && is_ours(task));
     let asked: Vec<SecretPath> =
         deletes.map(|task| task.origin.clone()).chain(waits.tasks.iter().map(|task| task.origin.clone())).collect();
-    let said = ask(origin, asked).await;
+    let said = ask(reader, origin.num_workers, asked).await;
     let is_gone = |path: &SecretPath| said.get(path) == Some(&AtOrigin::Gone);
     let mut softly = 0_u64;
     let mut tasks: Vec<Task> = std::mem::take(&mut part.tasks).into_iter().collect();
@@ -164,7 +165,7 @@ fn waiting_tasks(
 }
 
 /// Asks the origin, by metadata alone, which of these secrets it can still give back.
-async fn ask(origin: &Origin, paths: Vec<SecretPath>) -> HashMap<SecretPath, AtOrigin> {
+async fn ask(origin: &OriginReader, most: usize, paths: Vec<SecretPath>) -> HashMap<SecretPath, AtOrigin> {
     let silent = Arc::new(AtomicUsize::new(0));
     let asked = stream::iter(paths).map(|path| {
         let silent = Arc::clone(&silent);
@@ -172,9 +173,13 @@ async fn ask(origin: &Origin, paths: Vec<SecretPath>) -> HashMap<SecretPath, AtO
             if silent.load(Ordering::Relaxed) >= GIVE_UP_AFTER {
                 return (path, AtOrigin::Unknown);
             }
-            let said = match origin.vault.metadata(&path).await {
-                Ok(metadata) if is_recoverable(&metadata) => AtOrigin::Recoverable,
-                Ok(_) => AtOrigin::Gone,
+            let answer = match origin.has_without_metadata(&path).await {
+                Some(answer) => answer,
+                None => origin.vault().metadata(&path).await.map(|metadata| is_recoverable(&metadata)),
+            };
+            let said = match answer {
+                Ok(true) => AtOrigin::Recoverable,
+                Ok(false) => AtOrigin::Gone,
                 Err(error) if error.kind() == ErrorKind::NotFound => AtOrigin::Gone,
                 Err(error) => {
                     tracing::debug!("the origin did not say whether it can be undeleted: {error}");
@@ -187,7 +192,7 @@ async fn ask(origin: &Origin, paths: Vec<SecretPath>) -> HashMap<SecretPath, AtO
             (path, said)
         }
     });
-    asked.buffer_unordered(origin.num_workers.max(1)).collect().await
+    asked.buffer_unordered(most.max(1)).collect().await
 }
 
 impl Engine {

@@ -42,10 +42,35 @@ impl OriginReader {
         let Ok(name) = Mount::parse(mount) else { return assumed };
         let kind = match tokio::time::timeout(PATIENCE, self.vault.mount_info(&name)).await {
             Ok(Ok(info)) => info.kind().unwrap_or(assumed),
-            _ => assumed,
+            // the next one asks again
+            _ => return assumed,
         };
         self.book.note_kind(mount, kind);
         kind
+    }
+
+    /// As [`OriginReader::kind`], but not a guess.
+    ///
+    /// # Errors
+    /// [`VaultError`] if the server does not say, and nobody has configured it.
+    async fn known_kind(&self, mount: &str) -> Result<EngineKind, VaultError> {
+        if let Some(kind) = self.book.kind(mount).or(self.configured) {
+            return Ok(kind);
+        }
+        let Ok(name) = Mount::parse(mount) else { return Ok(EngineKind::KvV2) };
+        let info = self.vault.mount_info(&name).await;
+        match info {
+            // a server or policy that does not tell: as listings are read then, too
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound) => {
+                Ok(EngineKind::KvV2)
+            }
+            Err(error) => Err(error),
+            Ok(info) => {
+                let kind = info.kind().unwrap_or(EngineKind::KvV2);
+                self.book.note_kind(mount, kind);
+                Ok(kind)
+            }
+        }
     }
 
     /// The current version of a secret, with the insight that belongs to just this value.
@@ -111,8 +136,10 @@ impl OriginReader {
     /// # Errors
     /// [`VaultError`] if the origin does not say.
     pub(super) async fn has_without_metadata(&self, path: &SecretPath) -> Option<Result<bool, VaultError>> {
-        if self.kind(path.mount()).await != EngineKind::KvV1 {
-            return None;
+        match self.known_kind(path.mount()).await {
+            Ok(EngineKind::KvV2) => return None,
+            Ok(EngineKind::KvV1) => {}
+            Err(error) => return Some(Err(error)),
         }
         Some(match self.vault.read_v1(path).await {
             Ok(_) => Ok(true),

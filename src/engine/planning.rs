@@ -91,8 +91,15 @@ impl Engine {
         if waiting {
             known.load_all(&state).await?;
         }
-        let waits =
-            on_delete::decide(&mut part, &known.ledger, self.origin(), &at_inventory, destination, waiting).await;
+        let waits = on_delete::decide(
+            &mut part,
+            &known.ledger,
+            (self.origin(), &self.origin_reader()),
+            &at_inventory,
+            destination,
+            waiting,
+        )
+        .await;
         if let Some(binding) = &mut part.binding {
             binding.awaits_removal = waits || (binding.awaits_removal && !waiting);
         }

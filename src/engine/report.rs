@@ -322,6 +322,19 @@ impl Ending {
     }
 }
 
+/// A secret of `canary` that has been written, and was not found to be as it should be (yet).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unverified {
+    /// The secret at the origin.
+    pub origin: SecretPath,
+    /// Its copy.
+    pub destination: SecretPath,
+    /// The origin's version that it is a copy of; `None`: it was deleted.
+    pub copy_of: Option<u64>,
+    /// The version at the destination.
+    pub version: u64,
+}
+
 /// What a cycle did at one destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationReport {
@@ -366,11 +379,20 @@ pub struct DestinationReport {
     /// What was copied beside values, and what could not be made equal; `None` if values alone are copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<FidelityReport>,
+    /// Secrets of `canary` that the next cycle has to look at before it goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unverified: Vec<Unverified>,
     /// What could not be done, in the order it happened.
     pub failures: Vec<Failure>,
 }
 
 impl DestinationReport {
+    /// Whether it had better not be tried again at once: its server does not answer, or its canaries want a look.
+    #[must_use]
+    pub fn wants_rest(&self) -> bool {
+        self.unreached || self.blocked.is_some() && !self.unverified.is_empty()
+    }
+
     /// Takes in what became of one task.
     pub(super) fn fold(&mut self, outcome: &Outcome) {
         let now = Timestamp::now();

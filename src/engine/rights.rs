@@ -128,6 +128,8 @@ pub struct DestinationUse {
     pub on_delete: OnDelete,
     /// Whether missing mounts are created.
     pub creates_mounts: bool,
+    /// Whether copies are looked at: there are canaries, or the origin has no versions.
+    pub compares: bool,
     /// What is done about what somebody else changed.
     pub on_drift: OnDrift,
     /// What is done about what was there before.
@@ -280,6 +282,12 @@ const DESTINATION: &[Need<DestinationUse>] = &[
         capabilities: &["read"],
         weight: |used| (used.on_drift != OnDrift::Overwrite).then_some(Weight::Advised),
         reason: "what is there unexpectedly is compared with the origin; without it, equal values and what a cycle wrote before it was cut off count as drift",
+    },
+    Need {
+        place: Place::Secrets("data"),
+        capabilities: &["read"],
+        weight: |used| used.compares.then_some(Weight::Advised),
+        reason: "copies are compared with the origin (canary, or an origin of KV version 1)",
     },
     Need {
         place: Place::Secrets("metadata"),
@@ -544,6 +552,7 @@ mod tests {
             places,
             on_delete: OnDelete::Soft,
             creates_mounts: false,
+            compares: false,
             on_drift,
             on_existing,
             fidelity: Fidelity::Value,

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::event::{Activity, Step, WorkerRow};
 use super::origin_reader::OriginReader;
 use super::plan::{DestinationName, Task};
-use super::report::{Done, Failed, Outcome};
+use super::report::{Cause, Done, Failed, Outcome};
 use super::{Fidelity, Inventory, OnDelete, OnDrift, OnExisting};
 use crate::http::Attempts;
 use crate::vault::{VaultClient, VaultError};
@@ -89,6 +89,11 @@ impl Slot {
     /// How many tasks were ended here.
     pub(super) fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request is being tried again.
+    pub(super) fn is_retrying(&self) -> bool {
+        self.attempts.get() > 1 && lock(&self.current).is_some()
     }
 
     fn begin(&self, task: &Task, again: Again) {
@@ -206,8 +211,17 @@ impl Worker {
             return Some(task);
         };
         let reach = if at_origin { &self.origin_reach } else { &self.destination_reach };
-        // a server that is well has something against this one secret
-        let counts = reach.is_at_work() && (reach.is_well().await && reach.is_at_work());
+        // a server that is well has something against this one secret; of a dead token that says nothing
+        let is_token = matches!(result, Err(Failed { cause: Cause::Token, .. }));
+        let counts = !is_token
+            && reach.is_at_work()
+            && match reach.is_well().await {
+                Ok(()) => reach.is_at_work(),
+                Err(reason) => {
+                    reach.set_aside(reason);
+                    false
+                }
+            };
         self.slot.end();
         let task = self.queue.put_back(task, counts, unsettled)?;
         self.queue.ended(&task);

@@ -474,7 +474,7 @@ fn one_destination_in_trouble_is_told_once_and_keeps_no_other_waiting() {
     let mut copier = vsync.background("destination", &["destination"], &[]);
     let at_destination = || destination.client().names("secret", "app/").len();
     wait_until("three secrets", LIMIT, || at_destination() == 3);
-    copier.wait_for("dead: the server does not answer: connection refused; 3 are pending until it answers", LIMIT);
+    copier.wait_for("dead: the server does not answer: connection refused; 3 are pending until then", LIMIT);
     origin.client().write("secret", "app/3", &json!({ "number": 3 }));
     wait_until("a fourth", LIMIT, || at_destination() == 4);
     // several ticks, none of which is a reason to say it again or to try in vain

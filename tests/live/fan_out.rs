@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When};
+use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When, free_port};
 
 /// Destinations in one Vault, each with a mount of its own: `NAME`, the address of its Vault and keys of its own.
 fn config(origin: &str, top: &str, destinations: &[(&str, &str, &str)]) -> String {
@@ -101,6 +101,33 @@ fn a_dead_destination_keeps_no_other_waiting_and_loses_nothing() {
     gone.bring_back();
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(at(&gone, "dead"), at(&origin, "secret"));
+}
+
+#[test]
+fn a_dead_destination_is_not_waited_for_longer_than_patience_however_few_its_tasks() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 1);
+    there.client().enable_kv("alive");
+    // as configured by default: many workers, and requests that are repeated for a long time
+    let dead = format!("http://127.0.0.1:{}", free_port());
+    let text = config(&origin.address(), "", &[("dead", &dead, "patience = \"2s\""), ("alive", &there.address(), "")]);
+    let vsync = Vsync::new(&text.replace("max_retries = 0", "max_retries = 6"));
+    let start = Instant::now();
+    let run = vsync.run(&["--output", "json", "sync", "--yes"]).expect(1);
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}: {}", start.elapsed(), run.text());
+    assert_eq!((&part(&run, "dead")["pending"], &part(&run, "alive")["done"]["add"]), (&json!(1), &json!(1)));
+
+    // a watch goes on with the other one
+    let daemon = vsync.background("watch", &["sync", "--watch", "--tick", "1s"], &[]);
+    for n in 1..4 {
+        origin.client().write("secret", &format!("app/{n}"), &json!({ "n": n }));
+        let written = Instant::now();
+        while at(&there, "alive").len() < n + 1 {
+            assert!(written.elapsed() < Duration::from_secs(15), "{}", daemon.told());
+            sleep(Duration::from_millis(50));
+        }
+    }
+    assert!(daemon.told().contains("dead: the server does not answer"), "{}", daemon.told());
 }
 
 #[test]
@@ -207,6 +234,10 @@ fn canaries_come_first_and_are_verified_before_the_rest() {
     assert_eq!((&report["pending"], &report["done"]["add"]), (&json!(40), &json!(1)), "{report}");
     let reason = report["blocked"].as_str().expect("a reason");
     assert!(reason.contains("there/canary/1 is in canary"), "{reason}");
+    assert_eq!(at(&there, "there").len(), 3);
+    // it was written, and is looked at again all the same before anything else follows
+    let run = vsync.run(&["--output", "json", "sync", "--yes"]).expect(1);
+    assert_eq!(part(&run, "there")["pending"], 40, "{}", run.text());
     assert_eq!(at(&there, "there").len(), 3);
     lost.remove();
     proxy.forget();

@@ -195,7 +195,7 @@ fn a_redirect_takes_no_token_elsewhere() {
             |address: &str| format!("vault = {{ address = \"{address}\", token = \"{token}\", max_retries = 1 }}");
         let config = |origin: &str, destination: &str, consul: &str| {
             format!(
-                "[origin]\nmounts = [\"secret\"]\n{}\n{consul}\n[[destinations]]\nname = \"copy\"\n{}\n",
+                "[origin]\nmounts = [\"secret\"]\n{}\n{consul}\n[[destinations]]\nname = \"copy\"\npatience = \"1s\"\n{}\n",
                 side(origin),
                 side(destination)
             )

@@ -69,6 +69,7 @@ impl Sides {
             places: vec![(mount("secret"), vec![Pattern::everything()])],
             on_delete: OnDelete::Soft,
             creates_mounts: false,
+            compares: false,
             on_drift: OnDrift::Report,
             on_existing: OnExisting::Report,
             fidelity: Fidelity::Value,

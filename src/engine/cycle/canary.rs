@@ -2,45 +2,48 @@
 
 use crate::engine::origin_reader::OriginReader;
 use crate::engine::plan::Task;
-use crate::engine::report::{Done, Outcome};
-use crate::kv::SecretPath;
+use crate::engine::report::{Done, Outcome, Unverified};
 use crate::vault::{ErrorKind, VaultClient};
 
-/// What a task has left at the destination.
+/// What is to be looked at.
 #[derive(Debug)]
-pub(super) struct Written {
-    origin: SecretPath,
-    destination: SecretPath,
-    /// The origin's version that it is a copy of; `None`: it was deleted.
-    copy_of: Option<u64>,
-    version: u64,
+pub(super) struct Canary {
+    pub(super) copy: Unverified,
+    /// An earlier cycle wrote it; whatever is there by now, it must be what the origin has.
+    pub(super) again: bool,
 }
 
-impl Written {
+impl Canary {
+    /// What a task has left at the destination.
     pub(super) fn of(outcome: &Outcome) -> Option<Self> {
         let Task { origin, destination, .. } = &outcome.task;
         let (copy_of, version) = match outcome.result.as_ref().ok()? {
             Done::Written { insight, version, .. } | Done::Adopted { insight, version, .. } => {
                 (Some(insight.version), *version)
             }
-            Done::Deleted { version } => (None, *version),
+            Done::Deleted { version }
+            | Done::DeletedForNow { version }
+            | Done::Destroyed { version }
+            | Done::Purged { version } => (None, *version),
             _ => return None,
         };
-        Some(Self { origin: origin.clone(), destination: destination.clone(), copy_of, version })
+        let copy = Unverified { origin: origin.clone(), destination: destination.clone(), copy_of, version };
+        Some(Self { copy, again: false })
     }
 }
 
 /// Why the rest must not follow, if so: something is not as it was written, or cannot be seen.
-pub(super) async fn verify(origin: OriginReader, destination: VaultClient, all: Vec<Written>) -> Result<(), String> {
-    for written in &all {
-        look(&origin, &destination, written).await.map_err(|reason| {
-            format!("{} is in canary, and {reason}; so the rest was not begun", written.destination)
+pub(super) async fn verify(origin: OriginReader, destination: VaultClient, all: Vec<Canary>) -> Result<(), String> {
+    for canary in &all {
+        look(&origin, &destination, canary).await.map_err(|reason| {
+            format!("{} is in canary, and {reason}; so the rest was not begun", canary.copy.destination)
         })?;
     }
     Ok(())
 }
 
-async fn look(origin: &OriginReader, destination: &VaultClient, written: &Written) -> Result<(), String> {
+async fn look(origin: &OriginReader, destination: &VaultClient, canary: &Canary) -> Result<(), String> {
+    let written = &canary.copy;
     let Some(copy_of) = written.copy_of else {
         return match destination.metadata(&written.destination).await {
             Ok(metadata) if metadata.key_info().live => Err("it can still be read after it was deleted".to_owned()),
@@ -56,6 +59,14 @@ async fn look(origin: &OriginReader, destination: &VaultClient, written: &Writte
         }
         Err(error) => return Err(format!("it cannot be read: {}", error.message())),
     };
+    if canary.again {
+        return match origin.read(&written.origin).await {
+            Ok(here) if here.data.has_same_values(&there.data) => Ok(()),
+            Ok(_) => Err("it still differs from the origin".to_owned()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => Ok(()),
+            Err(error) => Err(format!("the origin's cannot be read: {}", error.message())),
+        };
+    }
     if there.version != written.version {
         return Err(format!("version {} is there, and vsync wrote version {}", there.version, written.version));
     }
@@ -71,7 +82,7 @@ async fn look(origin: &OriginReader, destination: &VaultClient, written: &Writte
 }
 
 /// Where the token may not read values, the version must do.
-async fn by_metadata(destination: &VaultClient, written: &Written) -> Result<(), String> {
+async fn by_metadata(destination: &VaultClient, written: &Unverified) -> Result<(), String> {
     let metadata = destination.metadata(&written.destination).await;
     let info = metadata.map_err(|error| format!("it cannot be looked at: {}", error.message()))?.key_info();
     if info.live && info.version == written.version {

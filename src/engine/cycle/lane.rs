@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Skip;
-use super::canary::Written;
+use super::canary::Canary;
 use super::rate::Rate;
 use super::record::{Record, Save};
 use crate::engine::event::{Aside, DestinationProgress, Standing};
 use crate::engine::fidelity::FidelityReport;
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
-use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome};
+use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome, Unverified};
 use crate::engine::worker::{Brought, Manner, Queue, Reach, Reads, Slot};
 use crate::engine::{Destination, Fidelity, NewMount, mounts};
 use crate::kv::SecretPath;
@@ -58,9 +58,13 @@ pub(super) struct Lane {
     /// Tasks of this stage that have not ended.
     stage_left: usize,
     /// What was written for the canaries.
-    written: Vec<Written>,
+    written: Vec<Canary>,
     /// Its values are among those the shared reads hold.
     claims: bool,
+    /// It was ended because a server is gone.
+    is_left: bool,
+    /// Somebody had stopped it before.
+    was_stopped: bool,
 }
 
 /// What a lane is at.
@@ -110,6 +114,21 @@ impl Lane {
         let (first, rest, at) =
             if canaries.is_empty() { (rest, Vec::new(), Stage::Work) } else { (canaries, rest, Stage::Canary) };
         let patience = destination.patience.or(destination.timeout).unwrap_or(PATIENCE);
+        let in_canary = |path: &SecretPath| destination.canary.as_ref().is_some_and(|canary| canary.admits(path));
+        let foreign = plan.drifted.iter().find(|drift| !drift.kept && in_canary(&drift.origin));
+        let foreign = foreign.filter(|_| planned.total() > 0 && !manner.dry_run && !manner.undo);
+        let unverified = foreign.map(|drift| Unverified {
+            origin: drift.origin.clone(),
+            destination: drift.destination.clone(),
+            copy_of: Some(0),
+            version: drift.found,
+        });
+        let foreign = foreign.map(|drift| {
+            format!(
+                "{} is in canary, and somebody else wrote what is there: that wants a decision first",
+                drift.destination
+            )
+        });
         Self {
             brought: Arc::new(brought),
             report: DestinationReport {
@@ -126,9 +145,10 @@ impl Lane {
                 ended: None,
                 unsaved: None,
                 locked: None,
-                blocked: None,
+                blocked: foreign,
                 unreached: false,
                 fidelity: FidelityReport::new(manner.fidelity).filter(|_| planned.total() > 0 && !manner.dry_run),
+                unverified: unverified.into_iter().collect(),
                 failures: Vec::new(),
             },
             stage_left: first.len(),
@@ -138,6 +158,8 @@ impl Lane {
             stage: at,
             written: Vec::new(),
             claims: false,
+            is_left: false,
+            was_stopped: false,
             slots: Vec::new(),
             alive: Vec::new(),
             manner: Manner { interrupted: plan.interrupted_cycle().is_some(), compares, ..manner },
@@ -174,7 +196,6 @@ impl Lane {
             self.stage = if self.rest.is_empty() { Stage::Work } else { Stage::Canary };
         }
         self.deadline = self.destination.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
-        self.reach.begin();
         if let Some(reads) = reads {
             self.claim(reads);
         }
@@ -210,11 +231,23 @@ impl Lane {
 
     /// Why the rest of it is not done, unless somebody stopped it.
     pub(super) fn note_gone(&mut self, origin: Option<String>) {
-        if self.report.pending > 0 && !self.stop.is_cancelled() && !self.waits_for_its_wave() {
+        if self.report.pending > 0 && !self.is_stopped() && !self.waits_for_its_wave() {
             let Some(reason) = self.reach.gone().or(origin) else { return };
             self.report.unreached |= self.report.blocked.is_none() && self.reach.gone().is_some();
             self.report.blocked.get_or_insert(reason);
         }
+    }
+
+    /// What its workers are at is given up, where that leaves no trace: a server is gone.
+    pub(super) fn leave(&mut self) {
+        self.was_stopped |= self.stop.is_cancelled();
+        self.stop.cancel();
+        self.is_left = true;
+    }
+
+    /// Whether somebody, or the clock, has stopped it.
+    fn is_stopped(&self) -> bool {
+        if self.is_left { self.was_stopped } else { self.stop.is_cancelled() }
     }
 
     /// Nothing more is begun.
@@ -222,12 +255,35 @@ impl Lane {
         self.report.blocked.get_or_insert(reason);
     }
 
+    /// Has to look at what an earlier cycle wrote and could not verify, before anything but the canaries follows.
+    pub(super) fn look_again(&mut self, unverified: Vec<Unverified>) {
+        let mut again = unverified;
+        self.queue.each(|task| again.retain(|copy| copy.origin != task.origin));
+        again.retain(|copy| !self.rest.iter().any(|task| task.origin == copy.origin));
+        if again.is_empty() {
+            return;
+        }
+        self.written.extend(again.into_iter().map(|copy| Canary { copy, again: true }));
+        if self.stage == Stage::Work {
+            self.rest = self.queue.drain();
+            (self.stage, self.stage_left) = (Stage::Canary, 0);
+        } else if self.waits_for_its_wave() && self.rest.is_empty() {
+            (self.rest, self.stage_left) = (self.queue.drain(), 0);
+        }
+    }
+
+    /// Whether canaries come first here, and something after them.
+    pub(super) fn has_canaries(&self) -> bool {
+        self.destination.canary.is_some() && self.report.pending > 0 && !self.manner.dry_run && !self.manner.undo
+    }
+
     /// What was written for the canaries, if they have all ended, and well; why not otherwise.
-    pub(super) fn canaries(&mut self) -> Option<Result<Vec<Written>, String>> {
+    pub(super) fn canaries(&mut self) -> Option<Result<Vec<Canary>, String>> {
         if self.stage != Stage::Canary || self.stage_left > 0 {
             return None;
         }
         self.stage = Stage::Verifying;
+        self.report.unverified = self.written.iter().map(|canary| canary.copy.clone()).collect();
         Some(match self.report.failures.as_slice() {
             [] => Ok(std::mem::take(&mut self.written)),
             [first, rest @ ..] => {
@@ -240,6 +296,7 @@ impl Lane {
     /// The canaries are as they should be: the rest follows.
     pub(super) fn go_on(&mut self) {
         self.stage = Stage::Work;
+        self.report.unverified.clear();
         let rest = std::mem::take(&mut self.rest);
         self.stage_left = rest.len();
         self.queue.fill(rest);
@@ -307,7 +364,7 @@ impl Lane {
         self.report.fold(outcome);
         self.stage_left = self.stage_left.saturating_sub(1);
         if self.stage == Stage::Canary {
-            self.written.extend(Written::of(outcome));
+            self.written.extend(Canary::of(outcome));
         }
         self.unsettled |= outcome.result.as_ref().is_err_and(|failed| failed.unsettled);
         let Some(change) = self.change(outcome) else { return };

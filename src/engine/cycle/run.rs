@@ -39,6 +39,8 @@ const ORIGIN_GRACE: Duration = Duration::from_mins(1);
 const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// How long keeping it may take when the cycle has ended.
 const EARLY_PATIENCE: Duration = Duration::from_secs(10);
+/// How many reports are searched for canaries that were not verified.
+const REPORTS_WITH_CANARIES: usize = 20;
 /// Failures that a snapshot shows.
 const RECENT: usize = 50;
 /// Pauses before state that could not be saved at the end is tried again.
@@ -277,11 +279,31 @@ impl Run {
         held == self.outcomes_taken
     }
 
+    /// Canaries that an earlier cycle wrote and could not verify come first.
+    async fn look_again(&mut self) {
+        if !self.lanes.iter().any(Lane::has_canaries) {
+            return;
+        }
+        let reports = self.engine.history(REPORTS_WITH_CANARIES).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it cannot be told whether canaries of earlier cycles are to be looked at");
+            Vec::new()
+        });
+        for lane in self.lanes.iter_mut().filter(|lane| lane.has_canaries()) {
+            let parts = reports.iter().filter(|report| report.undoes.is_none()).flat_map(|report| &report.destinations);
+            let name = &lane.destination.name;
+            let last = parts.into_iter().find(|part| part.destination == *name && part.planned.total() > 0);
+            if let Some(part) = last {
+                lane.look_again(part.unverified.clone());
+            }
+        }
+    }
+
     /// Lanes whose state cannot be saved do not begin.
     async fn prepare(&mut self, deadline: Option<tokio::time::Instant>) {
         if self.options.dry_run {
             return;
         }
+        self.look_again().await;
         let holder = self.engine.operator().holder(self.options.purpose);
         let (stop, late) = (self.control.stop.clone(), until(deadline));
         let stopped = async {

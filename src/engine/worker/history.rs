@@ -186,7 +186,13 @@ impl Worker {
             for version in missing.drain(..written) {
                 last += 1;
                 mapping = Some(Mapping::grown(mapping, version, last));
-                done = Some(Done::Written { insight: insight_of(origin, version), before: expected, version: last });
+                let insight = insight_of(origin, version);
+                // what a cycle of ours wrote, or what was there before any did
+                done = Some(if self.manner.interrupted || self.slot.is_doubtful() {
+                    Done::Written { insight, before: expected, version: last }
+                } else {
+                    Done::Adopted { insight, before: expected, version: last }
+                });
             }
         }
         for version in missing.iter().copied() {
@@ -195,7 +201,11 @@ impl Worker {
                 Err(stopped) if done.is_none() => return Err(stopped),
                 Err(stopped) => {
                     note_progress(copied, origin, mapping, settings, done);
-                    return Err(stopped);
+                    return Err(match stopped {
+                        // should it be put back, what has been written must be known for ours
+                        Stopped::Failed(failed) => Failed { unsettled: true, ..failed }.into(),
+                        Stopped::Abandoned => Stopped::Abandoned,
+                    });
                 }
             };
             let (Done::Written { version: copy, .. } | Done::Adopted { version: copy, .. }) = written else {
@@ -208,10 +218,17 @@ impl Worker {
             };
             last = copy;
             mapping = Some(Mapping::grown(mapping, version, copy));
+            let insight = insight_of(origin, version);
             done = Some(match (written, done) {
-                // one that was there already, and nothing else
-                (Done::Adopted { .. }, None) => written,
-                _ => Done::Written { insight: insight_of(origin, version), before: expected, version: copy },
+                // those that were there already, and nothing else
+                (Done::Adopted { before, .. }, None | Some(Done::Adopted { .. })) => {
+                    Done::Adopted { insight, before, version: copy }
+                }
+                // the first one says what was there before
+                (_, Some(Done::Written { before, .. })) | (Done::Written { before, .. }, _) => {
+                    Done::Written { insight, before, version: copy }
+                }
+                _ => Done::Written { insight, before: expected, version: copy },
             });
         }
         let mapping =
@@ -303,8 +320,8 @@ impl Worker {
     ) -> Result<usize, Failed> {
         let adopts = expected > 0 || self.manner.on_existing == OnExisting::Adopt;
         let count = usize::try_from(there.current_version - expected).unwrap_or(usize::MAX);
-        if self.manner.exact || count > missing.len() || !(adopts || self.manner.interrupted || self.slot.is_doubtful())
-        {
+        let ours = self.manner.interrupted || self.slot.is_doubtful();
+        if self.manner.exact && !ours || count > missing.len() || !(adopts || ours) {
             return Ok(0);
         }
         let now = Timestamp::now();
@@ -334,7 +351,7 @@ impl Worker {
     }
 
     /// Destroys, soft-deletes and undeletes copies as their originals are. `there`: what is there, if nothing was written
-    /// since. Returns whether a version was undeleted.
+    /// since. Returns whether the newest version was undeleted.
     async fn bring_states_in_step(
         &self,
         task: &Task,
@@ -374,7 +391,7 @@ impl Worker {
         let mut restored = false;
         for (version, copy) in changes.undelete {
             if self.undelete_copy(task, origin, version, copy).await? {
-                restored = true;
+                restored |= version == origin.current_version;
             } else {
                 copied.note(Unequal::Late, [version]);
             }

@@ -13,7 +13,7 @@ use crate::sync_info::{EngineKind, Insight};
 use crate::vault::{ErrorKind, Secret, VaultError};
 
 /// Pauses before a secret is read again; together not five seconds.
-const PAUSES: [Duration; 6] = [
+pub(super) const PAUSES: [Duration; 6] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
     Duration::from_millis(400),
@@ -74,7 +74,7 @@ fn planned(task: &Task) -> Option<Insight> {
     task.insight.filter(|planned| planned.kind == EngineKind::KvV2)
 }
 
-fn lagging(found: u64, planned: u64) -> Failed {
+pub(super) fn lagging(found: u64, planned: u64) -> Failed {
     let waited = PAUSES.iter().sum::<Duration>().as_secs_f64();
     let message = format!(
         "the origin's node that answers lags behind: after {waited} s it still has version {found}, and version {planned} was there when the plan was made"

@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 
+use super::lag::{PAUSES, lagging};
 use super::{Abandoned, Worker};
 use crate::engine::event::Step;
 use crate::engine::fidelity::Unequal;
@@ -104,7 +105,12 @@ impl Worker {
         match ended {
             Ok(done) => Ok((Ok(done), copied)),
             Err(Stopped::Failed(failed)) => Ok((Err(failed), copied)),
-            Err(Stopped::Abandoned) => Err(Abandoned),
+            Err(Stopped::Abandoned) => {
+                if copied.value.is_some() {
+                    self.queue.mark_doubtful(task);
+                }
+                Err(Abandoned)
+            }
         }
     }
 
@@ -221,9 +227,19 @@ impl Worker {
 
     /// The origin's metadata of the task's secret.
     async fn at_origin(&self, task: &Task) -> Result<Metadata, Failed> {
-        let metadata = self.origin.vault().metadata(&task.origin).await.map_err(|error| self.unreadable(&error))?;
-        self.origin_reach.answered();
-        Ok(metadata)
+        let planned = task.insight.map_or(0, |planned| planned.version);
+        let mut pauses = PAUSES.iter();
+        loop {
+            let metadata = self.origin.vault().metadata(&task.origin).await;
+            let metadata = metadata.map_err(|error| self.unreadable(&error))?;
+            self.origin_reach.answered();
+            if metadata.current_version >= planned {
+                return Ok(metadata);
+            }
+            // the node that answers lags behind
+            let Some(pause) = pauses.next() else { return Err(lagging(metadata.current_version, planned)) };
+            tokio::time::sleep(*pause).await;
+        }
     }
 
     /// An approved plan is for the metadata it was made of.

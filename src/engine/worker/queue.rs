@@ -38,6 +38,11 @@ impl Queue {
         lock(&self.0).waiting.len()
     }
 
+    /// All that wait, which do not wait any longer.
+    pub(in crate::engine) fn drain(&self) -> Vec<Task> {
+        std::mem::take(&mut lock(&self.0).waiting).into()
+    }
+
     /// More to do.
     pub(in crate::engine) fn fill(&self, tasks: Vec<Task>) {
         lock(&self.0).waiting.extend(tasks);
@@ -68,6 +73,11 @@ impl Queue {
     /// It was not begun.
     pub(super) fn give_back(&self, task: Task) {
         lock(&self.0).waiting.push_front(task);
+    }
+
+    /// Part of it was written.
+    pub(super) fn mark_doubtful(&self, task: &Task) {
+        lock(&self.0).again.entry(task.destination.clone()).or_default().doubtful = true;
     }
 
     /// It is over, well or not.

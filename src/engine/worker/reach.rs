@@ -1,13 +1,17 @@
 //! Whether a server answers, and when it is asked again if it does not.
 //!
 //! ```text
-//!            limit misses in a row                 answers again
+//!   unwell when a request is tried again,
+//!          or limit misses in a row            answers again
 //!  at work ────────────────────────▶ set aside ────────────────────▶ at work
 //!                                    asked after 0.5 s, 1 s, 2 s … 30 s
-//!                                        │ no task was done for longer than `patience`, or the token is dead
+//!                                        │ longer than `patience`, or the token is dead
 //!                                        ▼
 //!                                       gone: what is left stays pending
 //! ```
+//!
+//! A request that fails is tried again for a while by itself. Meanwhile the server is asked how it is, so that a dead one is
+//! not found out only when many requests have given up.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -26,6 +30,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a server may take to say how it is.
 const ASKING: Duration = Duration::from_secs(5);
+/// How often a server is asked how it is while requests to it are tried again.
+const DOUBT: Duration = Duration::from_secs(1);
 
 /// A server as the workers of a cycle find it.
 #[derive(Debug)]
@@ -41,8 +47,10 @@ pub(in crate::engine) struct Reach {
 #[derive(Debug)]
 struct Standing {
     misses: u32,
-    /// When it last did something for a task.
-    served: Instant,
+    /// Since when it has not done anything that it was to do.
+    trouble: Option<Instant>,
+    /// When it was last asked how it is because requests were tried again.
+    doubted: Option<Instant>,
     /// How often it was asked in vain since.
     pauses: u32,
     aside: Option<SetAside>,
@@ -78,7 +86,7 @@ impl Reach {
     }
 
     pub(in crate::engine) fn of_destination(server: VaultClient, limit: usize, patience: Duration) -> Self {
-        let standing = Standing { misses: 0, served: Instant::now(), pauses: 0, aside: None, gone: None };
+        let standing = Standing { misses: 0, trouble: None, doubted: None, pauses: 0, aside: None, gone: None };
         Self {
             at_origin: false,
             limit: u32::try_from(limit).unwrap_or(u32::MAX).max(4),
@@ -89,14 +97,9 @@ impl Reach {
         }
     }
 
-    /// The time it may take to answer begins now.
-    pub(in crate::engine) fn begin(&self) {
-        lock(&self.standing).served = Instant::now();
-    }
-
     pub(super) fn answered(&self) {
         let mut standing = lock(&self.standing);
-        (standing.misses, standing.pauses, standing.served) = (0, 0, Instant::now());
+        (standing.misses, standing.pauses, standing.trouble) = (0, 0, None);
     }
 
     /// Since when, and why, nothing is sent to it; `None` while it is at work.
@@ -122,6 +125,48 @@ impl Reach {
         self.changed.notify_waiters();
     }
 
+    /// Requests are tried again and again: asks the server how it is, if that was not done just now. A server that is unwell
+    /// is set aside.
+    pub(in crate::engine) async fn doubt(&self) {
+        {
+            let mut standing = lock(&self.standing);
+            let now = Instant::now();
+            let asked = standing.doubted.is_some_and(|asked| now.duration_since(asked) < DOUBT);
+            if asked || standing.aside.is_some() || standing.gone.is_some() {
+                return;
+            }
+            standing.doubted = Some(now);
+        }
+        if let Err(reason) = is_well(&self.server).await {
+            self.set_aside(reason);
+        }
+    }
+
+    /// Nothing but the question how it is is sent to it for now.
+    pub(super) fn set_aside(&self, reason: String) {
+        let mut standing = lock(&self.standing);
+        if standing.aside.is_some() || standing.gone.is_some() {
+            return;
+        }
+        let server = if self.at_origin { "the origin" } else { "the server" };
+        tracing::warn!(server = self.server.address(), "{server} is set aside and asked again later: {reason}");
+        let now = Instant::now();
+        let since = *standing.trouble.get_or_insert(now);
+        let next = now + standing.pause();
+        standing.aside = Some(SetAside { since, reason, next, asking: false });
+    }
+
+    /// Gives it up if it has been set aside for longer than it may be.
+    pub(in crate::engine) fn lose_patience(&self) {
+        let mut standing = lock(&self.standing);
+        let late = standing.trouble.is_some_and(|since| since.elapsed() >= self.patience);
+        if late && standing.aside.is_some() {
+            standing.give_up(self.at_origin);
+            drop(standing);
+            self.changed.notify_waiters();
+        }
+    }
+
     /// Whether it is at work, as far as is known.
     pub(super) fn is_at_work(&self) -> bool {
         let standing = lock(&self.standing);
@@ -143,26 +188,25 @@ impl Reach {
         }
         failed.unreached = Some(self.at_origin);
         let mut standing = lock(&self.standing);
+        standing.trouble.get_or_insert_with(Instant::now);
         standing.misses += 1;
-        if standing.misses >= self.limit && standing.aside.is_none() && standing.gone.is_none() {
+        if standing.misses < self.limit || standing.aside.is_some() || standing.gone.is_some() {
+            return failed;
+        }
+        if failed.cause == Cause::Token {
             let server = if self.at_origin { "the origin" } else { "the server" };
-            if failed.cause == Cause::Token {
-                standing.gone = Some(format!("{server} no longer accepts the token: {}", error.message()));
-                drop(standing);
-                self.changed.notify_waiters();
-                return failed;
-            }
-            let pause = standing.pause();
-            let now = Instant::now();
-            let reason = error.message().to_owned();
-            tracing::warn!(server = self.server.address(), "{server} is set aside and asked again later: {reason}");
-            standing.aside = Some(SetAside { since: now, reason, next: now + pause, asking: false });
+            standing.gone = Some(format!("{server} no longer accepts the token: {}", error.message()));
+            drop(standing);
+            self.changed.notify_waiters();
+        } else {
+            drop(standing);
+            self.set_aside(error.message().to_owned());
         }
         failed
     }
 
-    /// Whether it says of itself that it can do something.
-    pub(super) async fn is_well(&self) -> bool {
+    /// Why it can do nothing, if so.
+    pub(super) async fn is_well(&self) -> Result<(), String> {
         is_well(&self.server).await
     }
 
@@ -177,7 +221,7 @@ impl Reach {
                 Turn::Ask => {
                     // whoever is cut off lets another one ask
                     let mut asking = Asking { reach: self, well: None };
-                    let well = self.is_well().await;
+                    let well = self.is_well().await.is_ok();
                     asking.well = Some(well);
                 }
                 Turn::Wait(until) => {
@@ -209,7 +253,8 @@ impl Reach {
 
     fn asked(&self, well: Option<bool>) {
         let mut standing = lock(&self.standing);
-        let late = standing.served.elapsed() >= self.patience;
+        // one that says that it is well, time and again, and does nothing
+        let late = standing.trouble.is_some_and(|since| since.elapsed() >= self.patience);
         let pause = standing.pause();
         match (standing.aside.as_mut(), well) {
             (None, _) => {}
@@ -228,12 +273,15 @@ impl Reach {
     }
 }
 
-/// Whether a server says of itself that it can do something.
-pub(in crate::engine) async fn is_well(server: &VaultClient) -> bool {
+/// Why a server can do nothing, in its own words or the system's, if so.
+pub(in crate::engine) async fn is_well(server: &VaultClient) -> Result<(), String> {
     match tokio::time::timeout(ASKING, server.health()).await {
+        Ok(Ok(health)) if health.sealed => Err("it is sealed".to_owned()),
+        Ok(Ok(health)) if !health.initialized => Err("it is not initialized".to_owned()),
         // a standby may well pass requests on
-        Ok(Ok(health)) => health.initialized && !health.sealed,
-        Ok(Err(_)) | Err(_) => false,
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.message().to_owned()),
+        Err(_) => Err(format!("no answer within {} s", ASKING.as_secs())),
     }
 }
 

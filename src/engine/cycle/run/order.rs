@@ -1,5 +1,7 @@
 //! Which destination comes when: waves, canaries, and those that are set aside.
 
+use std::sync::Arc;
+
 use tokio::task;
 
 use super::{LookedAt, Run};
@@ -14,6 +16,16 @@ impl Run {
         let shared = self.lanes.iter_mut().filter(begins).count() > 1;
         let reads = shared.then_some(&*self.reads);
         self.lanes.iter_mut().filter(begins).for_each(|lane| lane.begin(reads));
+        self.mind_all_canaries();
+    }
+
+    /// Some are only to be looked at.
+    fn mind_all_canaries(&mut self) {
+        for at in 0..self.lanes.len() {
+            if !self.lanes[at].waits_for_its_wave() && self.lanes[at].report.blocked.is_none() {
+                self.mind_canaries(at);
+            }
+        }
     }
 
     /// Begins the next wave, if the ones before have ended without failures; notes why not otherwise.
@@ -49,6 +61,7 @@ impl Run {
         for lane in self.lanes.iter_mut().filter(|lane| lane.waits_for_its_wave()) {
             lane.wait_for_wave(next);
         }
+        self.mind_all_canaries();
         self.staff();
     }
 
@@ -104,10 +117,39 @@ impl Run {
                 lane.forgo(&self.reads);
             }
         }
+        self.doubt_those_who_retry();
+        self.origin_reach.lose_patience();
+        self.lanes.iter().for_each(|lane| lane.reach.lose_patience());
         let is_aside = |lane: &Lane| origin_is_aside || lane.reach.aside().is_some();
         if !self.options.waits && self.lanes.iter().filter(|lane| lane.is_at_work()).all(is_aside) {
             self.origin_reach.give_up();
             self.lanes.iter().for_each(|lane| lane.reach.give_up());
+        }
+        self.leave_those_that_are_gone();
+    }
+
+    /// Asks servers how they are of which requests are being tried again.
+    fn doubt_those_who_retry(&self) {
+        for lane in self.lanes.iter().filter(|lane| lane.is_at_work()) {
+            if lane.slots.iter().any(|slot| slot.is_retrying()) {
+                for reach in [&lane.reach, &self.origin_reach] {
+                    let reach = Arc::clone(reach);
+                    tokio::spawn(async move { reach.doubt().await });
+                }
+            }
+        }
+    }
+
+    /// Workers of servers that are gone need not try any longer.
+    fn leave_those_that_are_gone(&mut self) {
+        let origin_is_gone = self.origin_reach.gone().is_some();
+        for lane in &mut self.lanes {
+            if (origin_is_gone || lane.reach.gone().is_some())
+                && !lane.stop.is_cancelled()
+                && !lane.waits_for_its_wave()
+            {
+                lane.leave();
+            }
         }
     }
 

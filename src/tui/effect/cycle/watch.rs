@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::refreshed;
 use super::{Go, PURPOSE};
-use crate::daemon::{Post, Resting, Setbacks, Turn, unreached};
+use crate::daemon::{Post, Resting, Setbacks, Turn, unreached, waiting};
 use crate::engine::{
     DestinationName, DestinationPlan, DestinationReport, Engine, Inventory, Plan, PlanOptions, Report, Side,
     held_back_in_words,
@@ -317,6 +317,9 @@ impl Watcher {
         for part in plan.destinations.iter().filter(|part| part.unavailable.is_none()) {
             self.setbacks.prune(part);
         }
+        let ours = plan.destinations.iter().map(|part| part.destination.clone());
+        let ours: Vec<DestinationName> = ours.filter(|name| self.is_held(name)).collect();
+        let waiting = waiting(&self.engine, &ours, &plan, &self.setbacks, &self.resting);
         let held_back = |name: &DestinationName, task: &_| self.setbacks.holds_back(name, task);
         if plan.destinations.iter().any(|part| part.tasks.iter().any(|task| held_back(&part.destination, task))) {
             plan = self.engine.select(&plan, |name, task| !held_back(name, task));
@@ -334,6 +337,8 @@ impl Watcher {
                 Some(Standing::Stuck(format!("its state cannot be read: {reason}")))
             } else if let Some(reason) = self.resting.reason(&name) {
                 Some(Standing::HeldBack(unreached(reason, part.tasks.len() as u64)))
+            } else if let Some(reason) = waiting.get(&name) {
+                Some(Standing::HeldBack(reason.clone()))
             } else if part.objections.is_empty() {
                 None
             } else {
@@ -363,7 +368,7 @@ impl Watcher {
     fn fold(&mut self, part: &DestinationReport, tried: &HashSet<SecretPath>) {
         self.setbacks.fold(part, tried);
         match &part.blocked {
-            Some(reason) if part.unreached => {
+            Some(reason) if part.wants_rest() => {
                 self.resting.add(&part.destination, reason);
                 let standing = Standing::HeldBack(unreached(reason, part.pending));
                 self.standings.insert(part.destination.clone(), standing);
