@@ -163,7 +163,7 @@ fn a_sealed_server_is_waited_for_on_either_side() {
         let sealed = proxy.rule("", pattern, When::From(20), Fault::Status(503));
         let unwell = proxy.rule("", "^/v1/sys/health", When::From(2), Fault::Status(503));
         let mut running = vsync.spawn(&["--output", "json", "sync", "--yes"]);
-        sealed.wait_until_picked(4);
+        sealed.wait_until_picked(1);
         sleep(Duration::from_secs(1));
         assert!(running.is_running(), "it waits");
         sealed.remove();

@@ -61,10 +61,8 @@ pub(super) struct Lane {
     written: Vec<Canary>,
     /// Its values are among those the shared reads hold.
     claims: bool,
-    /// It was ended because a server is gone.
-    is_left: bool,
-    /// Somebody had stopped it before.
-    was_stopped: bool,
+    /// It was ended because a server is gone: whether somebody had stopped it before.
+    left: Option<bool>,
 }
 
 /// What a lane is at.
@@ -158,8 +156,7 @@ impl Lane {
             stage: at,
             written: Vec::new(),
             claims: false,
-            is_left: false,
-            was_stopped: false,
+            left: None,
             slots: Vec::new(),
             alive: Vec::new(),
             manner: Manner { interrupted: plan.interrupted_cycle().is_some(), compares, ..manner },
@@ -240,14 +237,13 @@ impl Lane {
 
     /// What its workers are at is given up, where that leaves no trace: a server is gone.
     pub(super) fn leave(&mut self) {
-        self.was_stopped |= self.stop.is_cancelled();
+        self.left.get_or_insert(self.stop.is_cancelled());
         self.stop.cancel();
-        self.is_left = true;
     }
 
     /// Whether somebody, or the clock, has stopped it.
     fn is_stopped(&self) -> bool {
-        if self.is_left { self.was_stopped } else { self.stop.is_cancelled() }
+        self.left.unwrap_or_else(|| self.stop.is_cancelled())
     }
 
     /// Nothing more is begun.

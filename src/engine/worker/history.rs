@@ -218,18 +218,7 @@ impl Worker {
             };
             last = copy;
             mapping = Some(Mapping::grown(mapping, version, copy));
-            let insight = insight_of(origin, version);
-            done = Some(match (written, done) {
-                // those that were there already, and nothing else
-                (Done::Adopted { before, .. }, None | Some(Done::Adopted { .. })) => {
-                    Done::Adopted { insight, before, version: copy }
-                }
-                // the first one says what was there before
-                (_, Some(Done::Written { before, .. })) | (Done::Written { before, .. }, _) => {
-                    Done::Written { insight, before, version: copy }
-                }
-                _ => Done::Written { insight, before: expected, version: copy },
-            });
+            done = Some(with_one_more(done, written, insight_of(origin, version), copy));
         }
         let mapping =
             mapping.unwrap_or(Mapping { since: origin.current_version, origin: origin.current_version, there: last });
@@ -438,6 +427,19 @@ fn note_progress(
 
 fn state_of(origin: &Metadata, version: u64) -> VersionState {
     origin.versions.get(&version).map_or(VersionState::Destroyed, |version| version.state(Timestamp::now()))
+}
+
+/// What has been done by now that one more version was `written`, or found there.
+fn with_one_more(done: Option<Done>, written: Done, insight: Insight, version: u64) -> Done {
+    match (written, done) {
+        // those that were there already, and nothing else
+        (Done::Adopted { before, .. }, None | Some(Done::Adopted { .. })) => Done::Adopted { insight, before, version },
+        // the first one that was written says what was there before
+        (_, Some(Done::Written { before, .. })) | (Done::Written { before, .. } | Done::Adopted { before, .. }, _) => {
+            Done::Written { insight, before, version }
+        }
+        (other, _) => other,
+    }
 }
 
 fn insight_of(origin: &Metadata, version: u64) -> Insight {
