@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::plan::{Expected, Operation, Source, Task};
 use super::{
     Destination, DestinationName, Fidelity, Listing, MaxDelete, OnDelete, OnDrift, OnExisting, Origin, Transforms,
 };
 use crate::http::HttpSettings;
-use crate::kv::{Mount, PathFilter};
+use crate::kv::{Mount, PathFilter, SecretPath};
 use crate::state::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateError, StateStore};
 use crate::sync_info::{EngineKind, Insight};
 use crate::vault::{Auth, VaultClient, VaultSettings};
@@ -123,5 +124,19 @@ pub(crate) fn destination(name: &str, mount: &Mount) -> Destination {
         patience: None,
         wave: 1,
         canary: None,
+    }
+}
+
+/// A secret of this name to add at the same path.
+pub(crate) fn task(name: &str) -> Task {
+    let path = SecretPath::new(&Mount::parse("secret").expect("a mount"), name);
+    Task {
+        operation: Operation::Add,
+        origin: path.clone(),
+        destination: path,
+        insight: Some(insight(1)),
+        rule: "identity".into(),
+        expected: Expected::Version(0),
+        source: Source::Origin,
     }
 }

@@ -103,22 +103,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::plan::{Expected, Operation, Source};
-    use crate::engine::testing;
-    use crate::kv::Mount;
-
-    fn task(name: &str) -> Task {
-        let path = SecretPath::new(&Mount::parse("secret").expect("a mount"), name);
-        Task {
-            operation: Operation::Add,
-            origin: path.clone(),
-            destination: path,
-            insight: Some(testing::insight(1)),
-            rule: "identity".into(),
-            expected: Expected::Version(0),
-            source: Source::Origin,
-        }
-    }
+    use crate::engine::testing::task;
 
     #[test]
     fn only_tries_while_the_server_answered_others_count() {

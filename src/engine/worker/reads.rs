@@ -205,23 +205,9 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
-    use crate::engine::plan::Expected;
-    use crate::engine::testing;
-    use crate::kv::{Mount, SecretData};
+    use crate::engine::testing::task;
+    use crate::kv::SecretData;
     use crate::sync_info::EngineKind;
-
-    fn task(name: &str) -> Task {
-        let path = SecretPath::new(&Mount::parse("secret").expect("a mount"), name);
-        Task {
-            operation: Operation::Add,
-            origin: path.clone(),
-            destination: path,
-            insight: Some(testing::insight(1)),
-            rule: "identity".into(),
-            expected: Expected::Version(0),
-            source: Source::Origin,
-        }
-    }
 
     async fn read(size: usize, count: &AtomicUsize) -> Result<Secret, VaultError> {
         count.fetch_add(1, Ordering::Relaxed);
