@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use super::{NAME, areas, charts, rows};
 use crate::engine::{CycleSnapshot, DestinationProgress, Phase, Standing};
 use crate::http::Throttle;
+use crate::text::sanitize;
 use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::watch;
@@ -149,13 +150,15 @@ fn titles(width: usize) -> String {
 }
 
 /// What keeps a destination from its tasks.
-fn standing(standing: &Standing) -> Option<&'static str> {
+fn standing(standing: &Standing) -> Option<String> {
     Some(match standing {
         Standing::AtWork | Standing::Canary => return None,
-        Standing::Verifying => " verifying canary",
-        Standing::AfterWave(_) => " waits for its wave",
-        Standing::SetAside(aside) if aside.origin => " origin set aside",
-        Standing::SetAside(_) => " set aside",
+        Standing::Verifying => " verifying canary".to_owned(),
+        Standing::AfterWave(wave) => format!(" waits for wave {wave}"),
+        Standing::SetAside(aside) => {
+            let whose = if aside.origin { "origin " } else { "" };
+            format!(" {whose}set aside: {}", sanitize(&aside.reason))
+        }
     })
 }
 
@@ -172,15 +175,15 @@ fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<
     spans.push(Span::styled(cell::right(&format::count(part.failed), FAILED), style));
     spans.push(Span::styled(cell::right(&format::count(part.pending), 8), theme.muted()));
     let word = if model.cycle.blocked.contains_key(&part.destination) {
-        Some((" not begun", theme.bad()))
+        Some((" not begun".to_owned(), theme.bad()))
     } else if part.unsaved.is_some() {
-        Some((" state not saved", theme.bad()))
+        Some((" state not saved".to_owned(), theme.bad()))
     } else if let Some(word) = standing(&part.standing) {
         Some((word, theme.warning()))
     } else if part.skipped && part.pending > 0 {
-        Some((" skipped", theme.warning()))
+        Some((" skipped".to_owned(), theme.warning()))
     } else if part.ended() == planned {
-        Some((" done", theme.good()))
+        Some((" done".to_owned(), theme.good()))
     } else {
         None
     };
