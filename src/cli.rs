@@ -72,7 +72,8 @@ Exit codes:
     1  could not do it, or not all of it: connection, permission, configuration
     2  plan: changes are pending; verify: drift was found
     3  the cycle finished, some secrets failed; \"vsync retry\" takes them
-    4  a guard stopped it before the first write, or no line of the saved plan holds any more
+    4  a guard stopped it before the first write, destroying or purging was not confirmed, or no line
+       of the saved plan holds any more
     5  another cycle holds this destination's lock
    64  wrong usage
   130  interrupted; state is saved

@@ -115,7 +115,8 @@ impl FidelityReport {
     pub fn sentences(&self) -> Vec<String> {
         let mut said = Vec::new();
         if self.metadata_only > 0 {
-            said.push(format!("{} secrets were brought in step without writing a value", self.metadata_only));
+            let secrets = counted(self.metadata_only, "secret was", "secrets were");
+            said.push(format!("{secrets} brought in step without writing a value"));
         }
         for UnequalSecrets { reason, secrets, versions, examples } in &self.unequal {
             let example = |example: &UnequalExample| {
@@ -133,6 +134,10 @@ impl FidelityReport {
         said.push("not equal, ever: the times of versions; they count from when each was written there".to_owned());
         said
     }
+}
+
+fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 #[cfg(test)]
