@@ -25,6 +25,11 @@ pub(super) fn register(proxy: String, upstream: String) {
     UPSTREAMS.lock().unwrap_or_else(PoisonError::into_inner).insert(proxy, upstream);
 }
 
+/// The proxy is gone, and its port may soon be a server's.
+pub(super) fn unregister(proxy: &str) {
+    UPSTREAMS.lock().unwrap_or_else(PoisonError::into_inner).remove(proxy);
+}
+
 /// Tokens that were made, by server and policy: a configuration that is written again keeps its token.
 #[derive(Default)]
 pub(super) struct LeastTokens(Mutex<HashMap<(String, String), String>>);

@@ -202,6 +202,7 @@ impl FaultProxy {
 
 impl Drop for FaultProxy {
     fn drop(&mut self) {
+        super::least::unregister(&self.address());
         // A runtime may not be waited for inside of another one, where some tests are.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
