@@ -30,7 +30,7 @@ impl Copies {
 }
 
 pub(crate) fn config(origin: &BaoServer, destinations: &[(&str, &BaoServer, &str)]) -> String {
-    let vault = |server: &BaoServer| format!("address = \"{}\"\ntoken = \"root\"\n", server.address());
+    let vault = |server: &BaoServer| format!("address = \"{}\"\ntoken = \"least\"\n", server.address());
     let mut text = format!("[origin]\nmounts = [\"secret\"]\n[origin.vault]\n{}", vault(origin));
     for (name, server, keys) in destinations {
         let _ = write!(text, "[[destinations]]\nname = \"{name}\"\n{keys}\n[destinations.vault]\n{}", vault(server));

@@ -150,7 +150,7 @@ fn a_history_that_fails_halfway_goes_on_behind_what_is_there() {
     let at_copy = FaultProxy::start(&there.address());
     let text = config(&origin, &[("there", &there, &format!("{HISTORY}\nnum_workers = 1"))])
         .replace(&there.address(), &at_copy.address())
-        .replace("token = \"root\"", "token = \"root\"\nmax_retries = 1");
+        .replace("token = \"least\"", "token = \"least\"\nmax_retries = 1");
     let vsync = Vsync::new(&text);
     let (here, copy) = (origin.client(), there.client());
     write(&here, "a", 1..=4);
