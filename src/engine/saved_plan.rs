@@ -328,7 +328,9 @@ impl Engine {
             let Some(binding) = &part.binding else { continue };
             same_server("origin", &saved.origin, &binding.origin)?;
             same_server(&format!("destination {}", part.destination), &lines.vault, &binding.destination)?;
-            part.leaving_out(|part| stale.extend(stale::keep_what_holds(part, &lines.lines, &inventory)));
+            let fidelity = self.destination(&part.destination).map(|destination| destination.fidelity);
+            let holds = stale::Approved { inventory: &inventory, fidelity: fidelity.unwrap_or_default() };
+            part.leaving_out(|part| stale.extend(holds.keep(part, &lines.lines)));
         }
         // chosen from what was planned just now; what stands against it is judged for the lines that remain
         Ok((self.select(&plan, |_, _| true), stale))

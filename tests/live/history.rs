@@ -258,3 +258,21 @@ fn a_destination_of_values_is_not_written_anew_for_its_history() {
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(states(&copy, "a"), "LXL", "3, 4 and 5");
 }
+
+#[test]
+fn a_saved_plan_is_for_the_states_of_older_versions_that_it_was_made_of() {
+    let (origin, there, vsync) = pair(HISTORY);
+    let (here, copy) = (origin.client(), there.client());
+    write(&here, "a", 1..=3);
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    here.destroy("secret", "a", &[1]);
+    let file = vsync.folder().join("plan.json").display().to_string();
+    let _ = vsync.run(&["plan", "--out", &file]).expect(2);
+    // after it was approved
+    here.destroy("secret", "a", &[2]);
+    let run = vsync.run(&["sync", "--yes", "--plan", &file]).expect(4);
+    assert!(run.text().contains("the origin changed its metadata after the plan"), "{}", run.text());
+    assert_eq!(states(&copy, "a"), "LLL");
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(states(&copy, "a"), "XXL");
+}

@@ -319,7 +319,18 @@ impl Lane {
         }
         self.record.begin(holder, &self.stop).await?;
         tracing::info!(destination = self.destination.name.as_str(), "the lock is taken");
-        Ok(mounts::create(&self.destination.vault, &self.new_mounts).await?)
+        if self.waits_for_its_wave() {
+            return Ok(());
+        }
+        let new_mounts = std::mem::take(&mut self.new_mounts);
+        Ok(mounts::create(&self.destination.vault, &new_mounts).await?)
+    }
+
+    /// Creates the mounts that are missing here, of a lane whose wave begins; `None`: there are none.
+    pub(super) fn create_mounts(&mut self) -> Option<impl Future<Output = Result<(), String>> + Send + 'static> {
+        let new_mounts = std::mem::take(&mut self.new_mounts);
+        let vault = self.destination.vault.clone();
+        (!new_mounts.is_empty()).then_some(async move { mounts::create(&vault, &new_mounts).await })
     }
 
     /// The cycle was stopped before the lane began.

@@ -108,6 +108,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
         running: HashMap::new(),
         saves: JoinSet::new(),
         checks: JoinSet::new(),
+        openings: JoinSet::new(),
         lost_save: None,
         outcomes,
         outcomes_taken: 0,
@@ -143,6 +144,8 @@ struct Run {
     saves: JoinSet<Save>,
     /// Canaries being looked at: the lane, and why the rest must not follow.
     checks: JoinSet<LookedAt>,
+    /// Mounts being created for lanes whose wave begins.
+    openings: JoinSet<(usize, Result<(), String>)>,
     /// A save that broke down and did not say whose it was.
     lost_save: Option<String>,
     outcomes: mpsc::UnboundedSender<(usize, Outcome)>,
@@ -191,6 +194,7 @@ impl Run {
                 Some((lane, outcome)) = outcomes.recv() => self.fold(lane, &outcome),
                 Some(ended) = self.workers.join_next_with_id() => self.worker_ended(ended),
                 Some(checked) = self.checks.join_next() => self.canaries_looked_at(checked),
+                Some(opened) = self.openings.join_next() => self.opened(opened),
                 Some(saved) = self.saves.join_next() => self.saved(saved),
                 _ = frames.tick() => {
                     self.mind_those_aside();
@@ -213,6 +217,7 @@ impl Run {
                 () = until(grace_ends) => {
                     clean = false;
                     self.checks.shutdown().await;
+                    self.openings.shutdown().await;
                     self.workers.shutdown().await;
                 }
             }
@@ -260,12 +265,12 @@ impl Run {
 
     /// Whether there is something to wait for; begins the next wave when one has ended.
     fn is_at_work(&mut self) -> bool {
-        if self.workers.is_empty() && self.checks.is_empty() && self.phase == Phase::Running && self.folded() {
+        let busy = |run: &Self| !run.workers.is_empty() || !run.checks.is_empty() || !run.openings.is_empty();
+        if !busy(self) && self.phase == Phase::Running && self.folded() {
             self.next_wave();
         }
         let waits = |lane: &Lane| lane.waits_for_its_wave() && lane.report.blocked.is_none();
-        !self.workers.is_empty()
-            || !self.checks.is_empty()
+        busy(self)
             || match self.phase {
                 Phase::Running => !self.folded() || self.lanes.iter().any(waits),
                 Phase::Paused => self.lanes.iter().any(|lane| waits(lane) || lane.is_at_work()),

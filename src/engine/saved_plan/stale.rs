@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Line;
+use crate::engine::Fidelity;
 use crate::engine::inventory::Inventory;
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
 use crate::engine::report::{Cause, Failure};
@@ -31,68 +32,82 @@ impl Reason {
     }
 }
 
-/// Leaves in a plan that was made just now only what the lines say too, held to the versions they name. Returns the lines
-/// that it does not have.
-pub(super) fn keep_what_holds(part: &mut DestinationPlan, lines: &[Line], inventory: &Inventory) -> Vec<StaleLine> {
-    let mut tasks = Vec::new();
-    let mut stale = Vec::new();
-    for line in lines {
-        match judge(line, part, inventory) {
-            Ok(task) => tasks.push(task),
-            Err(Reason { cause, message }) => stale.push(StaleLine {
-                destination: part.destination.clone(),
-                failure: Failure {
-                    operation: line.operation,
-                    origin: line.origin.clone(),
-                    destination: line.destination.clone(),
-                    insight: line.insight,
-                    cause,
-                    message,
-                    attempts: 0,
-                    at: Timestamp::now(),
-                    denied: None,
-                },
-            }),
-        }
-    }
-    tasks.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
-    part.tasks = tasks.into();
-    stale
+/// What lines are held to.
+pub(super) struct Approved<'a> {
+    pub(super) inventory: &'a Inventory,
+    /// How much of a secret the destination gets.
+    pub(super) fidelity: Fidelity,
 }
 
-fn judge(line: &Line, part: &DestinationPlan, inventory: &Inventory) -> Result<Task, Reason> {
-    let Ok(at) = part.tasks.binary_search_by(|task| task.origin.cmp(&line.origin)) else {
-        return known_drift(line, part).ok_or_else(|| not_planned(line, part, inventory));
-    };
-    let task = &part.tasks[at];
-    match (line.insight, task.insight) {
-        (None, Some(_)) => return Err(Reason::moved("the origin has it again")),
-        (Some(_), None) => return Err(Reason::moved("the origin no longer has it")),
-        (planned, present) if planned != present => return Err(Reason::moved(newer(planned, present))),
-        _ => {}
-    }
-    let present = inventory.digests.get(&line.origin);
-    if line.digest.is_some_and(|planned| {
-        present.is_some_and(|present| present.value != planned.value || present.settings != planned.settings)
-    }) {
-        return Err(Reason::moved("the origin changed its metadata after the plan"));
-    }
-    if task.destination != line.destination {
-        return Err(Reason::moved(format!("it goes to {} now, by rule \"{}\"", task.destination, task.rule)));
-    }
-    match task.expected {
-        Expected::Version(version) if version != line.expected && !is_known(line, part) => Err(Reason {
-            cause: Cause::Drift,
-            message: format!(
-                "{} is recorded there now, and the plan was made for {}",
-                says(version),
-                says(line.expected)
-            ),
-        }),
-        _ if task.operation != line.operation => {
-            Err(Reason::moved(format!("it is a secret to {} now", task.operation.as_str())))
+impl Approved<'_> {
+    /// Leaves in a plan that was made just now only what the lines say too, held to the versions they name. Returns the lines
+    /// that it does not have.
+    pub(super) fn keep(&self, part: &mut DestinationPlan, lines: &[Line]) -> Vec<StaleLine> {
+        let mut tasks = Vec::new();
+        let mut stale = Vec::new();
+        for line in lines {
+            match self.judge(line, part) {
+                Ok(task) => tasks.push(task),
+                Err(Reason { cause, message }) => stale.push(StaleLine {
+                    destination: part.destination.clone(),
+                    failure: Failure {
+                        operation: line.operation,
+                        origin: line.origin.clone(),
+                        destination: line.destination.clone(),
+                        insight: line.insight,
+                        cause,
+                        message,
+                        attempts: 0,
+                        at: Timestamp::now(),
+                        denied: None,
+                    },
+                }),
+            }
         }
-        _ => Ok(Task { expected: Expected::Version(line.expected), ..task.clone() }),
+        tasks.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
+        part.tasks = tasks.into();
+        stale
+    }
+
+    fn judge(&self, line: &Line, part: &DestinationPlan) -> Result<Task, Reason> {
+        let inventory = self.inventory;
+        let Ok(at) = part.tasks.binary_search_by(|task| task.origin.cmp(&line.origin)) else {
+            return known_drift(line, part).ok_or_else(|| not_planned(line, part, inventory));
+        };
+        let task = &part.tasks[at];
+        match (line.insight, task.insight) {
+            (None, Some(_)) => return Err(Reason::moved("the origin has it again")),
+            (Some(_), None) => return Err(Reason::moved("the origin no longer has it")),
+            (planned, present) if planned != present => return Err(Reason::moved(newer(planned, present))),
+            _ => {}
+        }
+        let present = inventory.digests.get(&line.origin);
+        if line.digest.is_some_and(|planned| {
+            present.is_some_and(|present| {
+                present.value != planned.value
+                    || present.settings != planned.settings
+                    || self.fidelity == Fidelity::History && present.versions != planned.versions
+            })
+        }) {
+            return Err(Reason::moved("the origin changed its metadata after the plan"));
+        }
+        if task.destination != line.destination {
+            return Err(Reason::moved(format!("it goes to {} now, by rule \"{}\"", task.destination, task.rule)));
+        }
+        match task.expected {
+            Expected::Version(version) if version != line.expected && !is_known(line, part) => Err(Reason {
+                cause: Cause::Drift,
+                message: format!(
+                    "{} is recorded there now, and the plan was made for {}",
+                    says(version),
+                    says(line.expected)
+                ),
+            }),
+            _ if task.operation != line.operation => {
+                Err(Reason::moved(format!("it is a secret to {} now", task.operation.as_str())))
+            }
+            _ => Ok(Task { expected: Expected::Version(line.expected), ..task.clone() }),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::stale::keep_what_holds;
+use super::stale::Approved;
 use super::*;
 use crate::engine::binding::Binding;
 use crate::engine::plan::{Remembered, build};
@@ -69,7 +69,7 @@ fn lines() -> Vec<Line> {
 
 /// What is left of the three lines, and why not the others.
 fn judged(inventory: &Inventory, mut part: DestinationPlan) -> (Vec<String>, Vec<(String, Cause, String)>) {
-    let stale = keep_what_holds(&mut part, &lines(), inventory);
+    let stale = Approved { inventory, fidelity: Fidelity::Value }.keep(&mut part, &lines());
     let left = part.tasks.iter().map(|task| {
         assert!(matches!(task.expected, Expected::Version(0 | 5)), "{task:?}");
         task.origin.name().to_owned()

@@ -150,6 +150,6 @@ pub(super) fn drifted(task: &Task, found: u64) -> Failed {
 }
 
 /// Whether a write that failed so may have been carried out all the same.
-fn may_have_been_done(kind: ErrorKind) -> bool {
+pub(super) fn may_have_been_done(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Server | ErrorKind::Protocol)
 }

@@ -1,5 +1,6 @@
 //! Taking a secret away at the destination, and making sure before that it is right to.
 
+use super::conflict::may_have_been_done;
 use super::{Abandoned, Worker};
 use crate::engine::OnDrift;
 use crate::engine::event::Step;
@@ -38,8 +39,18 @@ impl Worker {
                 let for_now = self.is_for_now(task, version);
                 Ok(if for_now { Done::DeletedForNow { version } } else { Done::Deleted { version } })
             }
-            Err(error) => Err(self.destination_reach.failed(&error)),
+            Err(error) => Err(self.perhaps_done(&error)),
         })
+    }
+
+    /// The failure of a request that takes something away, and may have been carried out all the same.
+    fn perhaps_done(&self, error: &VaultError) -> Failed {
+        Failed { unsettled: may_have_been_done(error.kind()), ..self.destination_reach.failed(error) }
+    }
+
+    /// Whether an earlier try of this task, whose answer was lost, has taken away this version.
+    fn was_done(&self, task: &Task, version: u64) -> bool {
+        self.slot.is_doubtful() && task.expected == Expected::Version(version)
     }
 
     /// Whether a soft delete of this version is not all that `on_delete` wants. What somebody else wrote is left at that.
@@ -76,7 +87,7 @@ impl Worker {
                 self.destination_reach.answered();
                 Ok(done)
             }
-            Err(error) => Err(self.destination_reach.failed(&error)),
+            Err(error) => Err(self.perhaps_done(&error)),
         })
     }
 
@@ -96,7 +107,14 @@ impl Worker {
             }
             Err(failed) => return Err(failed),
         };
-        let Some(metadata) = metadata else { return Ok(Removable::Not(Done::Absent { version: 0 })) };
+        let Some(metadata) = metadata else {
+            return Ok(Removable::Not(match task.expected {
+                Expected::Version(ours) if self.was_done(task, ours) && task.operation == Operation::Purge => {
+                    Done::Purged { version: ours }
+                }
+                _ => Done::Absent { version: 0 },
+            }));
+        };
         let found = metadata.current_version;
         if let Expected::Version(ours) = task.expected
             && ours != found
@@ -109,7 +127,12 @@ impl Worker {
             return Err(failed);
         }
         if task.operation == Operation::Destroy && !is_recoverable(&metadata) {
-            return Ok(Removable::Not(Done::Absent { version: found }));
+            let was_done = self.was_done(task, found);
+            return Ok(Removable::Not(if was_done {
+                Done::Destroyed { version: found }
+            } else {
+                Done::Absent { version: found }
+            }));
         }
         Ok(Removable::Yes(metadata))
     }
@@ -173,7 +196,12 @@ impl Worker {
         let found = metadata.current_version;
         if !metadata.key_info().live {
             let waits = self.is_for_now(task, found) && is_recoverable(&metadata);
-            let done = if waits { Done::AbsentForNow { version: found } } else { Done::Absent { version: found } };
+            let done = match (waits, self.was_done(task, found)) {
+                (true, true) => Done::DeletedForNow { version: found },
+                (false, true) => Done::Deleted { version: found },
+                (true, false) => Done::AbsentForNow { version: found },
+                (false, false) => Done::Absent { version: found },
+            };
             return Ok(Deletable::Not(done));
         }
         match task.expected {

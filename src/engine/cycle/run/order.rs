@@ -53,6 +53,17 @@ impl Run {
             }
             return;
         }
+        for (at, lane) in self.lanes.iter_mut().enumerate() {
+            if lane.waits_for_its_wave()
+                && lane.wave() == next
+                && let Some(created) = lane.create_mounts()
+            {
+                self.openings.spawn(async move { (at, created.await) });
+            }
+        }
+        if !self.openings.is_empty() {
+            return;
+        }
         tracing::info!(wave = next, "the wave begins");
         let in_it = |lane: &&mut Lane| lane.waits_for_its_wave() && lane.wave() == next;
         let shared = self.lanes.iter_mut().filter(in_it).count() > 1;
@@ -63,6 +74,15 @@ impl Run {
         }
         self.mind_all_canaries();
         self.staff();
+    }
+
+    /// Takes in whether the mounts of a lane whose wave begins were created.
+    pub(super) fn opened(&mut self, opened: Result<(usize, Result<(), String>), task::JoinError>) {
+        match opened {
+            Ok((_, Ok(()))) => {}
+            Ok((at, Err(reason))) => self.halt(at, reason),
+            Err(error) => tracing::error!(%error, "creating mounts failed unexpectedly"),
+        }
     }
 
     /// Takes in whether what was written for the canaries of a lane is as it should be.
