@@ -1,6 +1,7 @@
 //! The coordinator of a cycle.
 
 mod order;
+mod saving;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,18 +13,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
-use super::amend::amend;
 use super::lane::{Lane, PATIENCE, took};
 use super::rate::Rate;
 use super::record::Save;
 use super::{CycleControl, CycleHandle, CycleOptions};
-use crate::engine::event::{CycleSnapshot, Event, Limit, Phase};
+use crate::engine::event::{CycleSnapshot, Event, Phase};
 use crate::engine::inventory::Inventory;
 use crate::engine::plan::{DestinationName, OperationCounts, Plan};
 use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
 use crate::engine::worker::{Gate, Manner, Reach, Reads, Slot, Worker};
 use crate::engine::{Destination, Engine};
-use crate::state::State;
 
 /// Between two snapshots.
 const FRAME: Duration = Duration::from_millis(100);
@@ -35,16 +34,12 @@ const GRACE: Duration = Duration::from_mins(2);
 const PREPARE_GRACE: Duration = Duration::from_secs(5);
 /// How long saving the origin's sync info may go on when all else is done.
 const ORIGIN_GRACE: Duration = Duration::from_mins(1);
-/// How often the report is kept while the cycle runs.
-const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// How long keeping it may take when the cycle has ended.
 const EARLY_PATIENCE: Duration = Duration::from_secs(10);
 /// How many reports are searched for canaries that were not verified.
 const REPORTS_WITH_CANARIES: usize = 20;
 /// Failures that a snapshot shows.
 const RECENT: usize = 50;
-/// Pauses before state that could not be saved at the end is tried again.
-const LAST_SAVES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
 
 /// Begins a cycle. The plan has passed its guards.
 pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOptions) -> CycleHandle {
@@ -448,116 +443,6 @@ impl Run {
         self.mind_canaries(at);
     }
 
-    /// `all`: also what had better wait a little.
-    fn save(&mut self, all: bool) {
-        if self.options.dry_run {
-            return;
-        }
-        for (at, lane) in self.lanes.iter_mut().enumerate() {
-            if let Some(save) = lane.begin_save(at, all) {
-                self.saves.spawn(save.run());
-            }
-        }
-        self.keep_early();
-    }
-
-    /// Keeps the report as it is by now, so that a cycle that is killed has its place in the history, too.
-    fn keep_early(&mut self) {
-        let now = Instant::now();
-        let due = self
-            .early_report
-            .as_ref()
-            .is_none_or(|(at, task)| task.is_finished() && now.duration_since(*at) >= KEEP_EVERY);
-        let at_work = |lane: &Lane| lane.report.planned.total() > 0 && lane.report.blocked.is_none();
-        if !due || !self.lanes.iter().any(at_work) {
-            return;
-        }
-        let report = Report { ending: Ending::Unfinished, ..self.report(None) };
-        let engine = self.engine.clone();
-        let task = tokio::spawn(async move {
-            if let Err(error) = engine.keep_report(&report).await {
-                tracing::warn!("the report so far was not kept: {error}");
-            }
-        });
-        self.early_report = Some((now, task));
-    }
-
-    /// The final report must not be overwritten by one that is late.
-    async fn settle_early_report(&mut self) {
-        if let Some((_, mut task)) = self.early_report.take()
-            && tokio::time::timeout(EARLY_PATIENCE, &mut task).await.is_err()
-        {
-            task.abort();
-        }
-    }
-
-    fn saved(&mut self, saved: Result<Save, task::JoinError>) {
-        match saved {
-            Ok(save) => {
-                let lane = &mut self.lanes[save.lane];
-                if let Some(reason) = lane.end_save(save) {
-                    tracing::error!(destination = %lane.destination.name, "state not saved: {reason}");
-                    let _ = self.events.send(Event::Unsaved(lane.destination.name.clone(), reason));
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "saving state failed unexpectedly");
-                self.lost_save = Some(error.to_string());
-            }
-        }
-    }
-
-    /// Saves what is not saved yet, and tries again for a while if the store refuses.
-    async fn save_rest(&mut self, snapshots: &watch::Sender<Arc<CycleSnapshot>>) {
-        let mut pauses = LAST_SAVES.iter();
-        loop {
-            self.save(true);
-            self.publish(snapshots);
-            while let Some(saved) = self.saves.join_next().await {
-                self.saved(saved);
-            }
-            if let Some(reason) = self.lost_save.take() {
-                // no save is under way any more, so whatever writer is away is lost
-                self.lanes.iter_mut().for_each(|lane| lane.lost_save(&reason));
-            }
-            if self.options.dry_run || !self.lanes.iter().any(Lane::has_unsaved) {
-                return;
-            }
-            if self.lanes.iter().all(|lane| lane.report.unsaved.is_none()) {
-                continue;
-            }
-            let Some(pause) = pauses.next() else { return };
-            tokio::time::sleep(*pause).await;
-        }
-    }
-
-    /// Records what the origin holds, unless that is where it was read from; the reason if it did not work.
-    fn save_origin(&self) -> tokio::task::JoinHandle<Option<String>> {
-        let engine = self.engine.clone();
-        let inventory = Arc::clone(&self.inventory);
-        let (dry_run, purpose) = (self.options.dry_run, self.options.purpose);
-        tokio::spawn(async move {
-            if dry_run || inventory.recorded {
-                return None;
-            }
-            let reason = engine.record_origin_beside(&inventory, purpose).await.err()?.to_string();
-            tracing::error!("the origin's state was not saved: {reason}");
-            Some(reason)
-        })
-    }
-
-    /// Counts in the history what cycles did that never said how they ended.
-    fn amend_interrupted(&self) -> tokio::task::JoinHandle<()> {
-        let (engine, cycle) = (self.engine.clone(), self.id);
-        let follows = self.lanes.iter().any(Lane::follows_an_interrupted_one);
-        let locked: HashMap<DestinationName, State> = self.lanes.iter().filter_map(Lane::locked).collect();
-        tokio::spawn(async move {
-            if follows && let Err(error) = amend(&engine, cycle, &locked).await {
-                tracing::warn!(%error, "reports of cycles that were cut off are not brought up to date");
-            }
-        })
-    }
-
     fn note_start(&self) {
         let planned: OperationCounts = self.lanes.iter().fold(OperationCounts::default(), |mut sum, lane| {
             sum += lane.report.planned;
@@ -568,46 +453,6 @@ impl Run {
             destinations = self.lanes.len(), add = planned.add, update = planned.update, delete = planned.delete,
             "the cycle starts"
         );
-    }
-
-    fn report(&self, origin_unsaved: Option<String>) -> Report {
-        let operator = self.engine.operator();
-        Report {
-            cycle: self.id,
-            operator: operator.name.clone(),
-            host: operator.host.clone(),
-            vsync: env!("CARGO_PKG_VERSION").to_owned(),
-            started: self.started_at,
-            ended: Timestamp::now(),
-            ending: self.ending,
-            dry_run: self.options.dry_run,
-            purpose: self.options.purpose.to_owned(),
-            undoes: self.options.undoes,
-            origin_unknown: self.inventory.unknown.clone(),
-            origin_unsaved,
-            unkept: None,
-            limits: self.snapshot().limits().map(Limit::into_owned).collect(),
-            destinations: self.lanes.iter().map(|lane| lane.report.clone()).collect(),
-        }
-    }
-
-    /// Keeps the report in the state store, unless nothing was to be done. The reason if that did not work.
-    async fn keep(&self, report: &Report) -> Option<String> {
-        // whoever found everything locked has done nothing worth remembering
-        let locked_out = report.destinations.iter().all(|part| part.locked.is_some() || part.planned.total() == 0);
-        if report.dry_run || report.planned().total() == 0 || (locked_out && report.done().total() == 0) {
-            return None;
-        }
-        let mut pauses = LAST_SAVES.iter();
-        loop {
-            let error = self.engine.keep_report(report).await.err()?;
-            let Some(pause) = pauses.next() else {
-                tracing::error!("the report was not kept: {error}");
-                let _ = self.events.send(Event::NotKept(error.to_string()));
-                return Some(error.to_string());
-            };
-            tokio::time::sleep(*pause).await;
-        }
     }
 
     fn pending(&self) -> u64 {
