@@ -196,7 +196,14 @@ fn consequences(model: &Model, selected: &Selected, dialog: &Dialog, room: usize
         Purpose::Undo(_) => {
             "What the cycle changed is put back from the destinations' own versions: add is an older version undeleted, update an older one written again as a new version, delete what the cycle had added."
         }
-        Purpose::Execute | Purpose::DryRun | Purpose::Retry => "Secrets are written at their destinations.",
+        Purpose::Execute | Purpose::DryRun | Purpose::Retry => {
+            let counts = selected.plan.counts();
+            match (counts.add + counts.update, counts.delete) {
+                (_, 0) => "Secrets are written at their destinations.",
+                (0, _) => "Secrets are deleted at their destinations.",
+                _ => "Secrets are written and deleted at their destinations.",
+            }
+        }
     });
     if let Purpose::Undo(cycle) = selected.asked.purpose {
         for warning in history::undo_warnings(model, cycle) {
@@ -209,11 +216,18 @@ fn consequences(model: &Model, selected: &Selected, dialog: &Dialog, room: usize
         let text = cell::wrap("What is hidden from the list is among them.", room).into_iter();
         lines.extend(text.map(|line| Line::styled(line, model.theme.warning())));
     }
+    if selected.asked.purpose != Purpose::DryRun {
+        for part in selected.plan.destinations.iter().filter(|part| !part.new_mounts.is_empty()) {
+            let names: Vec<String> = part.new_mounts.iter().map(|new| new.mount.to_string()).collect();
+            lines.extend(wrapped(&format!("Created first at {}: {}", part.destination, names.join(", "))));
+        }
+    }
     let Some(number) = dialog.must_type() else {
         lines.extend(wrapped("Start?"));
         return lines;
     };
-    if let Some(words) = dialog.for_good().and_then(|counts| counts.irrevocable_in_words()) {
+    if dialog.for_good().is_some_and(|counts| counts.irrevocable() > 0) {
+        let words = for_good(&selected.plan);
         let text = format!("{words} FOR GOOD: no undelete and no undo brings them back, only a copy from elsewhere.");
         lines.extend(cell::wrap(&text, room).into_iter().map(|line| Line::styled(line, model.theme.bad())));
         lines.push(Line::default());
@@ -225,6 +239,18 @@ fn consequences(model: &Model, selected: &Selected, dialog: &Dialog, room: usize
     lines.push(Line::default());
     lines.push(typed(&model.theme, dialog, number));
     lines
+}
+
+/// What cannot be taken back, and where if there are several destinations.
+fn for_good(plan: &Plan) -> String {
+    let parts = plan.destinations.iter();
+    let of_part =
+        |part: &DestinationPlan| Some((part.counts().irrevocable_in_words()?, part.destination.as_str().to_owned()));
+    let places: Vec<(String, String)> = parts.filter_map(of_part).collect();
+    match &places[..] {
+        [(words, _)] => words.clone(),
+        places => places.iter().map(|(words, name)| format!("{words} at {name}")).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// The number that has to be typed, as far as it is.
