@@ -94,7 +94,7 @@ fn leave_state(origin: &BaoServer, folder: &TempDir) {
         num_workers: 16,
         listing: Listing::Auto,
         patience: None,
-        kv_version: None,
+        kv_versions: BTreeMap::new(),
     };
     let engine = Engine::new(origin, Vec::new(), Operator { name: "bench".to_owned(), host: "here".to_owned() });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

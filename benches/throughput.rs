@@ -7,6 +7,7 @@
 mod support;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -172,7 +173,7 @@ fn engine(from: &BaoServer, to: &BaoServer, round: usize, listing: Listing, fold
         num_workers: WORKERS,
         listing,
         patience: None,
-        kv_version: None,
+        kv_versions: BTreeMap::new(),
     };
     let rule = vsync::engine::Rule {
         name: "copy".to_owned(),

@@ -2,6 +2,7 @@
 
 mod way_in;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::engine::{Destination, DestinationName, Engine, Operator, Origin, Tran
 use crate::http::{HttpSettings, TlsSettings};
 use crate::kv::{GlobError, Mount, PathError, PathFilter};
 use crate::state::{self, StateError, StateStore, StoreSettings};
+use crate::sync_info::EngineKind;
 use crate::vault::{VaultClient, VaultError, VaultSettings};
 
 /// Why a configuration that is valid by itself cannot be used here and now.
@@ -107,7 +109,7 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
         num_buckets: config.num_buckets,
         num_workers: config.origin.num_workers,
         listing: config.origin.listing,
-        kv_version: config.origin.kv_version,
+        kv_versions: kv_versions(config, &mounts)?,
         mounts: mounts.clone(),
         patience: config.origin.patience,
     };
@@ -151,6 +153,20 @@ pub fn engine(config: &Config) -> Result<Engine, ConnectError> {
 /// [`PathError`] for a text that names no mount.
 pub fn mounts(texts: &[String]) -> Result<Vec<Mount>, PathError> {
     texts.iter().map(|text| Mount::parse(text)).collect()
+}
+
+/// The versions that the configuration says of the origin's mounts; the others are found out.
+///
+/// # Errors
+/// [`PathError`] for the first of `v1_mounts` that is no mount.
+pub fn kv_versions(config: &Config, mounts: &[Mount]) -> Result<BTreeMap<Mount, EngineKind>, PathError> {
+    let (kv_version, v1_mounts) = (config.origin.kv_version, &config.origin.v1_mounts);
+    let all = kv_version.into_iter().flat_map(|kind| mounts.iter().map(move |mount| (mount.clone(), kind)));
+    let mut versions: BTreeMap<Mount, EngineKind> = all.collect();
+    for text in v1_mounts {
+        versions.insert(Mount::parse(text)?, EngineKind::KvV1);
+    }
+    Ok(versions)
 }
 
 /// A destination's transforms, compiled.

@@ -112,7 +112,7 @@ pub async fn start() -> Result<Demo, DemoError> {
         num_workers: 8,
         listing: Listing::Auto,
         patience: None,
-        kv_version: None,
+        kv_versions: BTreeMap::new(),
     };
 
     let mut servers = vec![origin_server];

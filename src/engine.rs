@@ -122,8 +122,8 @@ pub struct Origin {
     pub listing: Listing,
     /// For how long a cycle waits while it does not answer. `None`: the destinations' longest timeout, or two minutes.
     pub patience: Option<Duration>,
-    /// The version of its KV engines; `None`: found out for each mount.
-    pub kv_version: Option<EngineKind>,
+    /// The versions of its KV engines, as configured; that of a mount which is not here is found out.
+    pub kv_versions: BTreeMap<Mount, EngineKind>,
 }
 
 /// A Vault that secrets are copied to.

@@ -63,6 +63,8 @@ const INVALID: &[(&str, &[&str])] = &[
         &["secret_of_a_wrong_type.json:2:", "origin.vault.token must be a text, but this is a list"],
     ),
     ("bad_kv_version.toml", &["bad_kv_version.toml:4:14", "kv_version", "from 1 to 2"]),
+    ("v1_mount_of_no_origin.toml", &["v1_mount_of_no_origin.toml:4:14", "\"old/\" is none of origin.mounts"]),
+    ("two_ways_to_a_kv_version.toml", &["two_ways_to_a_kv_version.toml:5:14", "keep one of them"]),
     ("zero_workers.toml", &["zero_workers.toml:4:15", "must be a whole number from 1"]),
     ("bad_duration.toml", &["bad_duration.toml:4:11", "origin.timeout must be a duration", "\"soon\""]),
     ("bad_fidelity.toml", &["bad_fidelity.toml:6:12", "did you mean \"metadata\"?"]),

@@ -16,6 +16,7 @@ use crate::engine::Right;
 use crate::exit::Exit;
 use crate::kv::Mount;
 use crate::state::{LockError, StateStore};
+use crate::sync_info::EngineKind;
 use crate::text::sanitize;
 use crate::vault::{ErrorKind, VaultClient, VaultError};
 
@@ -143,10 +144,9 @@ async fn vault(side: &Side<'_>) -> Vec<Finding> {
         Err(error) => return vec![server, Finding::bad("token", error.to_string(), "then check again")],
     };
     let needed = side.rights(&[]).always;
-    let by_mount = rights::by_mount(&needed);
-    let of_token = by_mount.get(&None).map(Vec::as_slice).unwrap_or_default();
-    let mut token = token(&client, &way, of_token).await;
-    let own = capabilities(&client, None, of_token).await;
+    let of_token: Vec<&Right> = needed.iter().filter(|right| right.mount.is_none()).collect();
+    let mut token = token(&client, &way, &of_token).await;
+    let own = capabilities(&client, None, &of_token).await;
     if !token.ok && own.is_err() {
         return vec![server, token];
     }
@@ -159,12 +159,13 @@ async fn vault(side: &Side<'_>) -> Vec<Finding> {
     findings.extend(own.unwrap_or_else(Some));
     for text in side.mounts {
         let Ok(mount) = Mount::parse(text) else { continue };
-        let (found, is_seen) = self::mount(&client, &mount, side).await;
+        let (found, kind) = self::mount(&client, &mount, side).await;
         findings.push(found);
         // a token that may not ask was told so
-        if may_ask && is_seen {
-            let needed = by_mount.get(&Some(mount.as_str())).map(Vec::as_slice).unwrap_or_default();
-            findings.extend(capabilities(&client, Some(&mount), needed).await.unwrap_or_else(Some));
+        if let Some(kind) = kind.filter(|_| may_ask) {
+            let needed = side.rights_in(&mount, kind);
+            let needed: Vec<&Right> = needed.iter().collect();
+            findings.extend(capabilities(&client, Some(&mount), &needed).await.unwrap_or_else(Some));
         }
     }
     findings
@@ -225,35 +226,35 @@ async fn token(client: &VaultClient, way: &WayIn, needed: &[&Right]) -> Finding 
     }
 }
 
-/// What it is, and whether the token's capabilities in it are of interest: it may be what they hide.
-async fn mount(client: &VaultClient, mount: &Mount, side: &Side<'_>) -> (Finding, bool) {
+/// What it is, and as what the token's capabilities in it are of interest, if they are: it may be what they hide.
+async fn mount(client: &VaultClient, mount: &Mount, side: &Side<'_>) -> (Finding, Option<EngineKind>) {
+    let configured = side.kv_versions.get(mount).copied();
+    let hidden = Some(configured.unwrap_or(EngineKind::KvV2));
     let list = "see \"vault secrets list\", and name the mount as it is called there";
     match client.mount_info(mount).await {
         Ok(info) if info.kind().is_some() => {
             let said = match side.used {
-                Used::Origin(_) => kv1::at_origin(client, mount, &info, side.kv_version).await,
+                Used::Origin(_) => kv1::at_origin(client, mount, &info, configured).await,
                 Used::Destination(_) => kv1::at_destination(mount, &info),
             };
             match said {
                 Some(Said { ok, detail, next_step }) => {
-                    // where nothing says otherwise, the table of rights is that of version 2
-                    let is_v1 = matches!(&side.used, Used::Origin(used) if used.is_v1);
-                    (Finding { ok, ..Finding::bad("mount", detail, next_step) }, ok && is_v1)
+                    (Finding { ok, ..Finding::bad("mount", detail, next_step) }, info.kind().filter(|_| ok))
                 }
-                None => (Finding::good("mount", format!("{mount} is KV version 2")), true),
+                None => (Finding::good("mount", format!("{mount} is KV version 2")), Some(EngineKind::KvV2)),
             }
         }
-        Ok(info) => (Finding::bad("mount", format!("{mount} is no KV engine but \"{}\"", info.engine), list), false),
+        Ok(info) => (Finding::bad("mount", format!("{mount} is no KV engine but \"{}\"", info.engine), list), None),
         // whether it is missing or hidden, a plan finds out
         Err(error)
             if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound)
                 && matches!(&side.used, Used::Destination(used) if used.creates_mounts) =>
         {
-            (Finding::good("mount", format!("{mount} is not there yet, and is created first (create_mounts)")), true)
+            (Finding::good("mount", format!("{mount} is not there yet, and is created first (create_mounts)")), hidden)
         }
         Err(error) => {
             let is_hidden = error.kind() == ErrorKind::PermissionDenied;
-            (Finding::bad("mount", format!("{mount}: {}", reason(&error)), list), is_hidden)
+            (Finding::bad("mount", format!("{mount}: {}", reason(&error)), list), hidden.filter(|_| is_hidden))
         }
     }
 }

@@ -30,8 +30,10 @@ pub(super) async fn at_origin(
         let number = if configured == EngineKind::KvV1 { 1 } else { 2 };
         return Some(Said {
             ok: false,
-            detail: format!("the configuration says kv_version = {number}, and the server that {mount} is {info}"),
-            next_step: "leave kv_version out, and each mount is taken for what it is".to_owned(),
+            detail: format!(
+                "the configuration says that {mount} is KV version {number}, and the server that it is {info}"
+            ),
+            next_step: "leave it out of kv_version and v1_mounts, and it is taken for what it is".to_owned(),
         });
     }
     if found == EngineKind::KvV2 {
@@ -48,7 +50,15 @@ pub(super) async fn at_origin(
         detail: format!(
             "{mount} is KV version 1, which tells neither versions nor times: every plan, cycle and tick reads {secrets}, and each read stands in the audit log"
         ),
-        next_step: format!("for fewer reads set a longer tick, for none make it version 2: {}", upgrade(mount)),
+        next_step: format!(
+            "for fewer reads set a longer tick, for none make it version 2: {}{}",
+            upgrade(mount),
+            if configured.is_none() {
+                format!("; v1_mounts = [\"{mount}\"] lets vsync policy print its rules")
+            } else {
+                String::new()
+            }
+        ),
     })
 }
 

@@ -6,7 +6,7 @@ use super::object::RuleObject;
 use crate::config::{Config, Consul, Vault};
 use crate::connect::{self, ConnectError, SideName};
 use crate::engine::{DestinationUse, Extra, OnDelete, OriginUse, Right, Rights, meet};
-use crate::kv::PathFilter;
+use crate::kv::{Mount, PathFilter};
 use crate::sync_info::EngineKind;
 use crate::text::sanitize;
 
@@ -19,8 +19,8 @@ pub(super) struct Side<'a> {
     pub(super) mounts: &'a [String],
     pub(super) sync_path: &'a str,
     pub(super) used: Used,
-    /// The version of its KV engines, as configured; of the origin only.
-    pub(super) kv_version: Option<EngineKind>,
+    /// The versions of its KV engines, as configured; of the origin only.
+    pub(super) kv_versions: BTreeMap<Mount, EngineKind>,
 }
 
 /// What a side is used for.
@@ -43,6 +43,18 @@ impl Side<'_> {
         }
     }
 
+    /// What its token always needs in one mount, which has turned out to be of this version.
+    pub(super) fn rights_in(&self, mount: &Mount, kind: EngineKind) -> Vec<Right> {
+        let rights = match &self.used {
+            Used::Origin(used) => {
+                let v1_mounts = if kind == EngineKind::KvV1 { vec![mount.clone()] } else { Vec::new() };
+                OriginUse { v1_mounts, ..used.clone() }.rights(&[])
+            }
+            Used::Destination(used) => used.rights(&[]),
+        };
+        rights.always.into_iter().filter(|right| right.mount.as_ref() == Some(mount)).collect()
+    }
+
     /// Whether its Vault is the other's, as far as addresses tell.
     pub(super) fn is_at(&self, other: &Side<'_>) -> bool {
         let place = |vault: &Vault| {
@@ -59,6 +71,9 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
     let mounts = connect::mounts(&origin.mounts)?;
     let filter = |include: &[String]| PathFilter::new(include, &[], &mounts);
     let of_origin = filter(&origin.include)?;
+    let kv_versions = connect::kv_versions(config, &mounts)?;
+    let of_v1 = kv_versions.iter().filter(|(_, kind)| **kind == EngineKind::KvV1);
+    let v1_mounts: Vec<Mount> = of_v1.map(|(mount, _)| mount.clone()).collect();
     let mut copied = Some(Vec::new());
     let mut destinations = Vec::with_capacity(config.destinations.len());
     for destination in &config.destinations {
@@ -69,7 +84,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
             places: DestinationUse::places(&mounts, scopes.as_deref(), &transforms, &there),
             on_delete: destination.on_delete,
             creates_mounts: destination.create_mounts,
-            compares: !destination.canary.is_empty() || origin.kv_version == Some(EngineKind::KvV1),
+            compares: !destination.canary.is_empty() || !v1_mounts.is_empty(),
             on_drift: destination.on_drift,
             on_existing: destination.on_existing,
             fidelity: destination.fidelity,
@@ -87,7 +102,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
             mounts: &destination.mounts,
             sync_path: &destination.sync_path,
             used: Used::Destination(used),
-            kv_version: None,
+            kv_versions: BTreeMap::new(),
         });
     }
     let used = OriginUse {
@@ -98,11 +113,10 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         copies: !config.destinations.is_empty(),
         deletes: config.destinations.iter().any(|one| one.on_delete != OnDelete::Ignore),
         creates_mounts: config.destinations.iter().any(|one| one.create_mounts),
-        is_v1: origin.kv_version == Some(EngineKind::KvV1),
+        v1_mounts,
         fidelity: config.destinations.iter().map(|one| one.fidelity).max().unwrap_or_default(),
         logs_in: logs_in(&origin.vault),
     };
-    let kv_version = origin.kv_version;
     let origin = Side {
         label: "origin",
         name: SideName::origin(),
@@ -111,7 +125,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         mounts: &origin.mounts,
         sync_path: &origin.sync_path,
         used: Used::Origin(used),
-        kv_version,
+        kv_versions,
     };
     Ok(std::iter::once(origin).chain(destinations).collect())
 }
@@ -160,13 +174,4 @@ impl Granted {
     pub(super) fn lacks<'a>(&self, wanted: impl IntoIterator<Item = &'a &'static str>) -> Vec<&'static str> {
         wanted.into_iter().copied().filter(|capability| !self.has(capability)).collect()
     }
-}
-
-/// The rights about each mount, and under `None` those about none.
-pub(super) fn by_mount(rights: &[Right]) -> BTreeMap<Option<&str>, Vec<&Right>> {
-    let mut mounts: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for right in rights {
-        mounts.entry(right.mount.as_ref().map(crate::kv::Mount::as_str)).or_default().push(right);
-    }
-    mounts
 }

@@ -450,7 +450,7 @@ mod tests {
             "vault = {{ {vault} }}\nconsul = {{ {consul} }}\nmounts = [\"a/\"]\nsync_path = \"p/\"\nnum_workers = 1\ntick = \"1s\"\ntimeout = \"1m30s\"\npatience = \"1s\"\nrenew_token = true\ninclude = [\"a/**\"]\nexclude = [\"a/b\"]\n"
         );
         let text = format!(
-            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nfidelity = \"metadata\"\non_delete = \"ignore\"\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\nkv_version = 1\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\non_delete = \"purge\"\nproduction = true\nwave = 2\ncanary = [\"a/**\"]\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
+            "name = \"n\"\nnum_buckets = 3\nignore_deletes = true\nfidelity = \"metadata\"\non_delete = \"ignore\"\nlog = {{ level = \"fatal\", type = \"json\", file = \"f\" }}\nstate = {{ file = \"f\" }}\nhealth = {{ address = \"[::1]:8209\" }}\n[origin]\n{side}listing = \"plain\"\nkv_version = 1\nv1_mounts = []\n[[destinations]]\nname = \"d\"\n{side}ignore_deletes = false\non_delete = \"purge\"\nproduction = true\nwave = 2\ncanary = [\"a/**\"]\nguards = {{ max_delete = 3 }}\ntransforms = []\n"
         );
         let mut shown: Vec<String> = Vec::new();
         for way in [

@@ -148,9 +148,12 @@ pub struct Origin {
     /// How metadata is listed.
     #[serde(deserialize_with = "listing")]
     pub listing: Listing,
-    /// The version of its KV engines; `None`: found out for each mount.
+    /// The version of all its KV engines; `None`: found out for each mount.
     #[serde(default, deserialize_with = "kv_version")]
     pub kv_version: Option<EngineKind>,
+    /// Those of its mounts that are of KV version 1; the version of the others is found out.
+    #[serde(default)]
+    pub v1_mounts: Vec<String>,
 }
 
 /// A destination.

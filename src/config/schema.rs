@@ -111,6 +111,7 @@ const ORIGIN: &[Key] = &[
     Key::new("listing", Kind::Choice(&["auto", "scan", "detailed", "plain"])).default("auto"),
     // without a default: it is found out
     Key::new("kv_version", Kind::Count(1, 2)),
+    Key::new("v1_mounts", Kind::Texts),
 ];
 
 /// One destination.

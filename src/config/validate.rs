@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::document::{Node, Place, Step};
 use super::error::Problem;
 use super::load::Purpose;
-use super::model::{Config, Consul, Health, Vault};
+use super::model::{Config, Consul, Health, Origin, Vault};
 use super::ways_in;
 use crate::engine::Transforms;
 use crate::http::check_address;
@@ -26,6 +26,7 @@ pub(super) fn validate(config: &Config, root: &Node, purpose: Purpose) -> Vec<Pr
         &[("include", &config.origin.include), ("exclude", &config.origin.exclude)],
         &origin,
     );
+    found.kv_versions(&config.origin);
     found.sync_path(&config.origin.sync_path, &origin);
     for (index, destination) in config.destinations.iter().enumerate() {
         let at = [Step::Key("destinations"), Step::Index(index)];
@@ -196,6 +197,25 @@ impl Found<'_> {
                     self.add(Problem::new(error.to_string()), &at(key, index));
                 }
             }
+        }
+    }
+
+    fn kv_versions(&mut self, origin: &Origin) {
+        let at = |index| [Step::Key("origin"), Step::Key("v1_mounts"), Step::Index(index)];
+        let known: Vec<Mount> = origin.mounts.iter().filter_map(|text| Mount::parse(text).ok()).collect();
+        for (index, text) in origin.v1_mounts.iter().enumerate() {
+            match Mount::parse(text) {
+                Err(error) => self.add(Problem::new(error.to_string()), &at(index)),
+                Ok(mount) if !known.contains(&mount) => {
+                    let problem = Problem::new(format!("\"{mount}\" is none of origin.mounts"));
+                    self.add(problem.help("name it there, too, or take it away here"), &at(index));
+                }
+                Ok(_) => {}
+            }
+        }
+        if origin.kv_version.is_some() && !origin.v1_mounts.is_empty() {
+            let problem = Problem::new("kv_version says the version of all mounts, and v1_mounts that of some");
+            self.add(problem.help("keep one of them"), &[Step::Key("origin"), Step::Key("kv_version")]);
         }
     }
 

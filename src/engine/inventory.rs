@@ -134,8 +134,8 @@ pub(super) struct Search<'a> {
 impl<'a> Search<'a> {
     /// All of the origin that takes part.
     pub(super) fn of(origin: &'a Origin, wanted: Wanted, book: &'a Arc<Watchbook>) -> Self {
-        let Origin { vault, mounts, filter, num_workers, listing, kv_version, .. } = origin;
-        let kv1 = Some(kv1::Watch { book, configured: *kv_version });
+        let Origin { vault, mounts, filter, num_workers, listing, kv_versions, .. } = origin;
+        let kv1 = Some(kv1::Watch { book, configured: kv_versions });
         Self { vault, mounts, filter, num_workers: *num_workers, listing: *listing, wanted, kv1 }
     }
 }
@@ -277,7 +277,7 @@ impl Walk {
             rung: AtomicU8::new(first),
             proven: AtomicU8::new(u8::MAX),
             unanswered: AtomicUsize::new(0),
-            kv1: kv1::State::new(search.kv1.as_ref(), opened),
+            kv1: kv1::State::new(mount, search.kv1.as_ref(), opened),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reading single secrets at the origin, whichever version of the KV engine has them: the one place that knows the
 //! difference.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Engine;
@@ -18,7 +19,7 @@ const LOOK_BACK: usize = 3;
 #[derive(Debug, Clone)]
 pub(super) struct OriginReader {
     vault: VaultClient,
-    configured: Option<EngineKind>,
+    configured: Arc<BTreeMap<Mount, EngineKind>>,
     book: Arc<Watchbook>,
 }
 
@@ -38,8 +39,8 @@ impl OriginReader {
         if let Some(kind) = self.book.kind(mount) {
             return kind;
         }
-        let assumed = self.configured.unwrap_or(EngineKind::KvV2);
-        let Ok(name) = Mount::parse(mount) else { return assumed };
+        let Ok(name) = Mount::parse(mount) else { return EngineKind::KvV2 };
+        let assumed = self.configured.get(&name).copied().unwrap_or(EngineKind::KvV2);
         let kind = match tokio::time::timeout(PATIENCE, self.vault.mount_info(&name)).await {
             Ok(Ok(info)) => info.kind().unwrap_or(assumed),
             // the next one asks again
@@ -54,10 +55,10 @@ impl OriginReader {
     /// # Errors
     /// [`VaultError`] if the server does not say, and nobody has configured it.
     async fn known_kind(&self, mount: &str) -> Result<EngineKind, VaultError> {
-        if let Some(kind) = self.book.kind(mount).or(self.configured) {
+        let Ok(name) = Mount::parse(mount) else { return Ok(EngineKind::KvV2) };
+        if let Some(kind) = self.book.kind(mount).or(self.configured.get(&name).copied()) {
             return Ok(kind);
         }
-        let Ok(name) = Mount::parse(mount) else { return Ok(EngineKind::KvV2) };
         let info = self.vault.mount_info(&name).await;
         match info {
             // a server or policy that does not tell: as listings are read then, too
@@ -161,6 +162,7 @@ impl OriginReader {
 impl Engine {
     pub(super) fn origin_reader(&self) -> OriginReader {
         let origin = self.origin();
-        OriginReader { vault: origin.vault.clone(), configured: origin.kv_version, book: Arc::clone(self.watchbook()) }
+        let configured = Arc::new(origin.kv_versions.clone());
+        OriginReader { vault: origin.vault.clone(), configured, book: Arc::clone(self.watchbook()) }
     }
 }

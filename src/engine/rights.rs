@@ -78,6 +78,10 @@ enum Place {
     Folders(&'static str),
     /// At the top of the mount.
     Top(&'static str),
+    /// At the secrets of a mount of KV version 1. All other places in mounts are those of version 2.
+    SecretsOfV1,
+    /// At its folders.
+    FoldersOfV1,
     /// At the mount's own configuration.
     Config,
     /// At the server's entry for the mount.
@@ -96,7 +100,7 @@ struct Need<U> {
 }
 
 /// What the origin is used for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a condition of its own")]
 pub struct OriginUse {
     /// The mounts that are read.
@@ -113,8 +117,8 @@ pub struct OriginUse {
     pub deletes: bool,
     /// Whether destinations get missing mounts with the options of its own.
     pub creates_mounts: bool,
-    /// Its mounts are of KV version 1.
-    pub is_v1: bool,
+    /// Those of its mounts that are of KV version 1.
+    pub v1_mounts: Vec<Mount>,
     /// How much of a secret is copied, at most.
     pub fidelity: Fidelity,
     /// Whether the token comes from a login, and a new one is had by another.
@@ -196,6 +200,7 @@ impl OriginUse {
                 mount: mount.clone(),
                 secrets: inside(&self.scopes, mount),
                 copied: inside(&self.copied, mount),
+                is_v1: self.v1_mounts.contains(mount),
             })
             .collect();
         rules::rights(ORIGIN, self, &mounts, with)
@@ -236,6 +241,7 @@ impl DestinationUse {
                 mount: mount.clone(),
                 secrets: secrets.clone(),
                 copied: secrets.clone(),
+                is_v1: false,
             })
             .collect();
         rules::rights(DESTINATION, self, &mounts, with)
@@ -291,7 +297,7 @@ mod tests {
             listing,
             copies: true,
             creates_mounts: false,
-            is_v1: false,
+            v1_mounts: Vec::new(),
             deletes: true,
             fidelity: Fidelity::Value,
             logs_in: false,
@@ -332,6 +338,17 @@ mod tests {
         assert!(!rules(&keeps_all.rights(&[])).iter().any(|rule| rule.contains("secret/metadata")));
         let counts_only = OriginUse { copies: false, deletes: false, ..origin(&[], Listing::Plain) };
         assert!(!rules(&counts_only.rights(&[])).iter().any(|rule| rule.contains("data/*") && !rule.contains("meta")));
+    }
+
+    #[test]
+    fn a_mount_of_version_1_has_rules_of_its_own() {
+        let old = Mount::parse("old").expect("a mount");
+        let mounts = vec![old.clone(), Mount::parse("secret").expect("a mount")];
+        let used = OriginUse { mounts, v1_mounts: vec![old], creates_mounts: true, ..origin(&[], Listing::Plain) };
+        let expected = ["list,read secret/metadata/*", "read secret/data/*", "list,read old/*", "read secret/config"];
+        let mut found = rules(&used.rights(&[]));
+        found.truncate(expected.len());
+        assert_eq!(found, expected);
     }
 
     #[test]

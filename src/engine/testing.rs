@@ -1,5 +1,6 @@
 //! Sides for tests that contact nobody.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -97,7 +98,7 @@ pub(crate) fn origin(mount: &Mount) -> Origin {
         num_workers: 4,
         listing: Listing::Auto,
         patience: None,
-        kv_version: None,
+        kv_versions: BTreeMap::new(),
     }
 }
 

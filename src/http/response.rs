@@ -1,5 +1,6 @@
 //! An answer, and how its body is gathered without leaving copies in memory.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, Read};
 use std::time::Duration;
@@ -80,8 +81,16 @@ impl Begun {
     }
 
     pub(super) async fn read_with<T: Send + 'static>(mut self, read: fn(Incoming) -> T) -> Result<T, HttpError> {
+        let (mut ready, mut len) = (VecDeque::new(), 0);
+        while len <= SMALL {
+            let Some(part) = self.patience.wait(self.answer.chunk()).await? else {
+                return Ok(read(Incoming { ready, more: None }));
+            };
+            len += part.len();
+            ready.push_back(part);
+        }
         let (sender, parts) = mpsc::channel(PARTS_AHEAD);
-        let reader = tokio::task::spawn_blocking(move || read(Incoming { parts, part: Bytes::new(), ended: false }));
+        let reader = tokio::task::spawn_blocking(move || read(Incoming { ready, more: Some(parts) }));
         loop {
             match self.patience.wait(self.answer.chunk()).await {
                 Ok(Some(part)) => {
@@ -104,35 +113,41 @@ impl Begun {
     }
 }
 
+/// A body of no more bytes is waited for and read where it arrives. A thread of its own for each would cost more than the
+/// reading, and each thread keeps memory that it has used once.
+const SMALL: usize = 64 << 10;
+
 /// How many parts of a body may wait for the reader.
 const PARTS_AHEAD: usize = 16;
 
-/// A body as it comes in, for a thread that may block.
+/// A body as it comes in, for a thread that may block until more of it is there.
 pub struct Incoming {
-    /// The end is sent as `None`; a channel that closes before was cut off.
-    parts: mpsc::Receiver<Option<Bytes>>,
-    part: Bytes,
-    ended: bool,
+    ready: VecDeque<Bytes>,
+    /// What follows; `None`: nothing. The end is sent as `None`; a channel that closes before was cut off.
+    more: Option<mpsc::Receiver<Option<Bytes>>>,
 }
 
 impl Read for Incoming {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.part.is_empty() {
-            if self.ended {
-                return Ok(0);
-            }
-            match self.parts.blocking_recv() {
-                Some(Some(part)) => self.part = part,
-                Some(None) => {
-                    self.ended = true;
-                    return Ok(0);
+        loop {
+            if let Some(part) = self.ready.front_mut() {
+                let count = buffer.len().min(part.len());
+                part.copy_to_slice(&mut buffer[..count]);
+                if part.is_empty() {
+                    self.ready.pop_front();
                 }
+                if count > 0 || buffer.is_empty() {
+                    return Ok(count);
+                }
+                continue;
+            }
+            let Some(more) = &mut self.more else { return Ok(0) };
+            match more.blocking_recv() {
+                Some(Some(part)) => self.ready.push_back(part),
+                Some(None) => self.more = None,
                 None => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }
-        let count = buffer.len().min(self.part.len());
-        self.part.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
     }
 }
 

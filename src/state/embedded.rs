@@ -9,13 +9,14 @@ mod watch;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use redb::{Builder, DatabaseError, ReadOnlyTable, ReadableDatabase as _, Table, TableDefinition};
+use tokio::sync::Mutex;
 
 use super::lock::LockStatus;
 use super::{KeyWatch, Lock, LockError, LockHolder, LockTaken, StateError, StateStore};
@@ -41,7 +42,7 @@ struct Shared {
     file: PathBuf,
     patience: Duration,
     /// One operation of this process at a time: waiting here is fair and costs nothing, unlike waiting for the file.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
     /// The file's checksums have been verified by this process.
     verified: AtomicBool,
 }
@@ -52,7 +53,7 @@ impl EmbeddedStore {
     }
 
     fn with_patience(file: PathBuf, patience: Duration) -> Self {
-        let shared = Shared { file, patience, turn: Mutex::default(), verified: AtomicBool::new(false) };
+        let shared = Shared { file, patience, turn: Arc::default(), verified: AtomicBool::new(false) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -63,8 +64,10 @@ impl EmbeddedStore {
         work: impl FnOnce(&Shared) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, StateError> {
         let shared = Arc::clone(&self.shared);
+        // who waits takes no thread; the turn ends with the work, even if nobody waits for that any more
+        let turn = Arc::clone(&shared.turn).lock_owned().await;
         let done = tokio::task::spawn_blocking(move || {
-            let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _turn = turn;
             work(&shared)
         });
         let message = match done.await {

@@ -46,6 +46,14 @@ fn values() -> BTreeMap<String, Value> {
     values
 }
 
+/// Says so to `vsync policy`, whose rules are other ones for version 1.
+const OLD_IS_V1: &str = "v1_mounts = [\"old\"]";
+
+/// A written configuration with tokens that are to be made anew.
+fn with_least(config: &str, vsync: &Vsync) -> String {
+    vsync.tokens().iter().fold(config.to_owned(), |config, token| config.replace(token.as_str(), "least"))
+}
+
 /// One origin whose mount `old` is of version 1, and destinations of version 2 to whose mount `secret` all of it goes.
 struct Migration {
     origin: BaoServer,
@@ -64,17 +72,20 @@ impl Migration {
         }
         let (at_copy, consul) = (FaultProxy::start(&copy.address()), ConsulServer::start());
         let migration = Self { origin, copy, at_copy, consul, vsync: Vsync::new("") };
-        migration.configure("", BaoServer::ROOT_TOKEN);
+        migration.configure(OLD_IS_V1, "least");
         migration
     }
 
     fn configure(&self, of_origin: &str, token: &str) {
+        self.configure_copies(of_origin, token, "");
+    }
+
+    fn configure_copies(&self, of_origin: &str, token: &str, of_copies: &str) {
         let consul = self.consul.address();
-        let other = if token == "least" { token } else { BaoServer::ROOT_TOKEN };
         let destination = |name: &str, sync_path: &str, address: &str, mount: &str| {
             format!(
-                "[[destinations]]\nname = \"{name}\"\nmounts = [\"{mount}\"]\nsync_path = \"{sync_path}\"\nnum_workers = 4\n\
-                 consul = {{ address = \"{consul}\" }}\nvault = {{ address = \"{address}\", token = \"{other}\", max_retries = 1 }}\n\
+                "[[destinations]]\nname = \"{name}\"\nmounts = [\"{mount}\"]\nsync_path = \"{sync_path}\"\nnum_workers = 4\n{of_copies}\n\
+                 consul = {{ address = \"{consul}\" }}\nvault = {{ address = \"{address}\", token = \"least\", max_retries = 1 }}\n\
                  [[destinations.transforms]]\nname = \"migrate\"\nfrom = '^old/data/(?P<rest>.+)$'\nto = '{mount}/data/${{rest}}'\n"
             )
         };
@@ -138,8 +149,6 @@ impl Migration {
 #[test]
 fn a_migration_copies_once_and_then_only_what_changed() {
     let migration = Migration::start();
-    // what `vsync policy` prints where the version is configured is enough
-    migration.configure("kv_version = 1", "least");
     let mut expected = values();
     let _ = migration.sync().expect(0);
     migration.assert_equal(&expected);
@@ -200,7 +209,7 @@ fn a_value_that_cannot_be_read_is_unknown_and_stays() {
     let rules = "path \"old/*\" { capabilities = [\"read\", \"list\"] }\npath \"old/\" { capabilities = [\"list\"] }\n\
                  path \"old/a/b\" { capabilities = [\"deny\"] }\npath \"old/odd/*\" { capabilities = [\"read\"] }";
     let token = migration.client().policy_token("reader", rules);
-    migration.configure("", &token);
+    migration.configure(OLD_IS_V1, &token);
     write(&migration.client(), "a", json!({ "changed": true }));
     delete(&migration.client(), "odd/space in name");
     let run = migration.sync();
@@ -208,7 +217,7 @@ fn a_value_that_cannot_be_read_is_unknown_and_stays() {
     let copies = migration.copy.client().read_all("secret");
     assert!(copies.contains_key("a/b") && copies.contains_key("odd/space in name"), "{:?}", copies.keys());
     assert_eq!(migration.version("a"), 2, "the others go on");
-    migration.configure("", BaoServer::ROOT_TOKEN);
+    migration.configure(OLD_IS_V1, "least");
     let _ = migration.sync().expect(0);
     let copies = migration.copy.client().read_all("secret");
     assert!(copies.contains_key("a/b") && !copies.contains_key("odd/space in name"), "{:?}", copies.keys());
@@ -218,34 +227,52 @@ fn a_value_that_cannot_be_read_is_unknown_and_stays() {
 #[test]
 fn the_version_is_found_out_or_configured_and_a_contradiction_is_named() {
     let migration = Migration::start();
-    migration.configure("kv_version = 1", BaoServer::ROOT_TOKEN);
+    // found out: the rights are the same, and `check` knows which they are
+    let token = migration.vsync.tokens().remove(0);
+    migration.configure("", &token);
     let _ = migration.sync().expect(0);
     migration.assert_equal(&values());
     let run = migration.run(&["check"]).expect(0);
-    for part in ["old/ is KV version 1", "reads each of its 70 secrets", "audit log", "enable-versioning old/", "tick"]
-    {
+    for part in [
+        "old/ is KV version 1",
+        "reads each of its 70 secrets",
+        "audit log",
+        "enable-versioning old/",
+        "tick",
+        "v1_mounts",
+    ] {
         assert!(run.text().contains(part), "{part}: {}", run.text());
     }
+    let rule = r#"path "old/*" { capabilities = ["list"] }"#;
+    migration.configure("", &migration.client().policy_token("lister", rule));
+    let run = migration.run(&["check"]).expect(1);
+    assert!(run.text().contains("old/: read on old/* missing"), "{}", run.text());
 
+    for configured in ["kv_version = 1", "v1_mounts = [\"old/\"]"] {
+        migration.configure(configured, "least");
+        let _ = migration.run(&["plan"]).expect(0);
+    }
+    migration.configure("kv_version = 2", "least");
     for arguments in [["plan"], ["check"]] {
-        migration.configure("kv_version = 2", BaoServer::ROOT_TOKEN);
         let run = migration.run(&arguments).expect(1);
-        assert!(run.text().contains("kv_version = 2") && run.text().contains("KV version 1"), "{}", run.text());
+        let text = run.text();
+        assert!(text.contains("says that") && text.contains("KV version 2") && text.contains("KV version 1"), "{text}");
     }
     migration.assert_equal(&values());
 
     // A token that may not reach the mount as such cannot ask what it is, and what is configured holds.
     migration.vsync.configure(&format!(
-        "[origin]\nmounts = [\"secret\"]\nkv_version = 1\n[origin.vault]\naddress = \"{0}\"\ntoken = \"root\"\n\
-         [[destinations]]\nname = \"old\"\nmounts = [\"old\"]\n[destinations.vault]\naddress = \"{0}\"\ntoken = \"root\"\n\
+        "[origin]\nmounts = [\"secret\"]\nkv_version = 1\n[origin.vault]\naddress = \"{0}\"\ntoken = \"least\"\n\
+         [[destinations]]\nname = \"old\"\nmounts = [\"old\"]\n[destinations.vault]\naddress = \"{0}\"\ntoken = \"least\"\n\
          [[destinations.transforms]]\nname = \"back\"\nfrom = '^secret/data/(?P<rest>.+)$'\nto = 'old/data/${{rest}}'\n",
         migration.origin.address()
     ));
     let run = migration.run(&["plan"]).expect(1);
-    assert!(run.text().contains("kv_version = 1") && run.text().contains("KV version 2"), "{}", run.text());
+    assert!(run.text().contains("is KV version 1") && run.text().contains("KV version 2"), "{}", run.text());
     // a destination of version 1 is refused before anything is written
     let config = std::fs::read_to_string(migration.vsync.folder().join("vsync.toml")).expect("the configuration");
-    migration.vsync.configure(&config.replace("kv_version = 1\n", ""));
+    let config = with_least(&config, &migration.vsync).replace("kv_version = 1\n", "");
+    migration.vsync.configure(&config);
     let run = migration.sync().expect(4);
     assert!(run.text().contains("old/") && run.text().contains("KV version 1"), "{}", run.text());
     let run = migration.run(&["check"]).expect(1);
@@ -260,7 +287,8 @@ fn both_versions_side_by_side() {
     origin.write_all("new", (0..20).map(|n| (format!("app-{n}"), json!({ "n": n }))));
     let config = std::fs::read_to_string(migration.vsync.folder().join("vsync.toml")).expect("the configuration");
     let also = "[[destinations.transforms]]\nname = \"new\"\nfrom = '^new/data/(?P<rest>.+)$'\nto = 'secret/data/new/${rest}'\n";
-    let config = config.replace("mounts = [\"old\"]", "mounts = [\"old\", \"new\"]");
+    let config = config.replace("[origin]\nmounts = [\"old\"]", "[origin]\nmounts = [\"old\", \"new\"]");
+    let config = with_least(&config, &migration.vsync);
     migration
         .vsync
         .configure(&config.replace("[[destinations.transforms]]", &format!("{also}[[destinations.transforms]]")));
@@ -372,6 +400,7 @@ fn what_was_seen_may_be_lost() {
         migration.consul.delete(&key);
     }
     let config = std::fs::read_to_string(migration.vsync.folder().join("vsync.toml")).expect("the configuration");
+    let config = with_least(&config, &migration.vsync);
     migration.vsync.configure(&config.replace("num_workers = 4", "num_workers = 4\non_existing = \"adopt\""));
     let _ = std::fs::remove_dir_all(migration.vsync.folder().join("state"));
     let _ = migration.sync().expect(0);
@@ -382,7 +411,22 @@ fn what_was_seen_may_be_lost() {
 
 #[test]
 fn a_mount_that_becomes_version_2_is_not_copied_again() {
+    becomes_version_2("");
+}
+
+#[test]
+fn a_mount_that_becomes_version_2_is_not_copied_again_with_its_metadata() {
+    becomes_version_2("fidelity = \"metadata\"");
+}
+
+#[test]
+fn a_mount_that_becomes_version_2_is_not_copied_again_with_its_history() {
+    becomes_version_2("fidelity = \"history\"");
+}
+
+fn becomes_version_2(of_copies: &str) {
     let migration = Migration::start();
+    migration.configure_copies(OLD_IS_V1, "least", of_copies);
     let _ = migration.sync().expect(0);
     let tune = json!({ "options": { "version": "2" } });
     assert_eq!(migration.client().request("POST", "sys/mounts/old/tune", Some(tune)).0, 200);
@@ -390,6 +434,7 @@ fn a_mount_that_becomes_version_2_is_not_copied_again() {
     while migration.client().request("GET", "old/data/a", None).0 != 200 {
         std::thread::yield_now();
     }
+    migration.configure_copies("", "least", of_copies);
     migration.client().write("old", "a", &json!({ "changed": true }));
     let _ = migration.sync().expect(0);
     let mut expected = values();

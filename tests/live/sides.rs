@@ -1,6 +1,7 @@
 //! One origin and one destination, as the engine takes them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -61,7 +62,7 @@ impl Sides {
             copies: true,
             deletes: true,
             creates_mounts: false,
-            is_v1: false,
+            v1_mounts: Vec::new(),
             fidelity: Fidelity::Value,
             logs_in: false,
         };
@@ -85,7 +86,7 @@ impl Sides {
             num_workers: 8,
             listing: Listing::Auto,
             patience: None,
-            kv_version: None,
+            kv_versions: BTreeMap::new(),
         };
         let destination = Destination {
             name: DestinationName::new("there"),

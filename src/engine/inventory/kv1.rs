@@ -1,6 +1,7 @@
 //! Walking a mount of KV version 1: every folder is listed, and then every value read, for nothing else tells whether a
 //! secret has changed. Of a value a keyed fingerprint is made, and it is wiped.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +10,7 @@ use tokio::sync::OnceCell;
 use super::{Findings, Job};
 use crate::engine::binding::PATIENCE;
 use crate::engine::watchbook::Watchbook;
-use crate::kv::SecretPath;
+use crate::kv::{Mount, SecretPath};
 use crate::sync_info::EngineKind;
 use crate::vault::{ErrorKind, MountInfo};
 
@@ -17,8 +18,8 @@ use crate::vault::{ErrorKind, MountInfo};
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Watch<'a> {
     pub(in crate::engine) book: &'a Arc<Watchbook>,
-    /// The version that the configuration says.
-    pub(in crate::engine) configured: Option<EngineKind>,
+    /// The versions that the configuration says.
+    pub(in crate::engine) configured: &'a BTreeMap<Mount, EngineKind>,
 }
 
 /// Whether the book is open, once per survey; if not, why.
@@ -36,10 +37,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(watch: Option<&Watch<'_>>, opened: &Opened) -> Self {
+    pub(super) fn new(mount: &Mount, watch: Option<&Watch<'_>>, opened: &Opened) -> Self {
         Self {
             book: watch.map(|watch| Arc::clone(watch.book)),
-            configured: watch.and_then(|watch| watch.configured),
+            configured: watch.and_then(|watch| watch.configured.get(mount).copied()),
             kind: OnceLock::new(),
             confirmed: AtomicBool::new(false),
             opened: Arc::clone(opened),
@@ -106,7 +107,7 @@ impl Job {
         };
         match (info.kind(), configured) {
             (Some(found), Some(configured)) if found != configured => Err(format!(
-                "the configuration says kv_version = {}, and the server that it is {info}: leave kv_version out, and each mount is taken for what it is",
+                "the configuration says that it is KV version {}, and the server that it is {info}: leave it out of kv_version and v1_mounts, and it is taken for what it is",
                 number(configured)
             )),
             (Some(found), _) => Ok(found),

@@ -10,6 +10,7 @@ pub(super) struct Mounted {
     pub(super) mount: Mount,
     pub(super) secrets: Vec<Pattern>,
     pub(super) copied: Vec<Pattern>,
+    pub(super) is_v1: bool,
 }
 
 pub(super) fn rights<U>(table: &[Need<U>], used: &U, mounts: &[Mounted], with: &[Extra]) -> Rights {
@@ -42,20 +43,24 @@ pub(super) fn rights<U>(table: &[Need<U>], used: &U, mounts: &[Mounted], with: &
 
 /// The paths of a place, and the mounts they are in.
 fn paths(place: Place, mounts: &[Mounted]) -> Vec<(String, Option<Mount>)> {
-    let each = |part: &str, paths: fn(&Mounted) -> Vec<String>| {
+    let of_version = |is_v1: bool, part: &str, paths: fn(&Mounted) -> Vec<String>| {
         let of_mount = |mounted: &Mounted| {
-            let part = if part.is_empty() { String::new() } else { format!("{part}/") };
             let root = format!("{}{part}", mount_in_policies(&mounted.mount));
             let mount = mounted.mount.clone();
             let paths = paths(mounted).into_iter();
             paths.map(|path| (format!("{root}{path}"), Some(mount.clone()))).collect::<Vec<_>>()
         };
-        mounts.iter().flat_map(of_mount).collect()
+        mounts.iter().filter(|mounted| mounted.is_v1 == is_v1).flat_map(of_mount).collect()
     };
+    let secrets = |mounted: &Mounted| mounted.secrets.iter().map(Pattern::to_string).collect();
+    let folders = |mounted: &Mounted| mounted.secrets.iter().flat_map(Pattern::folders).collect();
+    let each = |part: &str, paths| of_version(false, &format!("{part}/"), paths);
     match place {
-        Place::Secrets(part) => each(part, |mounted| mounted.secrets.iter().map(Pattern::to_string).collect()),
+        Place::SecretsOfV1 => of_version(true, "", secrets),
+        Place::FoldersOfV1 => of_version(true, "", folders),
+        Place::Secrets(part) => each(part, secrets),
         Place::Copied(part) => each(part, |mounted| mounted.copied.iter().map(Pattern::to_string).collect()),
-        Place::Folders(part) => each(part, |mounted| mounted.secrets.iter().flat_map(Pattern::folders).collect()),
+        Place::Folders(part) => each(part, folders),
         Place::Top(part) => each(part, |mounted| {
             let top = (!mounted.secrets.is_empty()).then(String::new);
             top.into_iter().collect()
@@ -67,7 +72,7 @@ fn paths(place: Place, mounts: &[Mounted]) -> Vec<(String, Option<Mount>)> {
 }
 
 fn each_mount(mounts: &[Mounted], path: fn(&str) -> String) -> Vec<(String, Option<Mount>)> {
-    let used = mounts.iter().filter(|mounted| !mounted.secrets.is_empty());
+    let used = mounts.iter().filter(|mounted| !mounted.is_v1 && !mounted.secrets.is_empty());
     used.map(|mounted| (path(&mount_in_policies(&mounted.mount)), Some(mounted.mount.clone()))).collect()
 }
 

@@ -90,6 +90,8 @@ fn missing(
         (Some(mapping), _) => mapping.origin,
         // the value is there, and nothing is known of those before it
         (None, _) if source == Source::Metadata => current,
+        // of KV version 1 was what became the first version, and its number was vsync's own
+        (None, Some(entry)) if entry.insight.kind == EngineKind::KvV1 => 1.min(current.saturating_sub(1)),
         // values alone were copied until now; what is older cannot be put in behind
         (None, Some(entry)) if entry.digest.as_deref().is_none_or(|digest| digest.since == 0) => {
             match entry.insight.version.cmp(&current) {

@@ -161,6 +161,19 @@ impl Worker {
                 OnDrift::Report => return Err(super::conflict::drifted(task, found).into()),
             }
         }
+        if let Some(there) = &there
+            && self.was_of_version_1(task)
+        {
+            copied.asked = true;
+            let (secret, _, cas) = self.unless_stopped(self.read(task)).await??;
+            if self.unless_stopped(self.holds_already(task, &secret, cas)).await?.is_some() {
+                let task = &Task { source: Source::Metadata, ..task.clone() };
+                if self.manner.fidelity == Fidelity::History {
+                    return self.with_history(task, &origin, Some(there), copied).await;
+                }
+                return Ok(self.metadata_alone(task, &origin, there, copied).await?);
+            }
+        }
         if self.manner.fidelity == Fidelity::History {
             return self.with_history(task, &origin, there.as_ref(), copied).await;
         }
@@ -198,6 +211,12 @@ impl Worker {
         }
         copied.digest = Some(Box::new(digest));
         Ok(done)
+    }
+
+    /// Whether its copy is from when the origin's mount was of KV version 1, whose versions vsync counted itself: they say
+    /// nothing of those that there are now.
+    fn was_of_version_1(&self, task: &Task) -> bool {
+        self.brought.get(&task.destination).is_some_and(|entry| entry.insight.kind == EngineKind::KvV1)
     }
 
     /// The value is there already: nothing of it is read or written.

@@ -132,7 +132,7 @@ impl Worker {
     /// The version at the destination if it holds just what is to be written. That something changed at the origin need
     /// not mean the values where it is only vsync's guess: a value of KV version 1 may have changed back, or what it was
     /// is no longer recorded, or the mount became one of version 2. Whatever stands in the way, writing will meet it.
-    async fn holds_already(&self, task: &Task, secret: &Secret, cas: Option<u64>) -> Option<u64> {
+    pub(super) async fn holds_already(&self, task: &Task, secret: &Secret, cas: Option<u64>) -> Option<u64> {
         let version = cas.filter(|version| *version > 0)?;
         if !self.manner.compares || task.operation != Operation::Update || task.source != Source::Origin {
             return None;

@@ -90,11 +90,12 @@ async fn a_file_held_open_is_waited_for_and_then_named() {
     assert!(error.contains("another process") && error.contains("state.redb"), "{error}");
     assert!(store.put(entries(&[("a", "2")])).await.is_err());
 
+    let patient = EmbeddedStore::new(file);
     let release = thread::spawn(move || {
         thread::sleep(Duration::from_millis(50));
         drop(held);
     });
-    assert_eq!(text(&store, "a").await.as_deref(), Some("1"));
+    assert_eq!(text(&patient, "a").await.as_deref(), Some("1"));
     release.join().unwrap();
 }
 
