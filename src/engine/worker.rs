@@ -11,6 +11,7 @@ mod queue;
 mod reach;
 mod reads;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use super::plan::{DestinationName, Task};
 use super::report::{Cause, Done, Failed, Outcome};
 use super::{Fidelity, Inventory, OnDelete, OnDrift, OnExisting};
 use crate::http::Attempts;
+use crate::kv::SecretPath;
 use crate::vault::{VaultClient, VaultError};
 
 use queue::Again;
@@ -145,8 +147,6 @@ pub(super) struct Manner {
     /// The last cycle here did not end properly: what it wrote may not be recorded.
     pub(super) interrupted: bool,
     pub(super) on_delete: OnDelete,
-    /// What is to be updated may be equal all the same: its copy is looked at first.
-    pub(super) compares: bool,
     pub(super) on_drift: OnDrift,
     pub(super) on_existing: OnExisting,
     pub(super) fidelity: Fidelity,
@@ -167,6 +167,8 @@ pub(super) struct Worker {
     /// What was planned with.
     pub(super) inventory: Arc<Inventory>,
     pub(super) brought: Arc<Brought>,
+    /// The origin's secrets whose values may be equal, although something has changed: their copies are looked at first.
+    pub(super) guesses: Arc<HashSet<SecretPath>>,
     pub(super) stop: CancellationToken,
     pub(super) gate: watch::Receiver<Gate>,
     pub(super) outcomes: mpsc::UnboundedSender<(usize, Outcome)>,

@@ -113,9 +113,9 @@ impl Begun {
     }
 }
 
-/// A body of no more bytes is waited for and read where it arrives. A thread of its own for each would cost more than the
-/// reading, and each thread keeps memory that it has used once.
-const SMALL: usize = 64 << 10;
+/// A body of no more bytes is waited for, and read where it arrives: in about a millisecond. A thread for each would cost
+/// more than the reading, and each thread keeps memory that it has used once.
+const SMALL: usize = 256 << 10;
 
 /// How many parts of a body may wait for the reader.
 const PARTS_AHEAD: usize = 16;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -281,4 +282,52 @@ fn a_dry_run_names_what_the_token_lacks_for_metadata() {
     ));
     let run = vsync.run(&["sync", "--yes", "--dry-run"]).expect(3);
     assert!(run.text().contains("lacks \"update\" on secret/metadata/a"), "{}", run.text());
+}
+
+#[test]
+fn what_differs_by_its_time_alone_is_compared_and_not_written_again() {
+    let (origin, there, vsync) = pair("");
+    let here = origin.client();
+    for name in ["described", "same", "other"] {
+        here.write("secret", name, &json!({ "v": 1 }));
+    }
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+
+    // OpenBao gives it a later time, though its value has not changed
+    here.write_metadata("secret", "described", json!({ "custom_metadata": { "team": "a" } }));
+    for (name, value) in [("same", 1), ("other", 2)] {
+        // written anew, it is version 1 again
+        here.remove("secret", name);
+        here.write("secret", name, &json!({ "v": value }));
+    }
+    let at_origin = origin.audit();
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    let versions = ["described", "same", "other"].map(|name| version(&there.client(), name));
+    assert_eq!(versions, [1, 1, 2], "only the other value is a new version");
+    assert_eq!(there.client().read("secret", "other"), Some(json!({ "v": 2 })));
+    assert_eq!(data_requests(&at_origin).len(), 3, "each is read once");
+
+    let _ = vsync.run(&["plan"]).expect(0);
+}
+
+#[test]
+fn metadata_that_changes_alone_arrives_through_two_daemons_without_a_new_version() {
+    let (origin, there, vsync) = pair(METADATA);
+    origin.client().write("secret", "app", &json!({ "v": 1 }));
+    let _keeper = vsync.background("origin", &["origin", "--tick", "1s"], &[]);
+    let copier = vsync.background("destination", &["destination", "--tick", "1s"], &[]);
+    let limit = Duration::from_secs(60);
+    let wait = |what: &str, done: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < limit, "{what}:\n{}", copier.told());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    wait("the value", &|| there.client().read("secret", "app").is_some());
+    origin.client().write_metadata("secret", "app", json!({ "custom_metadata": { "team": "a" } }));
+    wait("its metadata", &|| {
+        there.client().metadata("secret", "app").is_some_and(|found| found["custom_metadata"]["team"] == "a")
+    });
+    assert_eq!(version(&there.client(), "app"), 1, "the value is not written again");
 }

@@ -19,7 +19,7 @@ use crate::engine::worker::{Brought, Manner, Queue, Reach, Reads, Slot};
 use crate::engine::{Destination, Fidelity, NewMount, mounts};
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
-use crate::sync_info::{EngineKind, Insight};
+use crate::sync_info::EngineKind;
 
 /// How long a server that does not answer is waited for, where neither `patience` nor `timeout` says so.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
@@ -36,6 +36,7 @@ pub(super) struct Lane {
     pub(super) manner: Manner,
     /// Which metadata vsync left where something is to be written.
     pub(super) brought: Arc<Brought>,
+    pub(super) guesses: Arc<HashSet<SecretPath>>,
     pub(super) report: DestinationReport,
     record: Record,
     /// What is created before the first write.
@@ -85,11 +86,7 @@ impl Lane {
         skip: Skip,
     ) -> Self {
         let planned = plan.counts();
-        let is_guess = |task: &Task| {
-            let is_of_v1 = |insight: Option<&Insight>| insight.is_some_and(|insight| insight.kind == EngineKind::KvV1);
-            is_of_v1(task.insight.as_ref()) || is_of_v1(plan.recorded.get(&task.origin))
-        };
-        let compares = plan.tasks.iter().any(is_guess);
+        let guesses = guesses(&plan);
         let mut changed = plan.has_unsaved_records();
         let mut superseded: HashMap<SecretPath, Vec<SecretPath>> = HashMap::new();
         let to_write: HashSet<&SecretPath> = plan.tasks.iter().map(|task| &task.destination).collect();
@@ -129,6 +126,7 @@ impl Lane {
         });
         Self {
             brought: Arc::new(brought),
+            guesses: Arc::new(guesses),
             report: DestinationReport {
                 destination: plan.destination.clone(),
                 planned,
@@ -159,7 +157,7 @@ impl Lane {
             left: None,
             slots: Vec::new(),
             alive: Vec::new(),
-            manner: Manner { interrupted: plan.interrupted_cycle().is_some(), compares, ..manner },
+            manner: Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner },
             partial: plan.partial,
             new_mounts: std::mem::take(&mut plan.new_mounts),
             record: Record::new(cycle, plan, state, destination.journal.as_deref(), changed && !manner.dry_run),
@@ -494,6 +492,17 @@ impl Lane {
             unsaved: self.report.unsaved.clone(),
         }
     }
+}
+
+/// The secrets whose values need not have changed, although their insights have: a value of KV version 1 may have changed
+/// back, what it was may no longer be recorded, or its mount became one of version 2. And where the version is the same and
+/// only the time differs, `OpenBao` has changed metadata, or the secret was removed and written anew.
+fn guesses(plan: &DestinationPlan) -> HashSet<SecretPath> {
+    let is_guess = |task: &&Task| {
+        let (Some(now), Some(before)) = (task.insight, plan.recorded.get(&task.origin)) else { return false };
+        [now.kind, before.kind].contains(&EngineKind::KvV1) || now.version == before.version
+    };
+    plan.tasks.iter().filter(is_guess).map(|task| task.origin.clone()).collect()
 }
 
 fn brought(plan: &DestinationPlan) -> Brought {

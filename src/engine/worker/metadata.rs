@@ -162,7 +162,7 @@ impl Worker {
             }
         }
         if let Some(there) = &there
-            && self.was_of_version_1(task)
+            && self.is_guess(task)
         {
             copied.asked = true;
             let (secret, _, cas) = self.unless_stopped(self.read(task)).await??;
@@ -211,12 +211,6 @@ impl Worker {
         }
         copied.digest = Some(Box::new(digest));
         Ok(done)
-    }
-
-    /// Whether its copy is from when the origin's mount was of KV version 1, whose versions vsync counted itself: they say
-    /// nothing of those that there are now.
-    fn was_of_version_1(&self, task: &Task) -> bool {
-        self.brought.get(&task.destination).is_some_and(|entry| entry.insight.kind == EngineKind::KvV1)
     }
 
     /// The value is there already: nothing of it is read or written.

@@ -129,12 +129,16 @@ impl Worker {
         }
     }
 
-    /// The version at the destination if it holds just what is to be written. That something changed at the origin need
-    /// not mean the values where it is only vsync's guess: a value of KV version 1 may have changed back, or what it was
-    /// is no longer recorded, or the mount became one of version 2. Whatever stands in the way, writing will meet it.
+    /// Whether the value may be equal, although something has changed.
+    pub(super) fn is_guess(&self, task: &Task) -> bool {
+        self.guesses.contains(&task.origin)
+    }
+
+    /// The version at the destination if it holds just what is to be written, and it is only a guess that it does not.
+    /// Whatever stands in the way, writing will meet it.
     pub(super) async fn holds_already(&self, task: &Task, secret: &Secret, cas: Option<u64>) -> Option<u64> {
         let version = cas.filter(|version| *version > 0)?;
-        if !self.manner.compares || task.operation != Operation::Update || task.source != Source::Origin {
+        if task.operation != Operation::Update || task.source != Source::Origin || !self.is_guess(task) {
             return None;
         }
         let there = self.destination.read(&task.destination).await.ok()?;
