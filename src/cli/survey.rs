@@ -104,7 +104,7 @@ pub(super) fn show_unknown(plan: &Plan, out: &mut Output) -> Result<(), CliError
     if !unknown.is_empty() && !out.is_json() {
         let parts = if unknown.len() == 1 { "1 part".to_owned() } else { format!("{} parts", unknown.len()) };
         let warning = format!(
-            "The origin is incomplete: {parts} could not be read. Nothing under what is named above is changed or deleted anywhere."
+            "The origin is incomplete: {parts} could not be read. Nothing under what is named above is changed or deleted anywhere; \"vsync check\" looks for the cause."
         );
         out.line(out.paint(Paint::Bad, &warning))?;
     }

@@ -17,6 +17,7 @@ use super::screen::{Screen, browse, cycle, failures, history, logs, overview, pl
 use super::settings::{self, Settings};
 use super::theme::{Theme, Themes};
 use super::watch::Watch;
+use super::widget::cell;
 use super::widget::split::{Share, Split};
 use super::widget::tree::Marks;
 use crate::engine::{
@@ -24,6 +25,9 @@ use crate::engine::{
     UnknownSubtree,
 };
 use crate::kv::Mount;
+
+/// The least columns that a destination's name gets.
+const NAME: usize = 14;
 
 /// The smallest size at which there is something to see.
 pub(super) const SMALLEST: Size = Size { width: 60, height: 15 };
@@ -400,6 +404,13 @@ impl Model {
     pub(super) fn layout(&self) -> [Rect; 3] {
         let area = Rect::new(0, 0, self.size.width, self.size.height);
         area.layout(&Layout::vertical([Constraint::Length(2), Constraint::Min(0), Constraint::Length(1)]))
+    }
+
+    /// The columns that a destination's name gets where there are others beside it: more on a wide terminal, if the
+    /// names need them.
+    pub(super) fn name_width(&self) -> usize {
+        let longest = self.destinations.iter().map(|name| cell::width(name.as_str())).max().unwrap_or(0);
+        longest.clamp(NAME, NAME.max(usize::from(self.body().width) / 8))
     }
 
     /// The part of the screen that belongs to the screen.

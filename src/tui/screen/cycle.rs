@@ -28,8 +28,6 @@ const CHARTED: u16 = 32;
 /// From this width on what failed and what was logged stand beside each other.
 const BESIDE: u16 = 150;
 
-const NAME: usize = 14;
-
 /// So much of a failure's message shows, if there is room for the path beside it.
 const MESSAGE: usize = 24;
 
@@ -295,7 +293,7 @@ fn view_failures(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &m
     }
     let width = usize::from(inner.width);
     let rows = usize::from(inner.height);
-    let room = width.saturating_sub(NAME + 12 + 7);
+    let room = width.saturating_sub(model.name_width() + 12 + 7);
     let longest = shown().take(rows).map(|(_, failure)| cell::width(&failure.origin.to_string())).max().unwrap_or(0);
     // the cause has been named, so of the message its beginning will do
     let path = longest.min(room.saturating_sub(MESSAGE)).max(room / 2);
@@ -303,7 +301,7 @@ fn view_failures(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &m
     let lines = shown().take(rows).map(|(name, failure)| {
         Line::from(vec![
             Span::styled(" ! ", theme.bad()),
-            Span::styled(cell::left(name.as_str(), NAME), theme.text()),
+            Span::styled(cell::left(name.as_str(), model.name_width()), theme.text()),
             Span::styled(format!(" {} ", cell::path(&failure.origin.to_string(), path)), theme.text()),
             Span::styled(cell::left(failure.cause.as_str(), 12), theme.bad()),
             Span::styled(cell::left(&failure.message, message), theme.muted()),

@@ -31,7 +31,6 @@ const SHORT_LIFE: Duration = Duration::from_hours(1);
 /// While something goes on the vaults are asked again after so long, if this screen shows.
 const ASK_EVERY: Duration = Duration::from_secs(30);
 
-const NAME: usize = 14;
 const STATE: usize = 19;
 
 /// Where the cursor is, and what is known of the vaults beside what all screens know.

@@ -6,7 +6,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::NAME;
 use crate::engine::{Cause, DestinationReport, Ending, FidelityReport, Report, SecretState};
 use crate::tui::format;
 use crate::tui::model::{Model, in_words};
@@ -63,7 +62,10 @@ fn destination(model: &Model, report: &Report, part: &DestinationReport) -> Line
     let theme = &model.theme;
     let did = if report.dry_run { "would be possible" } else { "done" };
     let mut spans = vec![
-        Span::styled(format!("{} ", cell::left(part.destination.as_str(), NAME)), model.name_style(&part.destination)),
+        Span::styled(
+            format!("{} ", cell::left(part.destination.as_str(), model.name_width())),
+            model.name_style(&part.destination),
+        ),
         Span::styled(format!("{did}: {}", in_words(part.done)), theme.text()),
     ];
     let mut note = |count: u64, what: &str, style| {

@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{NAME, areas, charts, rows};
+use super::{areas, charts, rows};
 use crate::engine::{CycleSnapshot, DestinationProgress, Phase, Standing};
 use crate::http::Throttle;
 use crate::text::sanitize;
@@ -65,7 +65,7 @@ pub(super) fn view(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: 
         panel::panel(theme, title, right, area, buffer)
     };
     let width = usize::from(inner.width);
-    panel::lines([Line::styled(titles(width), theme.muted())], inner, buffer);
+    panel::lines([Line::styled(titles(model, width), theme.muted())], inner, buffer);
     let height = inner.height.saturating_sub(TITLES + charts_line(model));
     let list = Rect { y: inner.y + TITLES, height, ..inner };
     let scroll = &model.cycle_list.scroll;
@@ -125,16 +125,16 @@ fn limit_style(model: &Model, throttle: &Throttle) -> Style {
     if throttle.is_lowered() { model.theme.warning() } else { model.theme.muted() }
 }
 
-fn bar_width(width: usize) -> usize {
-    let columns = NAME + 2 + 7 + 8 + FAILED + 8 + 9 + LIMIT + 9 + if width >= WIDE { 18 } else { 0 };
+fn bar_width(model: &Model, width: usize) -> usize {
+    let columns = model.name_width() + 2 + 7 + 8 + FAILED + 8 + 9 + LIMIT + 9 + if width >= WIDE { 18 } else { 0 };
     width.saturating_sub(columns).clamp(4, 60)
 }
 
-fn titles(width: usize) -> String {
+fn titles(model: &Model, width: usize) -> String {
     let mut text = format!(
         " {} {}{}{}{}{}{}{}",
-        cell::left("destination", NAME),
-        cell::left("", bar_width(width)),
+        cell::left("destination", model.name_width()),
+        cell::left("", bar_width(model, width)),
         cell::right("", 7),
         cell::right("done", 8),
         cell::right("failed", FAILED),
@@ -165,10 +165,10 @@ fn standing(standing: &Standing) -> Option<String> {
 fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<'static> {
     let theme = &model.theme;
     let (planned, done) = (part.planned.total(), part.done.total());
-    let name = cell::left(part.destination.as_str(), NAME);
+    let name = cell::left(part.destination.as_str(), model.name_width());
     let mut spans = vec![Span::styled(format!(" {name} "), model.name_style(&part.destination))];
     let parts = [(done, theme.good()), (part.failed, theme.bad())];
-    spans.extend(chart::bar(&parts, planned, bar_width(width), theme.border()));
+    spans.extend(chart::bar(&parts, planned, bar_width(model, width), theme.border()));
     spans.push(Span::styled(cell::right(&format::percent(part.ended(), planned), 7), theme.text()));
     spans.push(Span::styled(cell::right(&format::count(done), 8), theme.good()));
     let style = if part.failed > 0 { theme.bad() } else { theme.muted() };

@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{NAME, chosen};
+use super::chosen;
 use crate::engine::{CycleSnapshot, WorkerRow};
 use crate::tui::format;
 use crate::tui::model::Model;
@@ -58,10 +58,10 @@ pub(super) fn view(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: 
         right.push(Span::styled(format!(" {} for more ", model.scroll_keys()), theme.muted()));
     }
     let inner = panel::panel(theme, &title, right, area, buffer);
-    let path = usize::from(inner.width).saturating_sub(NAME + 34);
+    let path = usize::from(inner.width).saturating_sub(model.name_width() + 34);
     let head = format!(
         " {} {}    {} {} {} {}",
-        cell::left("destination", NAME),
+        cell::left("destination", model.name_width()),
         cell::right("#", 3),
         cell::left("step", 8),
         cell::left("secret", path),
@@ -76,7 +76,7 @@ pub(super) fn view(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: 
 fn line(model: &Model, snapshot: &CycleSnapshot, worker: &WorkerRow, path: usize) -> Line<'static> {
     let theme = &model.theme;
     let mut spans = vec![
-        Span::styled(format!(" {}", cell::left(worker.destination.as_str(), NAME)), theme.text()),
+        Span::styled(format!(" {}", cell::left(worker.destination.as_str(), model.name_width())), theme.text()),
         Span::styled(format!(" {}  ", cell::right(&worker.number.to_string(), 3)), theme.muted()),
     ];
     let Some(activity) = &worker.activity else {

@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::facts::{self, SHOWN};
-use super::{NAME, STATE, WIDE, order};
+use super::{STATE, WIDE, order};
 use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::watch;
@@ -54,7 +54,7 @@ pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
     let wide = area.width >= WIDE;
     let mut head = format!(
         " {} {} {} {}  ",
-        cell::left("vault", NAME),
+        cell::left("vault", model.name_width()),
         cell::left("server", STATE),
         cell::right("latency", 7),
         cell::right("token", 9)
@@ -89,7 +89,8 @@ fn lines(model: &Model, at: usize, wide: bool, each: u16, width: usize) -> Vec<L
     let Some(side) = model.sides.get(at) else { return Vec::new() };
     let name = at.checked_sub(1).and_then(|at| model.destinations.get(at));
     let production = name.is_some_and(|name| model.production.contains(name));
-    let mut first = vec![Span::raw(" "), Span::styled(cell::left(side.name(), NAME), theme.strong()), Span::raw(" ")];
+    let mut first =
+        vec![Span::raw(" "), Span::styled(cell::left(side.name(), model.name_width()), theme.strong()), Span::raw(" ")];
     first.extend(facts::health(model, side));
     let counts = match at.checked_sub(1) {
         None => facts::origin_counts(model),
@@ -112,7 +113,7 @@ fn lines(model: &Model, at: usize, wide: bool, each: u16, width: usize) -> Vec<L
         return vec![Line::from(first)];
     }
     first.extend(last);
-    let indent = NAME.min(width) + 2;
+    let indent = model.name_width().min(width) + 2;
     let mut second = if production {
         vec![
             Span::raw(" "),
