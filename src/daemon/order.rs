@@ -6,7 +6,7 @@ use super::{Resting, Setbacks};
 use crate::engine::{DestinationName, Engine, Plan};
 
 /// Which of these destinations have to wait, and what for. `plan` is the whole one, with what is held back.
-pub(crate) fn waiting(
+pub(super) fn waiting(
     engine: &Engine,
     ours: &[DestinationName],
     plan: &Plan,

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::order::waiting;
 use super::resting::unreached;
+use super::sift::{Sifted, Verdict, sift};
 use super::status::{Foreign, State};
 use super::trouble::{Kind, Trouble};
 use super::{Daemon, Note, Role};
@@ -239,28 +239,12 @@ impl Daemon<'_> {
     }
 
     /// What of a plan is to be done now, and what is to be remembered of it. The rest is trouble, or has to wait.
-    fn sift(&mut self, mut plan: Plan, round: &mut Round) -> (Plan, HashMap<DestinationName, Tried>) {
-        for part in plan.destinations.iter().filter(|part| part.unavailable.is_none()) {
-            self.setbacks.prune(part);
-        }
-        let before: HashMap<DestinationName, (u64, Option<Timestamp>)> = plan
-            .destinations
-            .iter()
-            .map(|part| (part.destination.clone(), (part.tasks.len() as u64, oldest(part))))
-            .collect();
+    fn sift(&mut self, plan: Plan, round: &mut Round) -> (Plan, HashMap<DestinationName, Tried>) {
         let ours: Vec<DestinationName> = plan.destinations.iter().map(|part| part.destination.clone()).collect();
-        let waiting = waiting(&self.setup.engine, &ours, &plan, &self.setbacks, &self.resting);
-        let held_back = |name: &DestinationName, task: &_| self.setbacks.holds_back(name, task);
-        if plan.destinations.iter().any(|part| part.tasks.iter().any(|task| held_back(&part.destination, task))) {
-            plan = self.setup.engine.select(&plan, |name, task| !held_back(name, task));
-        }
-        // nobody is asked here, and what nobody can take back is done only as far as the configuration says
-        self.setup.engine.hold_back(&mut plan);
+        let (mut plan, sifted) = sift(&self.setup.engine, plan, &ours, &mut self.setbacks, &mut self.resting);
         let mut tried = HashMap::new();
-        let mut rest = Vec::new();
-        for part in std::mem::take(&mut plan.destinations) {
+        for Sifted { part, all, oldest, verdict } in sifted {
             let name = part.destination.clone();
-            let (all, oldest) = before.get(&name).copied().unwrap_or_default();
             round.looked.insert(name.to_string());
             {
                 let mut status = self.status.lock();
@@ -273,34 +257,26 @@ impl Daemon<'_> {
             let foreign = foreign(&part);
             self.found_foreign(&name, foreign, round);
             found_unconfirmed(&name, part.held_back, round);
-            if let Some(reason) = &part.unavailable {
-                self.unwell(&name);
-                round.found(name.as_str(), Kind::State, format!("its state cannot be read: {reason}"));
-            } else if !part.objections.is_empty() {
-                self.unwell(&name);
-                let reasons: Vec<String> = part.objections.iter().map(ToString::to_string).collect();
-                round.found(
-                    name.as_str(),
-                    Kind::Guard,
-                    format!("stopped before the first write: {}", reasons.join("; ")),
-                );
-            } else if part.tasks.is_empty() && !part.has_unsaved_records() {
-                self.resting.remove(&name);
-                self.well(&name);
-            } else if let Some(reason) = self.resting.reason(&name) {
-                self.unwell(&name);
-                round.found(name.as_str(), Kind::Unreached, unreached(reason, all));
-            } else if let Some(reason) = waiting.get(&name) {
-                self.unwell(&name);
-                round.found(name.as_str(), Kind::Wave, reason.clone());
-            } else {
-                let paths: HashSet<SecretPath> = part.tasks.iter().map(|task| task.origin.clone()).collect();
-                let held_back = all - paths.len() as u64;
-                tried.insert(name, Tried { paths, oldest, held_back, unconfirmed: part.held_back, foreign });
-                rest.push(part);
-            }
+            let (kind, message) = match verdict {
+                Verdict::Idle => {
+                    self.well(&name);
+                    continue;
+                }
+                Verdict::Ready => {
+                    let paths: HashSet<SecretPath> = part.tasks.iter().map(|task| task.origin.clone()).collect();
+                    let held_back = all - paths.len() as u64;
+                    tried.insert(name, Tried { paths, oldest, held_back, unconfirmed: part.held_back, foreign });
+                    plan.destinations.push(part);
+                    continue;
+                }
+                Verdict::Unreadable(reason) => (Kind::State, reason),
+                Verdict::Guarded(reasons) => (Kind::Guard, format!("stopped before the first write: {reasons}")),
+                Verdict::Unreached(reason) => (Kind::Unreached, reason),
+                Verdict::Waiting(reason) => (Kind::Wave, reason),
+            };
+            self.unwell(&name);
+            round.found(name.as_str(), kind, message);
         }
-        plan.destinations = rest;
         (plan, tried)
     }
 
@@ -417,11 +393,6 @@ fn foreign(part: &DestinationPlan) -> Foreign {
         }
         counts
     })
-}
-
-/// Since when the oldest change has waited.
-fn oldest(part: &DestinationPlan) -> Option<Timestamp> {
-    part.tasks.iter().filter_map(|task| Some(task.insight?.update_time.timestamp())).min()
 }
 
 /// Whether there is something to tell of a cycle. That somebody else was at work is trouble, and told as such.

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::refreshed;
 use super::{Go, PURPOSE};
-use crate::daemon::{Post, Resting, Setbacks, Turn, unreached, waiting};
+use crate::daemon::{Post, Resting, Setbacks, Sifted, Turn, Verdict, sift, unreached};
 use crate::engine::{
     DestinationName, DestinationPlan, DestinationReport, Engine, Inventory, Plan, PlanOptions, Report, Side,
     held_back_in_words,
@@ -313,54 +313,40 @@ impl Watcher {
     }
 
     /// What of a plan is to be done now, and the paths of that. The rest has to wait.
-    fn sift(&mut self, mut plan: Plan) -> (Plan, HashMap<DestinationName, HashSet<SecretPath>>) {
-        for part in plan.destinations.iter().filter(|part| part.unavailable.is_none()) {
-            self.setbacks.prune(part);
-        }
+    fn sift(&mut self, plan: Plan) -> (Plan, HashMap<DestinationName, HashSet<SecretPath>>) {
         let ours = plan.destinations.iter().map(|part| part.destination.clone());
         let ours: Vec<DestinationName> = ours.filter(|name| self.is_held(name)).collect();
-        let waiting = waiting(&self.engine, &ours, &plan, &self.setbacks, &self.resting);
-        let held_back = |name: &DestinationName, task: &_| self.setbacks.holds_back(name, task);
-        if plan.destinations.iter().any(|part| part.tasks.iter().any(|task| held_back(&part.destination, task))) {
-            plan = self.engine.select(&plan, |name, task| !held_back(name, task));
-        }
-        // nobody is asked here, and what nobody can take back is done only as far as the configuration says
-        self.engine.hold_back(&mut plan);
+        let (mut plan, sifted) = sift(&self.engine, plan, &ours, &mut self.setbacks, &mut self.resting);
         let mut tried = HashMap::new();
-        let mut rest = Vec::new();
-        for part in std::mem::take(&mut plan.destinations) {
+        for Sifted { part, verdict, .. } in sifted {
             let name = part.destination.clone();
-            if !self.is_held(&name) || self.left_out.contains(&name) {
+            if self.left_out.contains(&name) {
                 continue;
             }
-            let standing = if let Some(reason) = &part.unavailable {
-                Some(Standing::Stuck(format!("its state cannot be read: {reason}")))
-            } else if let Some(reason) = self.resting.reason(&name) {
-                Some(Standing::HeldBack(unreached(reason, part.tasks.len() as u64)))
-            } else if let Some(reason) = waiting.get(&name) {
-                Some(Standing::HeldBack(reason.clone()))
-            } else if part.objections.is_empty() {
-                None
-            } else {
-                let reasons: Vec<String> = part.objections.iter().map(ToString::to_string).collect();
-                Some(Standing::HeldBack(reasons.join("; ")))
+            let is_ready = matches!(verdict, Verdict::Ready);
+            let standing = match verdict {
+                Verdict::Unreadable(reason) => Some(Standing::Stuck(reason)),
+                Verdict::Guarded(reason) | Verdict::Unreached(reason) | Verdict::Waiting(reason) => {
+                    Some(Standing::HeldBack(reason))
+                }
+                Verdict::Idle | Verdict::Ready if part.held_back > 0 => {
+                    Some(Standing::Unconfirmed(held_back_in_words(&name, part.held_back)))
+                }
+                Verdict::Idle | Verdict::Ready => None,
             };
-            if let Some(standing) = standing {
-                self.standings.insert(name, standing);
-                continue;
+            match standing {
+                Some(standing) => {
+                    self.standings.insert(name.clone(), standing);
+                }
+                None => {
+                    self.standings.remove(&name);
+                }
             }
-            if part.held_back > 0 {
-                let words = held_back_in_words(&name, part.held_back);
-                self.standings.insert(name.clone(), Standing::Unconfirmed(words));
-            } else {
-                self.standings.remove(&name);
-            }
-            if !part.tasks.is_empty() || part.has_unsaved_records() {
+            if is_ready {
                 tried.insert(name, part.tasks.iter().map(|task| task.origin.clone()).collect());
-                rest.push(part);
+                plan.destinations.push(part);
             }
         }
-        plan.destinations = rest;
         (plan, tried)
     }
 
