@@ -17,15 +17,14 @@ use signer::Signer;
 
 use crate::support::{BaoOptions, BaoServer, RootClient, Run, Tls, Vsync};
 
-/// What a token needs to copy from and to `secret/`, and to be checked.
-const POLICY: &str = r#"
-    path "secret/*" { capabilities = ["create", "update", "read", "delete", "list", "scan"] }
-"#;
-
-/// `vsync` from one server, let in by `way` (TOML), to another.
+/// `vsync` from one server, let in by `way` (TOML), to another. Whoever is let in may do what `vsync policy` prints.
 fn vsync(origin: &BaoServer, way: &str, destination: &BaoServer) -> Vsync {
-    Vsync::new(&config(origin, way, destination, "token = \"root\""))
+    let vsync = Vsync::new(&config(origin, way, destination, LEAST));
+    origin.client().policy("copier", &vsync.policies(&[])[0]);
+    vsync
 }
+
+const LEAST: &str = "token = \"least\"";
 
 fn config(origin: &BaoServer, way: &str, destination: &BaoServer, way_there: &str) -> String {
     format!(
@@ -36,7 +35,7 @@ fn config(origin: &BaoServer, way: &str, destination: &BaoServer, way_there: &st
     )
 }
 
-/// A server with a secret and a policy, and an auth method of this type.
+/// A server with a secret and an auth method of this type.
 fn origin(method: &str) -> (BaoServer, RootClient) {
     let server = BaoServer::start();
     let api = prepare(&server, method);
@@ -46,11 +45,17 @@ fn origin(method: &str) -> (BaoServer, RootClient) {
 fn prepare(server: &BaoServer, method: &str) -> RootClient {
     let api = server.client();
     api.write("secret", "a", &json!({ "x": "value" }));
-    api.policy("copier", POLICY);
     if !method.is_empty() {
         write(&api, &format!("sys/auth/{method}"), json!({ "type": method }));
     }
     api
+}
+
+/// A role, whatever it is called, whose tokens have the policy of [`vsync`] alone.
+fn copier(mut role: Value) -> Value {
+    role["token_policies"] = json!(["copier"]);
+    role["token_no_default_policy"] = json!(true);
+    role
 }
 
 fn write(api: &RootClient, path: &str, body: Value) -> Value {
@@ -67,7 +72,7 @@ fn token_line(run: &Run) -> &str {
 
 /// The way lets in, `check` names it by `title`, and secrets are copied.
 fn assert_lets_in(vsync: &Vsync, title: &str, destination: &BaoServer) {
-    let check = vsync.run(&["check"]);
+    let check = vsync.run(&["check"]).expect(0);
     let line = token_line(&check);
     assert!(line.starts_with("ok") && line.ends_with(&format!("by {title}")), "{line}");
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
@@ -95,7 +100,7 @@ fn program(folder: &Path, name: &str, text: &str) -> String {
 #[test]
 fn userpass_lets_in() {
     let ((from, api), to) = (origin("userpass"), BaoServer::start());
-    write(&api, "auth/userpass/users/me", json!({ "password": "pass-canary", "token_policies": ["copier"] }));
+    write(&api, "auth/userpass/users/me", copier(json!({ "password": "pass-canary" })));
     let inline = vsync(&from, "userpass = { username = \"me\", password = \"pass-canary\" }", &to);
     assert_lets_in(&inline, "userpass at auth/userpass", &to);
     let shown = inline.run(&["config", "show"]).expect(0);
@@ -123,9 +128,8 @@ fn a_jwt_lets_in() {
     let ((from, api), to) = (origin("jwt"), BaoServer::start());
     let signer = Signer::new();
     write(&api, "auth/jwt/config", json!({ "jwt_validation_pubkeys": [signer.public_key()] }));
-    let role =
-        json!({ "role_type": "jwt", "bound_audiences": ["vsync"], "user_claim": "sub", "token_policies": ["copier"] });
-    write(&api, "auth/jwt/role/ci", role);
+    let role = json!({ "role_type": "jwt", "bound_audiences": ["vsync"], "user_claim": "sub" });
+    write(&api, "auth/jwt/role/ci", copier(role));
     let with = vsync(&from, "jwt = { role = \"ci\", jwt_file = \"jwt\" }", &to);
     let jwt = |audience: &str| signer.sign(&signer::valid(json!({ "sub": "me", "aud": audience })));
     fs::write(with.folder().join("jwt"), jwt("vsync")).expect("a file");
@@ -151,9 +155,8 @@ fn a_pod_s_service_account_lets_in() {
     let role = json!({
         "bound_service_account_names": ["vsync"],
         "bound_service_account_namespaces": ["tools"],
-        "token_policies": ["copier"],
     });
-    write(&api, "auth/kubernetes/role/copier", role);
+    write(&api, "auth/kubernetes/role/copier", copier(role));
     let account = |name: &str| {
         signer.sign(&signer::valid(json!({
             "iss": "https://kubernetes.default.svc.cluster.local",
@@ -216,7 +219,7 @@ fn a_tls_certificate_lets_in() {
     let to = BaoServer::start();
     let api = prepare(&from, "cert");
     let authority = fs::read_to_string(from.authority()).expect("a certificate");
-    write(&api, "auth/cert/certs/copier", json!({ "certificate": authority, "token_policies": ["copier"] }));
+    write(&api, "auth/cert/certs/copier", copier(json!({ "certificate": authority })));
     let (certificate, key) = from.certificate();
     let (authority, certificate, key) =
         (from.authority(), certificate.display().to_string(), key.display().to_string());
@@ -235,7 +238,7 @@ fn a_tls_certificate_lets_in() {
 #[test]
 fn a_wrapped_secret_id_lets_in_once() {
     let ((from, api), to) = (origin(""), BaoServer::start());
-    let (role_id, _) = api.approle("approle", "copier", &json!({}));
+    let (role_id, _) = api.approle("approle", "copier", &copier(json!({})));
     let wrapped = |path: &str| {
         let answer = api.wrapped(path, "5m");
         answer["wrap_info"]["token"].as_str().expect("a token").to_owned()
@@ -259,10 +262,11 @@ fn a_wrapped_secret_id_lets_in_once() {
     with.configure(
         &config(&from, &way, &from, &way).replace("name = \"copy\"", "name = \"copy\"\nmounts = [\"more\"]"),
     );
+    api.policy("copier", &with.policies(&[]).concat());
     let check = with.run(&["check"]);
     let tokens: Vec<_> = check.stdout.lines().filter(|line| line.contains("by AppRole")).collect();
     assert!(tokens.len() == 2 && tokens.iter().all(|line| line.starts_with("ok")), "{}", check.text());
-    with.configure(&config(&from, &way, &to, "token = \"root\""));
+    with.configure(&config(&from, &way, &to, LEAST));
 
     // somebody has put another token there: it is left unopened
     let forged = wrapped("sys/wrapping/wrap");
@@ -275,8 +279,8 @@ fn a_wrapped_secret_id_lets_in_once() {
 #[test]
 fn a_token_helper_lets_in() {
     let ((from, api), to) = (origin(""), BaoServer::start());
-    let (first, second) = (api.policy_token("copier", POLICY), api.token("copier"));
     let with = vsync(&from, "token_helper = \"./helper\"", &to);
+    let (first, second) = (api.token_without_default("copier"), api.token_without_default("copier"));
     let script = "#!/bin/sh\ntest \"$1\" = get && cat token\n";
     let helper = program(with.folder(), "helper", script);
     fs::write(with.folder().join("token"), &first).expect("a token");

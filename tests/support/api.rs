@@ -240,6 +240,15 @@ impl RootClient {
         self.expect("PUT", &format!("sys/policies/acl/{name}"), Some(json!({ "policy": rules })));
     }
 
+    /// The policy that a token has alone: its name, and its rules.
+    #[must_use]
+    pub fn policy_of(&self, token: &str) -> (String, String) {
+        let found = self.expect("POST", "auth/token/lookup", Some(json!({ "token": token })));
+        let name = found["data"]["policies"][0].as_str().expect("a policy").to_owned();
+        let rules = self.expect("GET", &format!("sys/policies/acl/{name}"), None);
+        (name, rules["data"]["policy"].as_str().expect("rules").to_owned())
+    }
+
     /// A new token with this policy alone, and the default one.
     #[must_use]
     pub fn token(&self, policy: &str) -> String {
@@ -254,7 +263,9 @@ impl RootClient {
     pub fn token_without_default(&self, policy: &str) -> String {
         let token = json!({ "policies": [policy], "no_default_policy": true });
         let answer = self.expect("POST", "auth/token/create", Some(token));
-        answer["auth"]["client_token"].as_str().expect("a token").to_owned()
+        let token = answer["auth"]["client_token"].as_str().expect("a token").to_owned();
+        canary::register(&token);
+        token
     }
 
     /// Writes a policy and makes a token with it.

@@ -113,6 +113,10 @@ impl BaoServer {
             let client = self.client();
             process.wait_until(|_| client.is_active())?;
         }
+        if self.options.tls.is_some() {
+            let authority = fs::read(self.authority()).expect("the authority's certificate");
+            super::least::register_tls(self.address(), self.address_of(self.port), authority);
+        }
         self.process = Some(process);
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! Tokens with exactly the policies that `vsync policy` prints.
 //!
 //! In a test's configuration the token `least` stands for one of these; `least+undo` and the like also have what
-//! `--with undo` adds. They do not have the policy `default`.
+//! `--with undo` adds. They do not have the policy `default`. Where nobody listens there is none to be had: a server that
+//! dies in a test is killed after the configuration was written.
 
 use std::collections::HashMap;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -13,21 +15,41 @@ use super::Run;
 use super::api::RootClient;
 use super::bao::BaoServer;
 
-/// Address of a proxy → address of what is behind it: tokens are made where no fault is in the way, and no rule counts.
-static UPSTREAMS: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
+/// How tokens are made where the configuration has an address that is not fit for it.
+#[derive(Clone)]
+struct Way {
+    address: String,
+    /// The certificate of a server with TLS, in PEM.
+    authority: Option<Vec<u8>>,
+}
+
+/// Of a proxy: what is behind it, where no fault is in the way, and no rule counts. Of a server with TLS: its port that
+/// asks for no certificate.
+static WAYS: LazyLock<Mutex<HashMap<String, Way>>> = LazyLock::new(Mutex::default);
 
 /// Policies made so far, for names that nobody else has.
 static POLICIES: AtomicUsize = AtomicUsize::new(0);
 
 const KEY: &str = "token = \"";
 
+/// What a side has for a token whose server does not listen.
+const NOBODY: &str = "nobody-is-there";
+
 pub(super) fn register(proxy: String, upstream: String) {
-    UPSTREAMS.lock().unwrap_or_else(PoisonError::into_inner).insert(proxy, upstream);
+    add(proxy, Way { address: upstream, authority: None });
+}
+
+pub(super) fn register_tls(server: String, open: String, authority: Vec<u8>) {
+    add(server, Way { address: open, authority: Some(authority) });
+}
+
+fn add(address: String, way: Way) {
+    WAYS.lock().unwrap_or_else(PoisonError::into_inner).insert(address, way);
 }
 
 /// The proxy is gone, and its port may soon be a server's.
 pub(super) fn unregister(proxy: &str) {
-    UPSTREAMS.lock().unwrap_or_else(PoisonError::into_inner).remove(proxy);
+    WAYS.lock().unwrap_or_else(PoisonError::into_inner).remove(proxy);
 }
 
 /// Tokens that were made, by server and policy: a configuration that is written again keeps its token.
@@ -54,16 +76,23 @@ impl LeastTokens {
     }
 
     fn token(&self, address: &str, policy: &str) -> String {
-        let address = UPSTREAMS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(address)
-            .cloned()
-            .unwrap_or(address.to_owned());
+        let way = WAYS.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned();
+        let way = way.unwrap_or_else(|| Way { address: address.to_owned(), authority: None });
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || token_with(&RootClient::new(&address, BaoServer::ROOT_TOKEN, None), policy);
-        made.entry((address.clone(), policy.to_owned())).or_insert_with(new).clone()
+        let key = (way.address, policy.to_owned());
+        if !made.contains_key(&key) && is_dead(&key.0) {
+            return NOBODY.to_owned();
+        }
+        let new = |key: &(String, String)| {
+            token_with(&RootClient::new(&key.0, BaoServer::ROOT_TOKEN, way.authority.as_deref()), policy)
+        };
+        made.entry(key).or_insert_with_key(new).clone()
     }
+}
+
+fn is_dead(address: &str) -> bool {
+    let (_, authority) = address.split_once("://").expect("a scheme");
+    TcpStream::connect(authority.trim_end_matches('/')).is_err()
 }
 
 /// A new token with this policy and no other.
@@ -92,7 +121,11 @@ fn side_tokens(config: &str) -> Vec<String> {
 
 fn printed(with: &str, run: &impl Fn(&[&str]) -> Run) -> Vec<Value> {
     let with = if with.is_empty() { Vec::new() } else { vec!["--with", with] };
-    let printed = run(&[&["policy", "--output", "json"], &with[..]].concat());
+    pages(&run(&[&["policy", "--output", "json"], &with[..]].concat()))
+}
+
+/// What `vsync policy --output json` printed for Vaults.
+pub(super) fn pages(printed: &Run) -> Vec<Value> {
     let pages = printed.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     pages.filter(|page| page["system"] == "vault").collect()
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 use super::canary;
-use super::least::{LeastTokens, markers};
+use super::least::{LeastTokens, markers, pages};
 use super::process::signal;
 
 /// `vsync` with a configuration, a home and a state folder that nobody else uses.
@@ -83,6 +83,13 @@ impl Vsync {
         let filled = self.least.fill_in(config, |arguments| self.run(&[&["--config", &name], arguments].concat()));
         fs::remove_file(&draft).expect("the draft");
         write_private(&file, &filled);
+    }
+
+    /// The policies that `vsync policy` prints with these arguments, in the order origin, destinations.
+    #[must_use]
+    pub fn policies(&self, arguments: &[&str]) -> Vec<String> {
+        let printed = self.run(&[&["policy", "--output", "json"], arguments].concat()).expect(0);
+        pages(&printed).iter().map(|page| page["policy"].as_str().expect("a policy").to_owned()).collect()
     }
 
     /// The tokens in its configuration.
