@@ -116,8 +116,8 @@ fn a_value_on_the_screen_ends_the_test() {
     server.client().write("secret", MARK, &json!({ "v": 1 }));
     let vsync = Vsync::new("");
     vsync.configure(&format!(
-        "origin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{0}\", token = \"root\" }}\n\
-         [[destinations]]\nname = \"copy\"\nvault = {{ address = \"http://127.0.0.1:1\", token = \"root\" }}\n",
+        "origin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{0}\", token = \"least\" }}\n\
+         [[destinations]]\nname = \"copy\"\nvault = {{ address = \"http://127.0.0.1:1\", token = \"least\" }}\n",
         server.address(),
     ));
     let config = vsync.folder().join("vsync.toml").display().to_string();

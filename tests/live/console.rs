@@ -121,9 +121,9 @@ fn a_purge_from_the_console_wants_its_number_typed() {
     }
     let vsync = Vsync::new("");
     vsync.configure(&format!(
-        "state.file = \"{}\"\norigin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"root\" }}\n\
+        "state.file = \"{}\"\norigin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"least\" }}\n\
          [[destinations]]\nname = \"copy\"\non_delete = \"purge\"\nguards = {{ max_delete = \"100%\" }}\n\
-         vault = {{ address = \"{}\", token = \"root\" }}\n",
+         vault = {{ address = \"{}\", token = \"least\" }}\n",
         vsync.folder().join("state.redb").display(),
         origin.address(),
         destination.address(),

@@ -127,20 +127,22 @@ impl Bench {
         origin
             .client()
             .write_all("secret", names().into_iter().map(|name| (name.clone(), json!({ "v": canary(name.len()) }))));
-        let rules =
-            "path \"secret/*\" { capabilities = [\"create\", \"update\", \"read\", \"list\", \"delete\", \"scan\"] }\n\
-                         path \"sys/*\" { capabilities = [\"create\", \"update\", \"read\"] }\n"
-                .to_owned();
-        let token = destination.client().policy_token("most", &rules);
-        let vsync = Vsync::new("");
-        vsync.configure(&format!(
+        let vsync = Vsync::new(&format!(
             "log = {{ type = \"{log}\", level = \"debug\" }}\norigin.mounts = [\"secret\"]\n\
-             origin.vault = {{ address = \"{}\", token = \"root\" }}\n\
-             [[destinations]]\nname = \"copy\"\nvault = {{ address = \"{}\", token = \"{token}\", max_retries = 0 }}\n",
+             origin.vault = {{ address = \"{}\", token = \"least+scan\" }}\n\
+             [[destinations]]\nname = \"copy\"\n\
+             vault = {{ address = \"{}\", token = \"least+verify\", max_retries = 0 }}\n",
             origin.address(),
             destination.address()
         ));
         Self { origin, destination, vsync }
+    }
+
+    /// From now on nothing but this may be done at the destination.
+    fn confine(&self, rules: &str) {
+        let destination = self.destination.client();
+        let (policy, _) = destination.policy_of(&self.vsync.tokens()[1]);
+        destination.policy(&policy, rules);
     }
 }
 
@@ -188,8 +190,7 @@ fn hostile_names_do_no_harm_in_text_json_logs_and_exports() {
 
         // nothing may be written: everything fails, and is named wherever failures are
         let denied = Bench::start(log);
-        let closed = denied.destination.client();
-        closed.policy("most", "path \"secret/*\" { capabilities = [\"list\", \"scan\"] }\npath \"secret/metadata/*\" { capabilities = [\"read\"] }");
+        denied.confine("path \"secret/*\" { capabilities = [\"list\", \"scan\"] }\npath \"secret/metadata/*\" { capabilities = [\"read\"] }");
         let vsync = &denied.vsync;
         assert_harmless("sync", &vsync.run(&["--log-level", "debug", "sync", "--yes"]).expect(3).text());
         let run = vsync.run(&["--output", "json", "retry", "--yes"]).expect(3);
@@ -230,7 +231,7 @@ fn hostile_names_do_no_harm_in_text_json_logs_and_exports() {
 #[test]
 fn hostile_names_do_no_harm_in_the_console() {
     let bench = Bench::start("console");
-    bench.destination.client().policy("most", "path \"secret/*\" { capabilities = [\"list\", \"scan\"] }");
+    bench.confine("path \"secret/*\" { capabilities = [\"list\", \"scan\"] }");
     let vsync = &bench.vsync;
     let _ = vsync.run(&["sync", "--yes"]).expect(3);
     let config = vsync.folder().join("vsync.toml").display().to_string();

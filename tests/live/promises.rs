@@ -73,9 +73,9 @@ impl Lasting {
         let vsync = Vsync::new("");
         let state = vsync.folder().join("state.redb");
         vsync.configure(&format!(
-            "state.file = \"{}\"\norigin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"root\" }}\n\
+            "state.file = \"{}\"\norigin.mounts = [\"secret\"]\norigin.vault = {{ address = \"{}\", token = \"least\" }}\n\
              [[destinations]]\nname = \"copy\"\nnum_workers = {WORKERS}\n\
-             vault = {{ address = \"{}\", token = \"root\" }}\n",
+             vault = {{ address = \"{}\", token = \"least\" }}\n",
             state.display(),
             at_origin.address(),
             at_destination.address(),
