@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When, free_port};
+use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When, token_with};
 use crate::trial::{EACH, Setup, Trial, seed};
 use vsync::http::{HttpSettings, Why};
 use vsync::kv::{Mount, SecretPath};
@@ -63,7 +63,8 @@ async fn the_limit_grows_back_when_the_quota_is_gone() {
     server.client().write("secret", "app", &json!({ "a": 1 }));
     set_quota(&server, 20);
     let http = HttpSettings { address: server.address(), max_retries: 10, ..HttpSettings::default() };
-    let auth = Auth::Token(BaoServer::ROOT_TOKEN.to_owned().into());
+    let token = token_with(&server.client(), "path \"secret/data/app\" { capabilities = [\"read\"] }");
+    let auth = Auth::Token(token.into());
     let client = VaultClient::new(VaultSettings { http, namespace: None, auth }).expect("a client");
     client.allow_in_flight(8);
     let path = SecretPath::parse("secret/app", &[Mount::parse("secret").expect("a mount")]).expect("a path");
@@ -141,8 +142,8 @@ fn who_waits_for_a_server_that_wants_to_be_left_alone_can_be_stopped() {
 /// vsync between an origin at this address with these further keys and a destination.
 fn between(origin: &str, keys: &str, destination: &BaoServer) -> Vsync {
     Vsync::new(&format!(
-        "[origin]\nmounts = [\"secret\"]\n[origin.vault]\naddress = \"{origin}\"\ntoken = \"root\"\nmax_retries = 1\n{keys}\n\
-         [[destinations]]\nname = \"copy\"\n[destinations.vault]\naddress = \"{}\"\ntoken = \"root\"\n",
+        "[origin]\nmounts = [\"secret\"]\n[origin.vault]\naddress = \"{origin}\"\ntoken = \"least\"\nmax_retries = 1\n{keys}\n\
+         [[destinations]]\nname = \"copy\"\n[destinations.vault]\naddress = \"{}\"\ntoken = \"least\"\n",
         destination.address()
     ))
 }
@@ -158,8 +159,8 @@ fn a_standby_is_followed_to_the_active_node_if_that_is_configured() {
     let standby = FaultProxy::start(&active.address());
     let _ = standby.rule("", "", When::Always, Fault::Redirect(active.address()));
 
-    let audit = active.audit();
     let vsync = between(&standby.address(), "", &destination);
+    let audit = active.audit();
     let run = vsync.run(&["sync", "--yes"]).expect(1);
     for part in [&format!("redirects to {}", active.address()), "standby_addresses"] {
         assert!(run.text().contains(part), "{part} in {}", run.text());
@@ -177,8 +178,10 @@ fn another_node_takes_over_from_one_that_is_gone_or_no_longer_takes_requests() {
     let (active, destination) = (BaoServer::start(), BaoServer::start());
     fill(&active, 60);
     let keys = format!("standby_addresses = [\"{}\"]", active.address());
-    let nobody = format!("http://127.0.0.1:{}", free_port());
-    let _ = between(&nobody, &keys, &destination).run(&["sync", "--yes"]).expect(0);
+    let first = FaultProxy::start(&active.address());
+    let vsync = between(&first.address(), &keys, &destination);
+    drop(first);
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(destination.client().read_all("secret"), active.client().read_all("secret"));
 
     let destination = BaoServer::start();
