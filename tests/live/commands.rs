@@ -86,22 +86,21 @@ fn nothing_to_do_is_not_said_of_what_could_not_be_read() {
     let client = origin.client();
     client.write("secret", "open/app", &json!({ "a": canary(1) }));
     client.write("secret", "closed/app", &json!({ "a": canary(1) }));
-    let allowed = r#"path "secret/*" { capabilities = ["read", "list", "scan"] }"#;
-    let token = client.policy_token("reader", allowed);
-    let vsync = Vsync::new(&Given { origin_token: &token, ..given(&origin, &destination) }.config());
+    let vsync = Vsync::new(&given(&origin, &destination).config());
+    let (reader, allowed) = client.policy_of(&vsync.tokens()[0]);
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert!(vsync.run(&["sync", "--yes"]).expect(0).stdout.contains("There is nothing to do."));
 
     let closed: String = ["metadata", "detailed-metadata"]
         .map(|kind| format!("\npath \"secret/{kind}/closed/*\" {{ capabilities = [\"deny\"] }}"))
         .concat();
-    client.policy("reader", &format!("{allowed}{closed}"));
+    client.policy(&reader, &format!("{allowed}{closed}"));
     let run = vsync.run(&["sync", "--yes"]).expect(1);
     assert!(run.stdout.contains("Nothing was done, because part of the origin could not be read"), "{}", run.stdout);
     assert!(!run.stdout.contains("There is nothing to do"), "{}", run.stdout);
 
     client.write("secret", "closed/app", &json!({ "a": canary(2) }));
-    client.policy("reader", &allowed.replace("secret/", "other/"));
+    client.policy(&reader, &allowed.replace("secret/", "other/"));
     let run = vsync.run(&["sync", "--yes"]).expect(1);
     assert!(!run.text().contains("nothing to do"), "{}", run.text());
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{BaoServer, ConsulServer, RootClient, Vsync, canary, free_port};
+use crate::support::{BaoServer, ConsulServer, RootClient, Vsync, canary, free_port, token_with};
 
 /// Longer than anything here takes on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -194,15 +194,16 @@ fn what_v03_did_is_taken_over_and_gone_on_with_bit_for_bit() {
             format!("--{side}.consul.address={}", consul.address()),
         ]
     };
-    let environment = [
-        ("VSYNC_ORIGIN_VAULT_TOKEN", "root".to_owned()),
-        ("VSYNC_DESTINATION_VAULT_TOKEN", "root".to_owned()),
-        ("VSYNC_DESTINATION_NUMWORKERS", "3".to_owned()),
-    ];
     let port = free_port();
     let health = format!("health.address=127.0.0.1:{port}");
     let (first, second) = (flags("origin", &origin), flags("destination", &destination));
     let given: Vec<&str> = first.iter().chain(&second).map(String::as_str).collect();
+    let [reader, writer] = &vsync.policies(&given)[..] else { panic!("two sides") };
+    let environment = [
+        ("VSYNC_ORIGIN_VAULT_TOKEN", token_with(&at_origin, reader)),
+        ("VSYNC_DESTINATION_VAULT_TOKEN", token_with(&at_destination, writer)),
+        ("VSYNC_DESTINATION_NUMWORKERS", "3".to_owned()),
+    ];
     let before = (versions(&at_destination, "interop"), versions(&at_destination, "runnerv2"));
     let audit = destination.audit();
     let keys = (stored("origin"), stored("destination"));
@@ -467,7 +468,7 @@ fn one_destination_in_trouble_is_told_once_and_keeps_no_other_waiting() {
     many(&origin.client(), 3);
     let dead = format!(
         "[[destinations]]\nname = \"dead\"\ntick = \"1s\"\nconsul = {{ address = \"{}\" }}\n\
-         vault = {{ address = \"http://127.0.0.1:{}\", token = \"root\", max_retries = 0 }}\n",
+         vault = {{ address = \"http://127.0.0.1:{}\", token = \"least\", max_retries = 0 }}\n",
         consul.address(),
         free_port(),
     );

@@ -85,17 +85,14 @@ async fn a_folder_that_may_not_be_listed_is_unknown_and_nothing_else() {
     sides.destination.max_delete = MaxDelete::Percent(100.0);
     assert_eq!(sync(&sides.engine()).await.failed(), 0);
 
-    let token = root.policy_token(
-        "partly",
-        r#"
-        path "secret/*" { capabilities = ["list", "read", "scan"] }
+    let (reader, allowed) = root.policy_of(&sides.tokens[0]);
+    let closed = r#"
         path "secret/metadata/team1/*" { capabilities = ["deny"] }
         path "secret/detailed-metadata/team1/*" { capabilities = ["deny"] }
-        "#,
-    );
+    "#;
+    root.policy(&reader, &format!("{allowed}{closed}"));
     root.remove("secret", "team1/app1");
     root.remove("secret", "team2/app2");
-    sides.origin.vault = vault(&from, &token);
     let plan = plan(&sides.engine()).await;
     let unknown: Vec<&str> = plan.inventory.unknown.iter().map(|subtree| subtree.prefix.as_str()).collect();
     assert_eq!(unknown, ["secret/team1/"]);
@@ -279,7 +276,7 @@ async fn loopback_is_stable_and_a_loop_that_feeds_itself_is_refused() {
     for env in ["dev", "prod"] {
         server.client().write("secret", &format!("runner/{env}/app"), &json!({ "env": env }));
     }
-    let mut sides = Sides::as_root(&server, &server);
+    let mut sides = Sides::new(&server, &server);
     sides.origin.filter = PathFilter::new(&["secret/runner/**".to_owned()], &[], &[mount("secret")]).unwrap();
     sides.destination.mounts = vec![mount("runnerv2")];
     let rule = |to: &str| Rule {
@@ -288,6 +285,7 @@ async fn loopback_is_stable_and_a_loop_that_feeds_itself_is_refused() {
         to: to.to_owned(),
     };
     sides.destination.transforms = Transforms::new(&[rule("runnerv2/data/${env}/${app}/secrets")]).unwrap();
+    sides.let_in(&server, &server);
     let engine = sides.engine();
     assert_eq!(sync(&engine).await.done().add, 2);
     for _ in 0..3 {
@@ -300,6 +298,7 @@ async fn loopback_is_stable_and_a_loop_that_feeds_itself_is_refused() {
     sides.destination.mounts = vec![mount("secret")];
     sides.destination.sync_path = "vsync/feeding/".to_owned();
     sides.destination.transforms = Transforms::new(&[rule("secret/data/runner/copies/${env}/${app}")]).unwrap();
+    sides.let_in(&server, &server);
     let feeding = plan(&sides.engine()).await;
     let refused = sides.engine().start(feeding, CycleOptions::default());
     assert!(refused.unwrap_err().to_string().contains("loopback"));
@@ -313,9 +312,10 @@ async fn a_mount_that_is_made_anew_stops_at_the_guard_whatever_its_version() {
     from.client().enable_kv("more");
     to.client().enable_kv("more");
     from.client().write_all("more", (0..4).map(|n| (format!("app{n}"), json!({ "n": n }))));
-    let mut sides = Sides::as_root(&from, &to);
+    let mut sides = Sides::new(&from, &to);
     sides.origin.mounts.push(mount("more"));
     sides.destination.mounts.push(mount("more"));
+    sides.let_in(&from, &to);
     let engine = sides.engine();
     sync(&engine).await;
 
@@ -351,7 +351,7 @@ async fn a_changed_transform_does_not_touch_what_others_wrote() {
     let (from, to) = (BaoServer::start(), BaoServer::start());
     seed(&from.client());
     to.client().enable_kv("other");
-    let mut sides = Sides::as_root(&from, &to);
+    let mut sides = Sides::new(&from, &to);
     sync(&sides.engine()).await;
 
     to.client().write("other", "team1/app1", &json!({ "written by": "somebody else" }));
@@ -363,6 +363,7 @@ async fn a_changed_transform_does_not_touch_what_others_wrote() {
     };
     sides.destination.mounts.push(mount("other"));
     sides.destination.transforms = Transforms::new(&[rule]).unwrap();
+    sides.let_in(&from, &to);
     let moved = plan(&sides.engine()).await;
     assert_eq!(moved.destinations[0].moved, NAMES as u64 / 4);
     assert_eq!((moved.counts().add, moved.counts().delete), (NAMES as u64 / 4 - 1, 0));
@@ -379,7 +380,7 @@ async fn another_server_does_not_pass_for_the_one_that_was_copied_to() {
     seed(&from.client());
     let mut sides = Sides::new(&from, &to);
     sync(&sides.engine()).await;
-    sides.destination.vault = vault(&another, BaoServer::ROOT_TOKEN);
+    sides.let_in(&from, &another);
     let objections: Vec<String> = plan(&sides.engine()).await.objections().map(|(_, one)| one.to_string()).collect();
     assert!(objections[0].contains(&another.address()), "{objections:?}");
     sides.destination.sync_path = "vsync/anew/".to_owned();
@@ -432,13 +433,9 @@ async fn a_record_goes_only_when_its_successor_is_written() {
 async fn a_revoked_token_stops_the_cycle_soon() {
     let (from, to) = (BaoServer::start(), BaoServer::start());
     seed(&from.client());
-    // nothing is refused while planning, so that nobody has just looked at the token
-    let rules = r#"path "secret/*" { capabilities = ["create", "update", "read", "list", "scan"] }"#;
-    let token = to.client().policy_token("writer", rules);
-    let mut sides = Sides::as_root(&from, &to);
-    sides.destination.vault = vault(&to, &token);
+    let sides = Sides::new(&from, &to);
     let ready = plan(&sides.engine()).await;
-    to.client().revoke(&token);
+    to.client().revoke(&sides.tokens[1]);
     let report = sides.engine().start(ready, CycleOptions::default()).unwrap().wait().await;
     assert_eq!((report.failed(), report.done().total(), report.ending), (0, 0, Ending::Halted));
     assert_eq!(report.pending(), report.planned().total(), "what is left is pending");
@@ -469,7 +466,7 @@ async fn a_destination_that_takes_too_long_does_not_stop_the_others() {
     let mut second = sides.destination.clone();
     second.name = DestinationName::new("slow");
     second.sync_path = "vsync/slow/".to_owned();
-    second.vault = vault(&slow, BaoServer::ROOT_TOKEN);
+    second.vault = vault(&slow, &sides.token_at(&slow));
     second.timeout = Some(Duration::from_millis(400));
     sides.destination.timeout = None;
     let operator = Operator { name: "tester".to_owned(), host: "here".to_owned() };
@@ -543,7 +540,7 @@ async fn a_skipped_destination_keeps_no_other_waiting() {
     let mut other = sides.destination.clone();
     other.name = DestinationName::new("quick");
     other.sync_path = "vsync/quick/".to_owned();
-    other.vault = vault(&quick, BaoServer::ROOT_TOKEN);
+    other.vault = vault(&quick, &sides.token_at(&quick));
     let operator = Operator { name: "tester".to_owned(), host: "here".to_owned() };
     let engine = Engine::new(sides.origin.clone(), vec![sides.destination.clone(), other], operator);
     let there = sides.destination.name.clone();

@@ -21,7 +21,6 @@ const RULES: &str = r#"
     path "secret/data/*" { capabilities = ["create", "update", "delete", "read"] }
     path "secret/metadata/*" { capabilities = ["read"] }
     path "secret/data/closed/*" { capabilities = ["deny"] }
-    path "sys/mounts" { capabilities = ["read"] }
 "#;
 
 async fn standing(engine: &Engine) -> Vec<(DestinationName, Failure)> {

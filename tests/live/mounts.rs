@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Fault, RootClient, When};
+use crate::support::{Fault, RootClient, When, token_with};
 use crate::trial::{Setup, Trial};
 
 fn trial(destination: &str) -> Trial {
@@ -165,10 +165,11 @@ fn a_transform_leads_to_a_mount_that_is_created() {
     });
     fill(&trial);
     let destination = trial.destination.client();
-    // the policies are for the mounts of the file
-    let root = "destinations.copy.vault.token=root";
-    let sync = ["sync", "--yes", "--set", "destinations.copy.mounts=other/,unused/", "--set", root];
-    let done = trial.vsync.run(&sync).expect(0);
+    let mounts = ["--set", "destinations.copy.mounts=other/,unused/"];
+    // the file's token is for the file's mounts
+    let token = token_with(&destination, &trial.vsync.policies(&mounts)[1]);
+    let token = format!("destinations.copy.vault.token={token}");
+    let done = trial.vsync.run(&[&mounts[..], &["--set", &token, "sync", "--yes"]].concat()).expect(0);
     assert!(done.stdout.contains("other/ like the origin's more/"), "{}", done.stdout);
     assert_eq!(destination.read("other", "app-1"), Some(json!({ "n": 1 })));
     assert_eq!(mount(&destination, "unused"), None, "nothing goes there");

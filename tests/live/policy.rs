@@ -173,7 +173,7 @@ fn one_token_with_both_policies_copies_within_a_vault() {
     let of_destination = "mounts = [\"copies\"]\n\
         transforms = [{ name = \"all\", from = '^secret/data/(?P<rest>.*)$', to = 'copies/data/${rest}' }]";
     let with = |token: &str| config((&server, token), (&server, token), "", of_destination);
-    let vsync = Vsync::new(&with("root"));
+    let vsync = Vsync::new(&with("none"));
     let printed: Vec<String> =
         ["--origin", "--destination=copy"].iter().map(|side| vsync.run(&["policy", side]).expect(0).stdout).collect();
     assert!(printed.iter().all(|policy| policy.contains("one token may have both policies")), "{printed:?}");

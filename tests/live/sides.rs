@@ -7,11 +7,12 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use vsync::engine::{
     CycleOptions, Destination, DestinationName, DestinationUse, Engine, Extra, Fidelity, Listing, MaxDelete, OnDelete,
-    OnDrift, OnExisting, Operator, Origin, OriginUse, Plan, PlanOptions, Report, Rights, Transforms,
+    OnDrift, OnExisting, Operator, Origin, OriginUse, Plan, PlanOptions, Report, Rights, Transforms, meet,
 };
 use vsync::http::HttpSettings;
-use vsync::kv::{Mount, PathFilter, Pattern};
+use vsync::kv::{Mount, PathFilter};
 use vsync::state::{self, StateStore, StoreSettings};
+use vsync::sync_info::EngineKind;
 use vsync::vault::{Auth, VaultClient, VaultSettings};
 use zeroize::Zeroizing;
 
@@ -33,51 +34,23 @@ fn least(server: &BaoServer, rights: &Rights) -> String {
     token_with(&server.client(), &rules.join("\n"))
 }
 
-/// One origin, one destination, state in a folder that goes with it. Their tokens have the rights of the configuration
-/// that is made here, and those of what is done only if somebody asks for it.
+/// One origin, one destination, state in a folder that goes with it. Their tokens have the rights of what is configured,
+/// and those of what is done only if somebody asks for it.
 pub(crate) struct Sides {
     pub(crate) origin: Origin,
     pub(crate) destination: Destination,
+    /// Of the origin and the destination.
+    pub(crate) tokens: [String; 2],
     _folder: TempDir,
 }
 
 impl Sides {
-    /// With tokens that may do everything, for tests that go beyond what is configured here.
-    pub(crate) fn as_root(from: &BaoServer, to: &BaoServer) -> Self {
-        let mut sides = Self::new(from, to);
-        sides.origin.vault = vault(from, BaoServer::ROOT_TOKEN);
-        sides.destination.vault = vault(to, BaoServer::ROOT_TOKEN);
-        sides
-    }
-
     pub(crate) fn new(from: &BaoServer, to: &BaoServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn StateStore> =
             state::open(&StoreSettings::Embedded { file: folder.path().join("state.redb") }).unwrap();
-        let of_origin = OriginUse {
-            mounts: vec![mount("secret")],
-            scopes: None,
-            copied: None,
-            listing: Listing::Auto,
-            copies: true,
-            deletes: true,
-            creates_mounts: false,
-            v1_mounts: Vec::new(),
-            fidelity: Fidelity::Value,
-            logs_in: false,
-        };
-        let of_destination = DestinationUse {
-            places: vec![(mount("secret"), vec![Pattern::everything()])],
-            on_delete: OnDelete::Soft,
-            creates_mounts: false,
-            compares: false,
-            on_drift: OnDrift::Report,
-            on_existing: OnExisting::Report,
-            fidelity: Fidelity::Value,
-            logs_in: false,
-        };
         let origin = Origin {
-            vault: vault(from, &least(from, &of_origin.rights(&Extra::ALL))),
+            vault: vault(from, ""),
             mounts: vec![mount("secret")],
             filter: PathFilter::default(),
             store: Arc::clone(&store),
@@ -90,7 +63,7 @@ impl Sides {
         };
         let destination = Destination {
             name: DestinationName::new("there"),
-            vault: vault(to, &least(to, &of_destination.rights(&Extra::ALL))),
+            vault: vault(to, ""),
             mounts: vec![mount("secret")],
             filter: PathFilter::default(),
             transforms: Transforms::default(),
@@ -111,7 +84,53 @@ impl Sides {
             wave: 1,
             canary: None,
         };
-        Self { origin, destination, _folder: folder }
+        let mut sides = Self { origin, destination, tokens: Default::default(), _folder: folder };
+        sides.let_in(from, to);
+        sides
+    }
+
+    /// Gives them new tokens, for what is configured by now.
+    pub(crate) fn let_in(&mut self, from: &BaoServer, to: &BaoServer) {
+        let (origin, destination) = (&self.origin, &self.destination);
+        let scopes = meet(&origin.filter, &destination.filter);
+        let of_v1 = origin.kv_versions.iter().filter(|(_, kind)| **kind == EngineKind::KvV1);
+        let of_origin = OriginUse {
+            mounts: origin.mounts.clone(),
+            scopes: origin.filter.scopes().map(<[_]>::to_vec),
+            copied: scopes,
+            listing: origin.listing,
+            copies: true,
+            deletes: destination.on_delete != OnDelete::Ignore,
+            creates_mounts: destination.create_mounts,
+            v1_mounts: of_v1.map(|(mount, _)| mount.clone()).collect(),
+            fidelity: destination.fidelity,
+            logs_in: false,
+        };
+        let token = least(from, &of_origin.rights(&Extra::ALL));
+        self.origin.vault = vault(from, &token);
+        self.tokens[0] = token;
+        let token = self.token_at(to);
+        self.destination.vault = vault(to, &token);
+        self.tokens[1] = token;
+    }
+
+    /// A token for this destination, at whichever server.
+    pub(crate) fn token_at(&self, to: &BaoServer) -> String {
+        let (origin, destination) = (&self.origin, &self.destination);
+        let scopes = meet(&origin.filter, &destination.filter);
+        let there = &destination.mounts;
+        let has_v1 = origin.kv_versions.values().any(|kind| *kind == EngineKind::KvV1);
+        let of_destination = DestinationUse {
+            places: DestinationUse::places(&origin.mounts, scopes.as_deref(), &destination.transforms, there),
+            on_delete: destination.on_delete,
+            creates_mounts: destination.create_mounts,
+            compares: destination.canary.is_some() || has_v1,
+            on_drift: destination.on_drift,
+            on_existing: destination.on_existing,
+            fidelity: destination.fidelity,
+            logs_in: false,
+        };
+        least(to, &of_destination.rights(&Extra::ALL))
     }
 
     pub(crate) fn engine(&self) -> Engine {

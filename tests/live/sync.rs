@@ -154,16 +154,15 @@ fn what_may_not_be_listed_is_not_deleted() {
     let client = origin.client();
     client.write_all("secret", (0..30).map(|i| (format!("open/app-{i}"), json!({ "i": canary(i) }))));
     client.write_all("secret", (0..30).map(|i| (format!("closed/deep/app-{i}"), json!({ "i": canary(i) }))));
-    let allowed = r#"path "secret/*" { capabilities = ["read", "list"] }"#;
-    let token = client.policy_token("reader", allowed);
-    let vsync = Vsync::new(&config(&origin, &destination, "", "").replacen("least", &token, 1));
+    let vsync = Vsync::new(&config(&origin, &destination, "", ""));
+    let (reader, allowed) = client.policy_of(&vsync.tokens()[0]);
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(destination.client().read_all("secret").len(), 60);
 
     let closed: String = ["metadata", "detailed-metadata"]
         .map(|kind| format!("\npath \"secret/{kind}/closed/*\" {{ capabilities = [\"deny\"] }}"))
         .concat();
-    client.policy("reader", &format!("{allowed}{closed}"));
+    client.policy(&reader, &format!("{allowed}{closed}"));
     client.delete("secret", "open/app-1");
     client.delete("secret", "closed/deep/app-1");
     client.write("secret", "open/app-2", &json!({ "changed": true }));

@@ -74,7 +74,7 @@ impl Copy {
         };
         format!(
             "\n[[destinations]]\nname = \"{}\"\nmounts = [\"secret\", \"more\", \"runnerv2\"]\n\
-             num_workers = {WORKERS}\n[destinations.vault]\naddress = \"{}\"\ntoken = \"root\"\ntimeout = \"10s\"\n\
+             num_workers = {WORKERS}\n[destinations.vault]\naddress = \"{}\"\ntoken = \"least\"\ntimeout = \"10s\"\n\
              max_retries = 3\n{more}",
             self.name,
             self.proxy.address(),
@@ -103,8 +103,8 @@ impl World {
         let (origin, consul) = (BaoServer::persistent(), ConsulServer::persistent());
         let root = origin.client();
         root.enable_kv("more");
-        root.policy("soak", r#"path "+/*" { capabilities = ["read", "list", "scan"] }"#);
-        let (role, secret) = root.approle("approle", "soak", &json!({ "token_ttl": "4m", "token_max_ttl": "15m" }));
+        let short = json!({ "token_ttl": "4m", "token_max_ttl": "15m", "token_no_default_policy": true });
+        let (role, secret) = root.approle("approle", "soak", &short);
         let (at_origin, at_consul) = (FaultProxy::start(&origin.address()), FaultProxy::start(&consul.address()));
         let copies = vec![
             Copy::start("runner", Kind::Runner),
@@ -119,6 +119,7 @@ impl World {
              approle = {{ role_id = \"{role}\", secret_id = \"{secret}\" }}\n{destinations}",
             at_origin.address(),
         ));
+        root.policy("soak", &vsync.policies(&[])[0]);
         let daemon = watch(&vsync, 1);
         let origin_is_there = true;
         Self { origin, at_origin, consul, at_consul, copies, vsync, daemon, life: 1, origin_is_there, health }
