@@ -316,6 +316,9 @@ async fn a_mount_that_is_made_anew_stops_at_the_guard_whatever_its_version() {
     sides.origin.mounts.push(mount("more"));
     sides.destination.mounts.push(mount("more"));
     sides.let_in(&from, &to);
+    // what is made anew is of another version: without rules for that one it is unknown, and nobody would object
+    let (reader, allowed) = from.client().policy_of(&sides.tokens[0]);
+    from.client().policy(&reader, &format!("{allowed}\npath \"more/*\" {{ capabilities = [\"list\", \"read\"] }}"));
     let engine = sides.engine();
     sync(&engine).await;
 
