@@ -198,7 +198,8 @@ fn what_v03_did_is_taken_over_and_gone_on_with_bit_for_bit() {
     let health = format!("health.address=127.0.0.1:{port}");
     let (first, second) = (flags("origin", &origin), flags("destination", &destination));
     let given: Vec<&str> = first.iter().chain(&second).map(String::as_str).collect();
-    let [reader, writer] = &vsync.policies(&given)[..] else { panic!("two sides") };
+    let policies = vsync.policies(&[&["-c", "config.json"], &given[..]].concat());
+    let [reader, writer] = &policies[..] else { panic!("two sides") };
     let environment = [
         ("VSYNC_ORIGIN_VAULT_TOKEN", token_with(&at_origin, reader)),
         ("VSYNC_DESTINATION_VAULT_TOKEN", token_with(&at_destination, writer)),
