@@ -230,6 +230,7 @@ async fn token(client: &VaultClient, way: &WayIn, needed: &[&Right]) -> Finding 
 async fn mount(client: &VaultClient, mount: &Mount, side: &Side<'_>) -> (Finding, Option<EngineKind>) {
     let configured = side.kv_versions.get(mount).copied();
     let hidden = Some(configured.unwrap_or(EngineKind::KvV2));
+    let is_unused = || hidden.is_some_and(|kind| side.rights_in(mount, kind).is_empty());
     let list = "see \"vault secrets list\", and name the mount as it is called there";
     match client.mount_info(mount).await {
         Ok(info) if info.kind().is_some() => {
@@ -251,6 +252,10 @@ async fn mount(client: &VaultClient, mount: &Mount, side: &Side<'_>) -> (Finding
                 && matches!(&side.used, Used::Destination(used) if used.creates_mounts) =>
         {
             (Finding::good("mount", format!("{mount} is not there yet, and is created first (create_mounts)")), hidden)
+        }
+        // a token that may do nothing there, as it need not, is not told of it
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && is_unused() => {
+            (Finding::good("mount", format!("{mount} is not seen by the token")), hidden)
         }
         Err(error) => {
             let is_hidden = error.kind() == ErrorKind::PermissionDenied;

@@ -140,14 +140,16 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Walks all mounts. Never fails: what cannot be read is [`Inventory::unknown`].
+/// Walks all mounts in which secrets may take part. Never fails: what cannot be read is [`Inventory::unknown`].
 pub(super) async fn survey(
     search: &Search<'_>,
     buckets: usize,
     updates: Option<&mpsc::UnboundedSender<InventoryUpdate>>,
 ) -> Inventory {
     let opened = Arc::default();
-    let walks: Vec<Arc<Walk>> = search.mounts.iter().map(|mount| Arc::new(Walk::new(search, mount, &opened))).collect();
+    // a token need not see a mount that the globs leave out as a whole
+    let mounts = search.mounts.iter().filter(|mount| search.filter.may_admit_below(mount.as_str()));
+    let walks: Vec<Arc<Walk>> = mounts.map(|mount| Arc::new(Walk::new(search, mount, &opened))).collect();
     let mut jobs: VecDeque<Job> =
         walks.iter().map(|walk| Job { walk: Arc::clone(walk), place: Place::Folder(String::new()) }).collect();
     let mut running = JoinSet::new();

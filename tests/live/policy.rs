@@ -165,6 +165,25 @@ fn what_it_prints_for_globs_and_transforms_is_enough_and_opens_nothing_else() {
 }
 
 #[test]
+fn a_mount_that_nothing_leads_to_needs_no_rule() {
+    let (origin, destination) = (BaoServer::start(), BaoServer::start());
+    let (from, to) = (origin.client(), destination.client());
+    for server in [&from, &to] {
+        server.enable_kv("unused");
+    }
+    from.write("secret", "app", &json!({ "a": 1 }));
+    from.write("unused", "app", &json!({ "a": 1 }));
+    let config = config((&origin, "least"), (&destination, "least"), "include = [\"secret/**\"]", "");
+    let vsync = Vsync::new(&config.replacen("mounts = [\"secret\"]", "mounts = [\"secret\", \"unused\"]", 1));
+    assert!(!vsync.policies(&[]).concat().contains("unused/"));
+    let run = vsync.run(&["check"]).expect(0);
+    assert_eq!(run.stdout.matches("unused/ is not seen by the token").count(), 2, "{}", run.stdout);
+    let run = vsync.run(&["sync", "--yes"]).expect(0);
+    assert!(!run.text().contains("unused"), "{}", run.text());
+    assert_eq!(to.read("secret", "app"), Some(json!({ "a": 1 })));
+}
+
+#[test]
 fn one_token_with_both_policies_copies_within_a_vault() {
     let server = BaoServer::start();
     let client = server.client();
