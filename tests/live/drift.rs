@@ -324,13 +324,13 @@ async fn a_path_that_another_secret_took_over_is_not_deleted() {
     there.remove("secret", "b/app");
     there.write("secret", "one/app", &json!({ "from": canary("b") }));
 
-    let rules = r#"path "secret/*" { capabilities = ["read", "list", "scan"] }
-        path "secret/detailed-metadata/" { capabilities = ["list"] }
+    let (reader, allowed) = here.policy_of(&sides.tokens[0]);
+    let closed = r#"
         path "secret/detailed-metadata/b/*" { capabilities = ["deny"] }
         path "secret/detailed-metadata/b/" { capabilities = ["deny"] }
         path "secret/metadata/b/*" { capabilities = ["deny"] }
         path "secret/metadata/b/" { capabilities = ["deny"] }"#;
-    sides.origin.vault = crate::sides::vault(&origin, &here.policy_token("half", rules));
+    here.policy(&reader, &format!("{allowed}{closed}"));
     let half = plan(&sides.engine()).await;
     assert!(!half.inventory.is_complete());
     assert_eq!(half.counts().delete, 0, "{half:#?}");
