@@ -1,7 +1,8 @@
 //! A module may use what stands below it, never what stands above or beside it. The compiler does not mind either way,
 //! so this test reads every `crate::` path in the sources.
 //!
-//! Nor does it mind what the documentation says: another test looks for every test that is named there.
+//! Nor does it mind what the documentation says: another test looks for every test that is named there, and one for
+//! live tests that may do more than the documentation says.
 #![allow(clippy::expect_used, reason = "a test that cannot read the sources has failed")]
 
 use std::fs;
@@ -202,6 +203,22 @@ fn every_test_that_the_documentation_names_is_there() {
         }
     }
     assert!(named > 80, "docs/trust.md names {named} tests");
+}
+
+/// Live tests of a client alone, without a configuration for which `vsync policy` could print anything.
+const WITH_ROOT: &[&str] = &["clients.rs", "faults.rs"];
+
+#[test]
+fn no_live_test_with_a_configuration_has_root_s_token() {
+    let live = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live");
+    let mut files = Vec::new();
+    sources(&live, &mut files);
+    for file in files {
+        let source = fs::read_to_string(&file).expect("readable");
+        let sign = ["ROOT_TOKEN", "\"root", "token=root"].into_iter().find(|sign| source.contains(sign));
+        let name = file.strip_prefix(&live).expect("inside of it").to_str().expect("UTF-8");
+        assert_eq!(sign.is_some(), WITH_ROOT.contains(&name), "tests/live/{name} has {sign:?}; see docs/trust.md");
+    }
 }
 
 #[test]
