@@ -144,7 +144,7 @@ impl VaultClient {
             }
             return Ok(answer);
         }
-        match Box::pin(self.shared.tokens.replace(self, &token)).await? {
+        match Box::pin(self.shared.tokens.replace(self, &token, &answer)).await? {
             Denied::Outdated(newer) => self.send_as(target, request, &newer).await,
             Denied::Valid => Ok(answer),
             Denied::Dead => Err(target.token_is_dead()),
@@ -165,7 +165,7 @@ impl VaultClient {
         };
         match send(&token).await? {
             Reading::Refused(answer) if answer.status == StatusCode::FORBIDDEN => {
-                match Box::pin(self.shared.tokens.replace(self, &token)).await? {
+                match Box::pin(self.shared.tokens.replace(self, &token, &answer)).await? {
                     Denied::Outdated(newer) => send(&newer).await,
                     Denied::Valid => Ok(Reading::Refused(answer)),
                     Denied::Dead => Err(target.token_is_dead()),

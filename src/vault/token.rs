@@ -25,7 +25,7 @@ use tokio::task::AbortHandle;
 use super::auth::Auth;
 use super::error::blames_token;
 use super::{ErrorKind, Target, VaultClient, VaultError, request};
-use crate::http::Repeat;
+use crate::http::{Repeat, Response};
 
 pub(super) const LOOKUP: &str = "auth/token/lookup-self";
 
@@ -99,14 +99,24 @@ struct State {
     /// The file as it was when the token was read from it.
     file_stamp: Option<FileStamp>,
     file_checked: Option<Instant>,
-    /// What the last lookup said, of which generation and when.
-    standing: Option<(Standing, u64, Instant)>,
+    /// What the last lookup said.
+    standing: Option<Belief>,
     /// A token just got could not look itself up, so a failing lookup proves nothing.
     lookup_proves_nothing: bool,
     failed: Option<(Instant, VaultError)>,
     life: Life,
     /// Renews the token when no request does.
     timer: Option<AbortHandle>,
+}
+
+/// What a lookup said of a token.
+#[derive(Debug, Clone, Copy)]
+struct Belief {
+    standing: Standing,
+    generation: u64,
+    when: Instant,
+    /// It was asked for because the server had blamed the token, not what the token may do.
+    blamed: bool,
 }
 
 /// Whether it is known how long a token lasts that was given, not got by a login.
@@ -188,8 +198,14 @@ impl TokenSource {
         }
     }
 
-    /// Called with the token that was answered 403: finds out whether it is to blame, and gets another if so.
-    pub(super) async fn replace(&self, client: &VaultClient, denied: &Token) -> Result<Denied, VaultError> {
+    /// Called with the token that was answered 403, and the answer: finds out whether it is to blame, and gets another if
+    /// so.
+    pub(super) async fn replace(
+        &self,
+        client: &VaultClient,
+        denied: &Token,
+        answer: &Response,
+    ) -> Result<Denied, VaultError> {
         let asked = Instant::now();
         let _refreshing = self.refresh.lock().await;
         let held = self.state().token.clone();
@@ -202,7 +218,7 @@ impl TokenSource {
         {
             return Ok(Denied::Outdated(fresh));
         }
-        let standing = self.standing(client, denied).await;
+        let standing = self.standing(client, denied, blames_token(answer)).await;
         match &self.auth {
             Auth::Login(_) => {}
             Auth::TokenHelper(_) if standing == Standing::Dead => {
@@ -219,7 +235,7 @@ impl TokenSource {
         }
         let fresh = self.refresh(client, asked).await?;
         // Only a token that was just made, and is valid without doubt, tells what a failing lookup means.
-        let mute = self.standing(client, &fresh).await == Standing::Mute;
+        let mute = self.standing(client, &fresh, false).await == Standing::Mute;
         self.state().lookup_proves_nothing = mute;
         Ok(Denied::Outdated(fresh))
     }
@@ -383,15 +399,18 @@ impl TokenSource {
     }
 
     /// What a lookup says of the token, or has just said. The caller holds the `refresh` lock.
-    async fn standing(&self, client: &VaultClient, token: &Token) -> Standing {
-        if let Some((standing, generation, when)) = self.state().standing
-            && generation == token.generation
-            && when.elapsed() < BELIEF
+    async fn standing(&self, client: &VaultClient, token: &Token, blamed: bool) -> Standing {
+        if let Some(belief) = self.state().standing
+            && belief.generation == token.generation
+            && belief.when.elapsed() < BELIEF
+            // a token that was valid when a policy refused something may have been revoked since
+            && (belief.blamed || !blamed || belief.standing != Standing::Valid)
         {
-            return standing;
+            return belief.standing;
         }
         let standing = look_up(client, token).await;
-        self.state().standing = Some((standing, token.generation, Instant::now()));
+        let when = Instant::now();
+        self.state().standing = Some(Belief { standing, generation: token.generation, when, blamed });
         standing
     }
 }
