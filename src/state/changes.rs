@@ -173,9 +173,11 @@ impl Change {
     /// journal from before others went on. Returns whether it was applied.
     pub fn merge(&self, recorded: &mut SyncInfo, ledger: &mut Ledger) -> bool {
         let is_newest = ledger.get(&self.destination).is_none_or(|known| self.follows(known));
-        // nor what a vsync without ledger has copied since
-        let is_behind =
-            |insight: &Insight| recorded.get(&self.origin).is_some_and(|newer| newer.is_later_than(insight));
+        // nor what a vsync without ledger has copied since; an undo goes back behind what was there before it
+        let is_behind = |insight: &Insight| {
+            let newer = recorded.get(&self.origin).filter(|newer| newer.is_later_than(insight));
+            newer.is_some_and(|newer| self.insight_before != Some(*newer))
+        };
         let merges = is_newest && !self.insight.as_ref().is_some_and(is_behind);
         if merges {
             self.apply(recorded, ledger);

@@ -160,6 +160,20 @@ fn a_journal_that_comes_late_changes_nothing_newer() {
 }
 
 #[test]
+fn an_undo_that_was_cut_off_is_taken_in_although_it_goes_back() {
+    let back =
+        Change { insight_before: Some(insight(3)), insight: Some(insight(2)), ..change(ChangeKind::Written, 7, 8) };
+    let (mut recorded, mut ledger) = known();
+    assert!(back.merge(&mut recorded, &mut ledger));
+    assert_eq!(recorded.get(&back.origin), Some(&insight(2)));
+    assert_eq!(ledger.get(&back.destination).map(|entry| entry.version), Some(8));
+    // unless something was copied since
+    let (mut recorded, mut ledger) = known();
+    recorded.insert(back.origin.clone(), insight(5));
+    assert!(!back.merge(&mut recorded, &mut ledger));
+}
+
+#[test]
 fn a_change_is_stored_in_few_bytes() {
     let same = Change { destination: path("kv", "app"), insight_before: None, ..change(ChangeKind::Written, 0, 1) };
     let text = serde_json::to_string(&same).unwrap();
