@@ -26,6 +26,7 @@ mod history;
 mod hostile;
 mod ignored;
 mod inspect;
+mod kills;
 mod kv1;
 mod locks;
 mod mounts;
