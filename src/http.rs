@@ -131,6 +131,12 @@ impl HttpClient {
         Self { shared: Arc::clone(&self.shared), attempts: Some(attempts) }
     }
 
+    /// How often a request is repeated.
+    #[must_use]
+    pub fn max_retries(&self) -> u32 {
+        self.shared.max_retries
+    }
+
     /// The same client, counting nowhere: for requests that are not the one somebody watches.
     #[must_use]
     pub fn unobserved(&self) -> Self {

@@ -134,6 +134,12 @@ impl VaultClient {
         Self { http: self.http.observed(attempts), shared: Arc::clone(&self.shared) }
     }
 
+    /// How often a request is repeated.
+    #[must_use]
+    pub fn max_retries(&self) -> u32 {
+        self.http.max_retries()
+    }
+
     /// Sends a request with a token. An answer of any status is a success here.
     async fn send(&self, target: Target<'_>, request: Request) -> Result<Response, VaultError> {
         let token = self.shared.tokens.current(self).await?;

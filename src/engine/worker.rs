@@ -109,6 +109,11 @@ impl Slot {
         self.doubtful.load(Ordering::Relaxed)
     }
 
+    /// A request of this try may have been carried out, although its answer was lost.
+    fn doubt(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
+    }
+
     fn step(&self, step: Step) {
         self.attempts.reset();
         if let Some(current) = lock(&self.current).as_mut() {

@@ -226,14 +226,15 @@ impl VaultClient {
         Ok(WrittenVersion { version, created_time })
     }
 
-    /// `DELETE MOUNT/data/PATH`: soft-deletes the newest version. Deleting what is not there succeeds.
+    /// `DELETE MOUNT/data/PATH`: soft-deletes the newest version. Deleting what is not there succeeds. It is sent once: between
+    /// two attempts somebody may write another newest version.
     ///
     /// # Errors
     /// [`VaultError`]; see [`ErrorKind`].
     pub async fn delete(&self, path: &SecretPath) -> Result<(), VaultError> {
         let name = path.to_string();
         let target = Target { operation: "delete secret", path: &name };
-        let answer = self.send(target, request(Method::DELETE, path.data_path(), Repeat::Safe)).await?;
+        let answer = self.send(target, request(Method::DELETE, path.data_path(), Repeat::Never)).await?;
         match confirmed(target, &answer) {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted) => Ok(()),
             done => done,
@@ -256,14 +257,14 @@ impl VaultClient {
     }
 
     /// `DELETE MOUNT/metadata/PATH`: removes a secret with all versions and its metadata. Nothing brings it back. What is
-    /// not there stays so.
+    /// not there stays so. It is sent once: between two attempts somebody may write it anew.
     ///
     /// # Errors
     /// [`VaultError`]; see [`ErrorKind`].
     pub async fn purge(&self, path: &SecretPath) -> Result<(), VaultError> {
         let name = path.to_string();
         let target = Target { operation: "purge secret", path: &name };
-        let answer = self.send(target, request(Method::DELETE, &path.metadata_path(), Repeat::Safe)).await?;
+        let answer = self.send(target, request(Method::DELETE, &path.metadata_path(), Repeat::Never)).await?;
         match confirmed(target, &answer) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             done => done,

@@ -2,6 +2,7 @@
 //! people are asked for, and what follows one after another. The server may still carry out what was on its way.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::fmt::Write as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -249,12 +250,13 @@ fn waves(origin: &BaoServer, proxy: &FaultProxy) -> Vsync {
         origin.address()
     );
     for (name, wave) in [("one", 1), ("two", 2)] {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "[[destinations]]\nname = \"{name}\"\nmounts = [\"{name}\"]\nwave = {wave}\nnum_workers = 2\n\
              vault = {{ address = \"{}\", token = \"least\", max_retries = 1 }}\n\
              transforms = [{{ name = \"own\", from = \"^secret/data/(?P<rest>.+)$\", to = \"{name}/data/${{rest}}\" }}]\n",
             proxy.address()
-        ));
+        );
     }
     Vsync::new(&text)
 }
@@ -276,7 +278,8 @@ fn a_cycle_that_is_killed_between_waves_or_amid_canaries_begins_nothing_later() 
         let proxy = FaultProxy::start(&there.address());
         origin.client().write_all("secret", (0..20).map(|n| (format!("app/{n}"), json!({ "n": canary(n) }))));
         origin.client().write_all("secret", (0..3).map(|n| (format!("canary/{n}"), json!({ "n": canary(n) }))));
-        ["one", "two"].into_iter().for_each(|mount| there.client().enable_kv(mount));
+        there.client().enable_kv("one");
+        there.client().enable_kv("two");
         let vsync = waves(&origin, &proxy);
         killed_at(&vsync, &["sync", "--yes"], &proxy, (method, request), nth);
         let early = proxy.requests("", not_yet);

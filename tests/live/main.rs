@@ -44,3 +44,4 @@ mod trial;
 mod trust;
 mod undo;
 mod verify;
+mod windows;

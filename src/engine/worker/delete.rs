@@ -1,5 +1,7 @@
 //! Taking a secret away at the destination, and making sure before that it is right to.
 
+use std::time::Duration;
+
 use super::conflict::may_have_been_done;
 use super::{Abandoned, Worker};
 use crate::engine::OnDrift;
@@ -9,6 +11,19 @@ use crate::engine::plan::{Expected, Operation, Task};
 use crate::engine::report::{Cause, Done, Failed};
 use crate::vault::{ErrorKind, Metadata, VaultError};
 
+/// The pause before the second attempt; each further one takes twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How one attempt ended.
+enum Tried {
+    Ended(Done),
+    /// It was not to be.
+    Failed(Failed),
+    /// The request that takes it away failed.
+    Refused(VaultError),
+}
+
 enum Deletable {
     /// This version is there. 0: it could not be found out which.
     Version(u64),
@@ -17,19 +32,58 @@ enum Deletable {
 }
 
 impl Worker {
+    /// Takes a secret away. Whenever that is tried again, it is looked at again first: meanwhile somebody else may have
+    /// written what must not go with it.
     pub(super) async fn delete(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
+        let ended = self.delete_patiently(task).await;
+        if ended.is_err() && self.slot.is_doubtful() {
+            self.queue.mark_doubtful(task);
+        }
+        ended
+    }
+
+    async fn delete_patiently(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
+        let mut pause = FIRST_PAUSE;
+        let mut left = self.destination.max_retries();
+        loop {
+            let error = match self.try_to_delete(task).await? {
+                Tried::Ended(done) => return Ok(Ok(done)),
+                Tried::Failed(failed) => {
+                    // an earlier attempt may have been carried out, whatever this one was told
+                    let unsettled = failed.unsettled || (self.slot.is_doubtful() && failed.met.is_none());
+                    return Ok(Err(Failed { unsettled, ..failed }));
+                }
+                Tried::Refused(error) => error,
+            };
+            let lost = may_have_been_done(error.kind());
+            if lost {
+                self.slot.doubt();
+            }
+            if left == 0 || !(lost || matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable)) {
+                let unsettled = self.slot.is_doubtful();
+                return Ok(Err(Failed { unsettled, ..self.destination_reach.failed(&error) }));
+            }
+            tracing::debug!(pause = pause.as_secs_f64(), "looking again before it is tried again: {error}");
+            self.unless_stopped(tokio::time::sleep(pause)).await?;
+            left -= 1;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    /// One attempt.
+    async fn try_to_delete(&self, task: &Task) -> Result<Tried, Abandoned> {
         if !self.manner.undo
             && let Err(failed) = self.unless_stopped(self.make_sure_it_is_gone(task)).await?
         {
-            return Ok(Err(failed));
+            return Ok(Tried::Failed(failed));
         }
         if task.operation.is_irrevocable() {
             return self.remove(task).await;
         }
         let version = match self.unless_stopped(self.deletable(task)).await? {
             Ok(Deletable::Version(version)) => version,
-            Ok(Deletable::Not(done)) => return Ok(Ok(done)),
-            Err(failed) => return Ok(Err(failed)),
+            Ok(Deletable::Not(done)) => return Ok(Tried::Ended(done)),
+            Err(failed) => return Ok(Tried::Failed(failed)),
         };
         self.slot.step(Step::Deleting);
         let deleted = self.unless_unsent(self.destination.delete(&task.destination)).await?;
@@ -37,15 +91,10 @@ impl Worker {
             Ok(()) => {
                 self.destination_reach.answered();
                 let for_now = self.is_for_now(task, version);
-                Ok(if for_now { Done::DeletedForNow { version } } else { Done::Deleted { version } })
+                Tried::Ended(if for_now { Done::DeletedForNow { version } } else { Done::Deleted { version } })
             }
-            Err(error) => Err(self.perhaps_done(&error)),
+            Err(error) => Tried::Refused(error),
         })
-    }
-
-    /// The failure of a request that takes something away, and may have been carried out all the same.
-    fn perhaps_done(&self, error: &VaultError) -> Failed {
-        Failed { unsettled: may_have_been_done(error.kind()), ..self.destination_reach.failed(error) }
     }
 
     /// Whether an earlier try of this task, whose answer was lost, has taken away this version.
@@ -63,11 +112,11 @@ impl Worker {
     }
 
     /// Destroys or purges what is there, if it can be seen that it is what vsync left.
-    async fn remove(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
+    async fn remove(&self, task: &Task) -> Result<Tried, Abandoned> {
         let metadata = match self.unless_stopped(self.removable(task)).await? {
             Ok(Removable::Yes(metadata)) => metadata,
-            Ok(Removable::Not(done)) => return Ok(Ok(done)),
-            Err(failed) => return Ok(Err(failed)),
+            Ok(Removable::Not(done)) => return Ok(Tried::Ended(done)),
+            Err(failed) => return Ok(Tried::Failed(failed)),
         };
         let version = metadata.current_version;
         self.slot.step(Step::Deleting);
@@ -85,9 +134,9 @@ impl Worker {
         Ok(match answer {
             Ok(()) => {
                 self.destination_reach.answered();
-                Ok(done)
+                Tried::Ended(done)
             }
-            Err(error) => Err(self.perhaps_done(&error)),
+            Err(error) => Tried::Refused(error),
         })
     }
 
@@ -116,6 +165,15 @@ impl Worker {
             }));
         };
         let found = metadata.current_version;
+        if self.queue.is_another(task, metadata.created_time) {
+            // it was removed meanwhile, be it by us, and its versions are counted anew
+            let Expected::Version(ours) = task.expected else { return Ok(Removable::Not(Done::Absent { version: 0 })) };
+            return Ok(Removable::Not(if self.slot.is_doubtful() && task.operation == Operation::Purge {
+                Done::Purged { version: ours }
+            } else {
+                Done::Absent { version: 0 }
+            }));
+        }
         if let Expected::Version(ours) = task.expected
             && ours != found
         {

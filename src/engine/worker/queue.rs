@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
+use jiff::Timestamp;
+
 use super::{Reads, lock};
 use crate::engine::plan::Task;
 use crate::kv::SecretPath;
@@ -27,6 +29,8 @@ pub(super) struct Again {
     tries: u8,
     /// A write may have been carried out.
     pub(super) doubtful: bool,
+    /// When the secret that was to be taken away had been made at the destination.
+    made: Option<Timestamp>,
 }
 
 impl Queue {
@@ -78,6 +82,14 @@ impl Queue {
     /// Part of it was written.
     pub(super) fn mark_doubtful(&self, task: &Task) {
         lock(&self.0).again.entry(task.destination.clone()).or_default().doubtful = true;
+    }
+
+    /// Which secret is to be taken away: one that is made later at the same path is another. Returns whether it is
+    /// another than an earlier try has met.
+    pub(super) fn is_another(&self, task: &Task, made: Timestamp) -> bool {
+        let mut tasks = lock(&self.0);
+        let again = tasks.again.entry(task.destination.clone()).or_default();
+        *again.made.get_or_insert(made) != made
     }
 
     /// It is over, well or not.
