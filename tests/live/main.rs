@@ -31,6 +31,7 @@ mod kv1;
 mod locks;
 mod lost;
 mod mounts;
+mod names;
 mod operators;
 mod patience;
 mod plans;
