@@ -78,6 +78,9 @@ pub struct UpdateTime {
 }
 
 impl UpdateTime {
+    /// 1970.
+    pub const EPOCH: Self = Self { seconds_high: 0, seconds_low: 0, nanoseconds: 0 };
+
     /// The moment itself.
     #[must_use]
     pub fn timestamp(self) -> Timestamp {

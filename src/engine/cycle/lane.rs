@@ -104,6 +104,8 @@ impl Lane {
         let brought = if manner.fidelity == Fidelity::Value { Brought::new() } else { brought(&plan) };
         let tasks = Vec::from_iter(std::mem::take(&mut plan.tasks));
         let is_first = |task: &Task| destination.canary.as_ref().is_some_and(|canary| canary.admits(&task.origin));
+        let undone: Vec<SecretPath> =
+            if manner.undo { tasks.iter().map(|task| task.origin.clone()).collect() } else { Vec::new() };
         let (canaries, rest): (Vec<Task>, Vec<Task>) =
             if manner.dry_run || manner.undo { (Vec::new(), tasks) } else { tasks.into_iter().partition(is_first) };
         let (first, rest, at) =
@@ -160,7 +162,12 @@ impl Lane {
             manner: Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner },
             partial: plan.partial,
             new_mounts: std::mem::take(&mut plan.new_mounts),
-            record: Record::new(cycle, plan, state, destination.journal.as_deref(), changed && !manner.dry_run),
+            record: {
+                let changed = changed && !manner.dry_run;
+                let mut record = Record::new(cycle, plan, state, destination.journal.as_deref(), changed);
+                record.doubt(undone);
+                record
+            },
             superseded,
             unsettled: false,
             stop: skip.stop.clone(),
@@ -372,7 +379,12 @@ impl Lane {
             self.written.extend(Canary::of(outcome));
         }
         self.unsettled |= outcome.result.as_ref().is_err_and(|failed| failed.unsettled);
-        let Some(change) = self.change(outcome) else { return };
+        let Some(change) = self.change(outcome) else {
+            if outcome.result.as_ref().is_err_and(|failed| !failed.unsettled) {
+                self.record.settle(&outcome.task.origin);
+            }
+            return;
+        };
         let gone = match change.kind {
             ChangeKind::Written | ChangeKind::Adopted | ChangeKind::Metadata => {
                 self.superseded.remove(&change.destination)
@@ -425,6 +437,13 @@ impl Lane {
             digest: outcome.copied.digest.clone(),
             at: Timestamp::now(),
         })
+    }
+
+    /// No worker was cut off: what still waits was never begun.
+    pub(super) fn settle_what_waits(&mut self) {
+        if !self.queue.is_doubtful() {
+            self.queue.each(|task| self.record.settle(&task.origin));
+        }
     }
 
     /// What there is to save by now; see [`Record::begin_save`].

@@ -1,6 +1,7 @@
 //! What a cycle records of one destination while it runs: sync info, ledger and changes in the store, under the
 //! destination's lock, and in a local journal until the store has them.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use crate::state::{
     Change, ChangeLog, Journal, Ledger, LedgerWriter, Lock, LockError, LockHolder, LockTaken, Segment, State,
     StateError, SyncInfoWriter,
 };
-use crate::sync_info::{Index, Insight, SyncInfo};
+use crate::sync_info::{EngineKind, Index, Insight, SyncInfo, UpdateTime};
 
 /// How long a lock that its holder did not let go of may stay closed.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
@@ -28,11 +29,17 @@ const STOPPED: &str = "the cycle was stopped before it began";
 /// So many times as long as a save took, the next one waits.
 const SAVE_SHARE: u32 = 9;
 
+/// What the stored sync info has of a secret that an undo is about to change: no insight of any origin equals it, and it
+/// has the copy looked at before it is written. An undo that is cut off leaves it where nobody knows what came of it.
+const IN_DOUBT: Insight = Insight { version: 0, update_time: UpdateTime::EPOCH, kind: EngineKind::KvV1 };
+
 #[derive(Debug)]
 pub(super) struct Record {
     cycle: CycleId,
     state: State,
     recorded: SyncInfo,
+    /// The secrets of an undo's tasks that have not ended.
+    in_doubt: HashSet<SecretPath>,
     ledger: Ledger,
     /// What the sync info belongs to; it is kept before the first write.
     binding: Option<Binding>,
@@ -114,6 +121,14 @@ fn worked(note: Option<&Binding>) -> (Option<CycleId>, Option<CycleId>) {
     note.map_or((None, None), |note| (note.open, note.last))
 }
 
+fn with_doubts(recorded: &SyncInfo, in_doubt: &HashSet<SecretPath>) -> SyncInfo {
+    let mut info = recorded.clone();
+    for path in in_doubt {
+        info.insert(path.clone(), IN_DOUBT);
+    }
+    info
+}
+
 impl Record {
     pub(super) fn new(
         cycle: CycleId,
@@ -130,6 +145,7 @@ impl Record {
         Self {
             cycle,
             recorded: plan.recorded,
+            in_doubt: HashSet::new(),
             ledger: plan.ledger,
             binding: match (&plan.former_binding, plan.partial) {
                 // those that were left out have not met the new policies yet
@@ -213,9 +229,11 @@ impl Record {
             let next = writers.changes.next_chunk(&cycle[0].0).await?;
             writers.changes.append(&cycle[0].0, next, &changes).await?;
         }
-        if self.changed {
+        if self.changed || !self.in_doubt.is_empty() {
             writers.ledger.save(&mut self.ledger).await?;
-            writers.info.save(&mut self.recorded).await?;
+            let mut info = with_doubts(&self.recorded, &self.in_doubt);
+            writers.info.save(&mut info).await?;
+            self.follow(&info);
             self.changed = false;
         }
         if let Some(journal) = &mut self.journal {
@@ -265,8 +283,20 @@ impl Record {
         self.ledger.get(destination).map_or(0, |entry| entry.version)
     }
 
+    /// What these secrets of the origin have at the destination is not known from when the cycle begins until each is taken
+    /// in or [settled](Self::settle).
+    pub(super) fn doubt(&mut self, origins: impl IntoIterator<Item = SecretPath>) {
+        self.in_doubt.extend(origins);
+    }
+
+    /// Nothing was done about this secret: what is recorded of it holds.
+    pub(super) fn settle(&mut self, origin: &SecretPath) {
+        self.changed |= self.in_doubt.remove(origin);
+    }
+
     /// Takes in a change, after which the records of the secrets `gone` hold no longer.
     pub(super) fn take(&mut self, change: Change, gone: Vec<SecretPath>) {
+        self.in_doubt.remove(&change.origin);
         change.apply(&mut self.recorded, &mut self.ledger);
         for path in gone {
             self.recorded.remove(&path);
@@ -301,7 +331,7 @@ impl Record {
             cycle: self.cycle,
             state: self.state.clone(),
             writers,
-            info: self.recorded.clone(),
+            info: with_doubts(&self.recorded, &self.in_doubt),
             ledger: self.ledger.clone(),
             changes: std::mem::take(&mut self.changes),
             chunk: self.next_chunk,
@@ -312,15 +342,19 @@ impl Record {
         })
     }
 
+    /// It may have grown while being saved, and meanwhile went on to change in its old form.
+    fn follow(&mut self, saved: &SyncInfo) {
+        let buckets = saved.buckets().len();
+        if buckets != self.recorded.buckets().len() {
+            self.recorded = self.recorded.with_buckets(buckets);
+        }
+    }
+
     /// The reason if it failed.
     pub(super) fn end_save(&mut self, save: Save) -> Option<String> {
         self.writers = Some(save.writers);
         self.not_before = Instant::now() + SAVE_SHARE * save.begun.elapsed();
-        let buckets = save.info.buckets().len();
-        if buckets != self.recorded.buckets().len() {
-            // it has grown while being saved, and meanwhile went on to change in its old form
-            self.recorded = self.recorded.with_buckets(buckets);
-        }
+        self.follow(&save.info);
         self.ledger.follow(&save.ledger);
         match save.result {
             Ok(()) if save.overtaken => {

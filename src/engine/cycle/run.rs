@@ -238,6 +238,9 @@ impl Run {
         let now = Instant::now();
         self.rate.finish(now);
         self.lanes.iter_mut().for_each(|lane| lane.finish(now));
+        if clean {
+            self.lanes.iter_mut().for_each(Lane::settle_what_waits);
+        }
         self.save_rest(&snapshots).await;
         self.settle_early_report().await;
         let origin_unsaved = match tokio::time::timeout(ORIGIN_GRACE, origin_saved).await {
