@@ -2,6 +2,8 @@
 //! people are asked for, and what follows one after another. The server may still carry out what was on its way.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod undo;
+
 use std::fmt::Write as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -160,54 +162,6 @@ fn a_cycle_that_is_killed_while_it_creates_a_mount_is_gone_on_with() {
         );
         let _ = trial.vsync.run(&["plan"]).expect(0);
     }
-}
-
-#[test]
-fn an_undo_that_is_killed_is_gone_on_with() {
-    let keys = "num_workers = 1\nguards = { max_delete = \"100%\" }";
-    // a value that is written back, and the look at one that is to be deleted or undeleted
-    for (request, nth) in [("^/v1/secret/data/.*version=", 3), ("^/v1/secret/metadata/app-[68]", 3)] {
-        let setup = Setup { destination: keys, retries: 2, ..Setup::default() };
-        let trial = Trial::start(&setup);
-        may_undo(&trial);
-        let (origin, destination) = (trial.origin.client(), trial.destination.client());
-        let n = |n: usize, round: usize| (format!("app-{n}"), json!({ "n": canary(n), "round": round }));
-        origin.write_all("secret", (0..8).map(|i| n(i, 1)));
-        let _ = trial.sync().expect(0);
-        let before = destination.read_all("secret");
-        origin.write_all("secret", (0..5).map(|i| n(i, 2)));
-        origin.write_all("secret", [n(8, 2), n(9, 2)]);
-        origin.delete("secret", "app-6");
-        let run = trial.vsync.run(&["sync", "--yes", "--output", "json"]).expect(0);
-        let cycle = objects(&run).iter().find(|one| one["type"] == "report").unwrap()["cycle"].clone();
-        let cycle = cycle.as_str().unwrap();
-        let after = destination.read_all("secret");
-
-        killed_at(&trial.vsync, &["undo", cycle, "--yes"], &trial.at_destination, ("GET", request), nth);
-        // what was put back is not touched any more, and the rest is put back
-        let again = trial.vsync.run(&["undo", cycle, "--yes"]);
-        assert!(matches!(again.code, Some(0 | 3)), "{}", again.text());
-        assert_eq!(destination.read_all("secret"), before, "{request}: {}", again.text());
-        for (name, metadata) in destination.metadata_all("secret") {
-            let version = metadata["current_version"].as_u64().unwrap();
-            let number: usize = name.trim_start_matches("app-").parse().unwrap();
-            assert_eq!(version, if number < 5 { 3 } else { 1 }, "{name} was written twice");
-        }
-        // and it is no drift: the next cycle copies it all once more
-        let _ = trial.sync().expect(0);
-        assert_eq!(destination.read_all("secret"), after);
-        let _ = trial.vsync.run(&["verify"]).expect(0);
-    }
-}
-
-/// Gives it a token that may undo, too.
-fn may_undo(trial: &Trial) {
-    let config = std::fs::read_to_string(trial.vsync.folder().join("vsync.toml")).unwrap();
-    let filled =
-        trial.vsync.tokens().iter().zip(["least", "least+undo"]).fold(config, |config, (token, marker)| {
-            config.replacen(&format!("\"{token}\""), &format!("\"{marker}\""), 1)
-        });
-    trial.vsync.configure(&filled);
 }
 
 #[test]

@@ -31,7 +31,9 @@ fn the_second_operator_is_told_who_holds_one_destination_and_does_the_others() {
     let (origin, there, consul) = (BaoServer::start(), BaoServer::start(), ConsulServer::start());
     let proxy = FaultProxy::start(&there.address());
     origin.client().write_all("secret", (0..30).map(|n| (format!("app-{n}"), json!({ "n": canary(n) }))));
-    NAMES.iter().for_each(|name| there.client().enable_kv(name));
+    for name in NAMES {
+        there.client().enable_kv(name);
+    }
     let text = config(&origin.address(), &proxy.address(), &consul.address());
     let (anna, ben) = (Vsync::new(&text), Vsync::new(&text));
     let held = proxy.rule("POST", "^/v1/north/data/", When::From(5), Fault::Hold);

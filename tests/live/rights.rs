@@ -51,7 +51,9 @@ fn a_given_token_of_the_origin_that_is_revoked_in_mid_cycle_deletes_nothing() {
     // changes, and deletes before and behind them
     here.write_all("secret", (5..55).map(|n| secret(n, 2)));
     let gone = ["app-00", "app-01", "app-58", "app-59"];
-    gone.iter().for_each(|name| here.remove("secret", name));
+    for name in gone {
+        here.remove("secret", name);
+    }
     let held = proxy.rule("GET", "^/v1/secret/data/", When::From(11), Fault::Hold);
     let cycle = vsync.spawn(&["--output", "json", "sync", "--yes"]);
     held.wait_until_picked(2);
