@@ -112,7 +112,7 @@ impl Migration {
         let at_origin = FaultProxy::start(&origin.address());
         let vsync = Vsync::new(&format!(
             "[origin]\nmounts = [\"old\"]\nkv_version = 1\n\
-             vault = {{ address = \"{}\", token = \"least\", max_retries = 3, timeout = \"1s\" }}\n\
+             vault = {{ address = \"{}\", token = \"least\", max_retries = 6, timeout = \"1s\" }}\n\
              [[destinations]]\nname = \"copy\"\nmounts = [\"secret\"]\n\
              vault = {{ address = \"{}\", token = \"least\", max_retries = 1 }}\n\
              [[destinations.transforms]]\nname = \"migrate\"\nfrom = '^old/data/(?P<rest>.+)$'\nto = 'secret/data/${{rest}}'\n",
