@@ -173,8 +173,8 @@ impl HttpClient {
         done.or_else(retry::Failure::into_result)
     }
 
-    /// As [`HttpClient::send`], but a successful answer is given to `read` while it comes in, on a thread of its own, so
-    /// that it need not fit into memory. What `read` has read is thrown away when the rest does not come.
+    /// As [`HttpClient::send`], but a successful answer is given to `read`; a large one while it comes in, on a thread of
+    /// its own, so that it need not fit into memory. What `read` has read is thrown away when the rest does not come.
     ///
     /// # Errors
     /// [`HttpError`] when there was no complete answer.

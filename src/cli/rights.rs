@@ -105,8 +105,10 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
             kv_versions: BTreeMap::new(),
         });
     }
+    let listed = PathFilter::new(&origin.include, &origin.exclude, &mounts)?;
     let used = OriginUse {
-        mounts: mounts.clone(),
+        // a mount that the globs leave out as a whole is not listed
+        mounts: mounts.iter().filter(|mount| listed.may_admit_below(mount.as_str())).cloned().collect(),
         scopes: of_origin.scopes().map(<[_]>::to_vec),
         copied,
         listing: origin.listing,

@@ -173,7 +173,7 @@ pub(super) struct Worker {
     pub(super) inventory: Arc<Inventory>,
     pub(super) brought: Arc<Brought>,
     /// The origin's secrets whose values may be equal, although something has changed: their copies are looked at first.
-    pub(super) guesses: Arc<HashSet<SecretPath>>,
+    pub(super) perhaps_equal: Arc<HashSet<SecretPath>>,
     pub(super) stop: CancellationToken,
     pub(super) gate: watch::Receiver<Gate>,
     pub(super) outcomes: mpsc::UnboundedSender<(usize, Outcome)>,

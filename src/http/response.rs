@@ -86,7 +86,8 @@ impl Begun {
             let Some(part) = self.patience.wait(self.answer.chunk()).await? else {
                 return Ok(read(Incoming { ready, more: None }));
             };
-            len += part.len();
+            // one without anything counts, too: there may be any number of them
+            len += part.len().max(1);
             ready.push_back(part);
         }
         let (sender, parts) = mpsc::channel(PARTS_AHEAD);

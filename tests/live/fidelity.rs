@@ -286,7 +286,8 @@ fn a_dry_run_names_what_the_token_lacks_for_metadata() {
 
 #[test]
 fn what_differs_by_its_time_alone_is_compared_and_not_written_again() {
-    let (origin, there, vsync) = pair("");
+    let (origin, there, far) = (BaoServer::with_audit(), BaoServer::start(), BaoServer::start());
+    let vsync = Vsync::new(&config(&origin, &[("there", &there, ""), ("far", &far, METADATA)]));
     let here = origin.client();
     for name in ["described", "same", "other"] {
         here.write("secret", name, &json!({ "v": 1 }));
@@ -302,10 +303,13 @@ fn what_differs_by_its_time_alone_is_compared_and_not_written_again() {
     }
     let at_origin = origin.audit();
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    let versions = ["described", "same", "other"].map(|name| version(&there.client(), name));
-    assert_eq!(versions, [1, 1, 2], "only the other value is a new version");
-    assert_eq!(there.client().read("secret", "other"), Some(json!({ "v": 2 })));
-    assert_eq!(data_requests(&at_origin).len(), 3, "each is read once");
+    for server in [&there, &far] {
+        let versions = ["described", "same", "other"].map(|name| version(&server.client(), name));
+        assert_eq!(versions, [1, 1, 2], "only the other value is a new version");
+        assert_eq!(server.client().read("secret", "other"), Some(json!({ "v": 2 })));
+    }
+    assert_eq!(settings(&far.client(), "described")["custom_metadata"]["team"], "a");
+    assert_eq!(data_requests(&at_origin).len(), 3, "each is read once for both");
 
     let _ = vsync.run(&["plan"]).expect(0);
 }

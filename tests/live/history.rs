@@ -276,3 +276,35 @@ fn a_saved_plan_is_for_the_states_of_older_versions_that_it_was_made_of() {
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(states(&copy, "a"), "XXL");
 }
+
+#[test]
+fn a_secret_that_is_written_anew_with_the_same_newest_value_loses_no_version() {
+    let (origin, there, vsync) = pair(HISTORY);
+    let here = origin.client();
+    let write = |value: &str| here.write("secret", "app", &json!({ "v": value }));
+    write("a");
+    write("b");
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    here.remove("secret", "app");
+    write("c");
+    write("b");
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    let values = |count: u64| {
+        let value = |version| there.client().read_version("secret", "app", version).map(|data| data["v"].clone());
+        (1..=count).map(value).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        values(4),
+        ["a", "b", "c", "b"].map(|value| Some(json!(value))),
+        "it goes on behind its former versions"
+    );
+
+    // what is there already is the copy of the first one
+    here.remove("secret", "app");
+    write("b");
+    write("d");
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(version(&there.client(), "app"), 5, "b is not written twice in a row");
+    assert_eq!(values(5)[4], Some(json!("d")));
+    let _ = vsync.run(&["plan"]).expect(0);
+}

@@ -36,7 +36,7 @@ pub(super) struct Lane {
     pub(super) manner: Manner,
     /// Which metadata vsync left where something is to be written.
     pub(super) brought: Arc<Brought>,
-    pub(super) guesses: Arc<HashSet<SecretPath>>,
+    pub(super) perhaps_equal: Arc<HashSet<SecretPath>>,
     pub(super) report: DestinationReport,
     record: Record,
     /// What is created before the first write.
@@ -86,7 +86,7 @@ impl Lane {
         skip: Skip,
     ) -> Self {
         let planned = plan.counts();
-        let guesses = guesses(&plan);
+        let perhaps_equal = perhaps_equal(&plan);
         let mut changed = plan.has_unsaved_records();
         let mut superseded: HashMap<SecretPath, Vec<SecretPath>> = HashMap::new();
         let to_write: HashSet<&SecretPath> = plan.tasks.iter().map(|task| &task.destination).collect();
@@ -128,7 +128,7 @@ impl Lane {
         });
         Self {
             brought: Arc::new(brought),
-            guesses: Arc::new(guesses),
+            perhaps_equal: Arc::new(perhaps_equal),
             report: DestinationReport {
                 destination: plan.destination.clone(),
                 planned,
@@ -516,12 +516,12 @@ impl Lane {
 /// The secrets whose values need not have changed, although their insights have: a value of KV version 1 may have changed
 /// back, what it was may no longer be recorded, or its mount became one of version 2. And where the version is the same and
 /// only the time differs, `OpenBao` has changed metadata, or the secret was removed and written anew.
-fn guesses(plan: &DestinationPlan) -> HashSet<SecretPath> {
-    let is_guess = |task: &&Task| {
+fn perhaps_equal(plan: &DestinationPlan) -> HashSet<SecretPath> {
+    let may_be_equal = |task: &&Task| {
         let (Some(now), Some(before)) = (task.insight, plan.recorded.get(&task.origin)) else { return false };
         [now.kind, before.kind].contains(&EngineKind::KvV1) || now.version == before.version
     };
-    plan.tasks.iter().filter(is_guess).map(|task| task.origin.clone()).collect()
+    plan.tasks.iter().filter(may_be_equal).map(|task| task.origin.clone()).collect()
 }
 
 fn brought(plan: &DestinationPlan) -> Brought {

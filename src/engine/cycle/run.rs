@@ -378,7 +378,7 @@ impl Run {
                     manner: lane.manner,
                     inventory: Arc::clone(&self.inventory),
                     brought: Arc::clone(&lane.brought),
-                    guesses: Arc::clone(&lane.guesses),
+                    perhaps_equal: Arc::clone(&lane.perhaps_equal),
                     stop: lane.stop.clone(),
                     gate: self.control.gate.subscribe(),
                     outcomes: self.outcomes.clone(),

@@ -143,7 +143,7 @@ pub(super) const DESTINATION: &[Need<DestinationUse>] = &[
         place: Place::Secrets("data"),
         capabilities: &["read"],
         weight: |used| (used.on_drift != OnDrift::Overwrite).then_some(Weight::Advised),
-        reason: "what is there unexpectedly is compared with the origin; without it, equal values and what a cycle wrote before it was cut off count as drift",
+        reason: "what is there unexpectedly, or may be equal although its time is later, is compared with the origin; without it, equal values and what a cycle wrote before it was cut off count as drift",
     },
     Need {
         place: Place::Secrets("data"),

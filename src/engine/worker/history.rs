@@ -90,8 +90,8 @@ fn missing(
         (Some(mapping), _) => mapping.origin,
         // the value is there, and nothing is known of those before it
         (None, _) if source == Source::Metadata => current,
-        // of KV version 1 was what became the first version, and its number was vsync's own
-        (None, Some(entry)) if entry.insight.kind == EngineKind::KvV1 => 1.min(current.saturating_sub(1)),
+        // the number of what was copied was vsync's own
+        (None, Some(entry)) if entry.insight.kind == EngineKind::KvV1 => 0,
         // values alone were copied until now; what is older cannot be put in behind
         (None, Some(entry)) if entry.digest.as_deref().is_none_or(|digest| digest.since == 0) => {
             match entry.insight.version.cmp(&current) {
@@ -197,8 +197,9 @@ impl Worker {
                 });
             }
         }
+        let mut at_hand = self.leave_out_what_is_held(task, origin, &mut missing, last, &mut mapping, copied).await?;
         for version in missing.iter().copied() {
-            let written = match self.copy_version(task, origin, version, last, copied).await {
+            let written = match self.copy_version(task, origin, version, last, at_hand.take(), copied).await {
                 Ok(written) => written,
                 Err(stopped) if done.is_none() => return Err(stopped),
                 Err(stopped) => {
@@ -255,19 +256,46 @@ impl Worker {
         }
     }
 
-    /// Copies one version over `last`.
+    /// If `last` may be the copy of the first missing version, and is, that one is no longer missing. If it is not, returns
+    /// the value that was read to know it.
+    async fn leave_out_what_is_held(
+        &self,
+        task: &Task,
+        origin: &Metadata,
+        missing: &mut Vec<u64>,
+        last: u64,
+        mapping: &mut Option<Mapping>,
+        copied: &mut Copied,
+    ) -> Result<Option<Arc<Secret>>, Stopped> {
+        let first = missing.first().copied().filter(|first| state_of(origin, *first) == VersionState::Live);
+        let Some(first) = first.filter(|_| self.may_be_equal(task)) else { return Ok(None) };
+        copied.asked |= first == origin.current_version;
+        let secret = self.unless_stopped(self.version_at_origin(task, origin, first)).await??;
+        if self.unless_stopped(self.holds_already(task, &secret, Some(last))).await?.is_none() {
+            return Ok(Some(secret));
+        }
+        missing.remove(0);
+        *mapping = Some(Mapping::grown(*mapping, first, last));
+        Ok(None)
+    }
+
+    /// Copies one version over `last`. `at_hand`: its value, if it has been read already.
     async fn copy_version(
         &self,
         task: &Task,
         origin: &Metadata,
         version: u64,
         last: u64,
+        at_hand: Option<Arc<Secret>>,
         copied: &mut Copied,
     ) -> Result<Done, Stopped> {
         let insight = insight_of(origin, version);
         if state_of(origin, version) == VersionState::Live {
             copied.asked |= version == origin.current_version;
-            let secret = self.unless_stopped(self.version_at_origin(task, origin, version)).await??;
+            let secret = match at_hand {
+                Some(secret) => secret,
+                None => self.unless_stopped(self.version_at_origin(task, origin, version)).await??,
+            };
             return Ok(self.write(task, insight, &secret.data, Some(last)).await?);
         }
         if state_of(origin, version) == VersionState::Deleted {

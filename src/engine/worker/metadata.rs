@@ -161,24 +161,17 @@ impl Worker {
                 OnDrift::Report => return Err(super::conflict::drifted(task, found).into()),
             }
         }
-        if let Some(there) = &there
-            && self.is_guess(task)
-        {
-            copied.asked = true;
-            let (secret, _, cas) = self.unless_stopped(self.read(task)).await??;
-            if self.unless_stopped(self.holds_already(task, &secret, cas)).await?.is_some() {
-                let task = &Task { source: Source::Metadata, ..task.clone() };
-                if self.manner.fidelity == Fidelity::History {
-                    return self.with_history(task, &origin, Some(there), copied).await;
-                }
-                return Ok(self.metadata_alone(task, &origin, there, copied).await?);
-            }
-        }
         if self.manner.fidelity == Fidelity::History {
             return self.with_history(task, &origin, there.as_ref(), copied).await;
         }
         copied.asked = true;
         let (secret, insight, cas) = self.unless_stopped(self.read(task)).await??;
+        if let Some(there) = &there
+            && secret.version == origin.current_version
+            && self.unless_stopped(self.holds_already(task, &secret, cas)).await?.is_some()
+        {
+            return Ok(self.metadata_alone(task, &origin, there, copied).await?);
+        }
         let insight = if origin.current_version == secret.version { origin.key_info().insight() } else { insight };
         let value = MetadataDigest::of_value(secret.version, secret.created_time);
         let digest = MetadataDigest { value, ..wanted.without_versions() };

@@ -130,15 +130,15 @@ impl Worker {
     }
 
     /// Whether the value may be equal, although something has changed.
-    pub(super) fn is_guess(&self, task: &Task) -> bool {
-        self.guesses.contains(&task.origin)
+    pub(super) fn may_be_equal(&self, task: &Task) -> bool {
+        self.perhaps_equal.contains(&task.origin)
     }
 
     /// The version at the destination if it holds just what is to be written, and it is only a guess that it does not.
     /// Whatever stands in the way, writing will meet it.
     pub(super) async fn holds_already(&self, task: &Task, secret: &Secret, cas: Option<u64>) -> Option<u64> {
         let version = cas.filter(|version| *version > 0)?;
-        if task.operation != Operation::Update || task.source != Source::Origin || !self.is_guess(task) {
+        if task.operation != Operation::Update || task.source != Source::Origin || !self.may_be_equal(task) {
             return None;
         }
         let there = self.destination.read(&task.destination).await.ok()?;
