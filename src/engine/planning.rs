@@ -4,10 +4,12 @@ mod first_look;
 mod known;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use known::Known;
 
@@ -20,6 +22,10 @@ use super::{Destination, Engine, Fidelity, OnDrift, guard, mounts, on_delete};
 use crate::kv::SecretPath;
 use crate::state::{State, StateError, bucket_count};
 use crate::sync_info::SyncInfo;
+
+/// Turns for comparing the origin with a destination. Each thread that ever did it keeps memory of its own.
+static COMPARISONS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(2, std::num::NonZero::get)));
 
 /// What is planned for.
 #[derive(Debug, Clone, Default)]
@@ -73,11 +79,14 @@ impl Engine {
         let (at_origin, at_inventory) = (self.origin().clone(), Arc::clone(inventory));
         let inventory = Arc::clone(inventory);
         let planned_for = destination.clone();
-        // comparing a million secrets takes a second of pure computing
+        // comparing a million secrets takes a second of pure computing: no more at once than there are cores
+        let turn = COMPARISONS.acquire().await;
         let built = tokio::task::spawn_blocking(move || {
             plan::build(&at_origin, &inventory, &planned_for, remembered, loops_back)
         });
-        let mut part = match built.await {
+        let built = built.await;
+        drop(turn);
+        let mut part = match built {
             Ok(part) => part,
             Err(error) => return Ok(DestinationPlan::unavailable(destination.name.clone(), error.to_string())),
         };
