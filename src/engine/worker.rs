@@ -48,7 +48,7 @@ pub(super) struct Slot {
     current: Mutex<Option<Current>>,
     attempts: Attempts,
     ended: AtomicU64,
-    /// An earlier try of the task may have written.
+    /// An earlier try of the task may have been carried out.
     doubtful: AtomicBool,
 }
 
@@ -104,7 +104,7 @@ impl Slot {
         *lock(&self.current) = Some(Current { task: task.clone(), step: Step::Reading, since: Instant::now() });
     }
 
-    /// Whether an earlier try may have written what is to be written.
+    /// Whether an earlier try of the task may have been carried out.
     fn is_doubtful(&self) -> bool {
         self.doubtful.load(Ordering::Relaxed)
     }
@@ -190,10 +190,14 @@ impl Worker {
         while self.may_go_on().await {
             let Some((task, again)) = self.queue.take() else { break };
             self.slot.begin(&task, again);
-            let Ok((result, copied)) = self.carry_out(&task).await else {
+            let Ok((mut result, copied)) = self.carry_out(&task).await else {
                 self.queue.give_back(task);
                 break;
             };
+            if let Err(failed) = &mut result {
+                // an earlier try may have been carried out, whatever this one was told
+                failed.unsettled |= self.slot.is_doubtful() && failed.met.is_none() && copied.value.is_none();
+            }
             let (attempts, took) = (self.slot.attempts.get(), self.slot.elapsed());
             let Some(task) = self.or_later(task, &result).await else { continue };
             let outcome = Outcome { task, result, copied, attempts, took };

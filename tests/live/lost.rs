@@ -75,6 +75,52 @@ fn a_delete_that_nobody_could_look_at_again_is_no_drift_either() {
     }
 }
 
+/// Copied and deleted softly; the cycle that did.
+fn deleted(trial: &Trial) -> String {
+    report(&sync(trial, "0").expect(0))["cycle"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_undelete_whose_answer_was_lost_before_the_server_went_away_is_looked_at_again() {
+    let trial = trial("soft", 0);
+    let config = std::fs::read_to_string(trial.vsync.folder().join("vsync.toml")).unwrap();
+    trial.vsync.configure(&config.replace("on_delete", "patience = \"1s\"\non_delete"));
+    let cycle = deleted(&trial);
+    let lost = trial.at_destination.rule("", "^/v1/secret/undelete/app-0$", When::First(1), Fault::ResetAfterwards);
+    let gone = trial.at_destination.rule("GET", "^/v1/sys/health", When::Always, Fault::Reset);
+    let undo = trial.vsync.run(&["undo", &cycle, "--yes"]);
+    assert!(lost.picked() > 0 && gone.picked() > 0 && undo.code != Some(0), "{}", undo.text());
+    lost.remove();
+    gone.remove();
+    let copy = trial.destination.client();
+    assert_eq!(copy.read("secret", "app-0"), Some(value(0, "first")), "the server did it");
+    assert_eq!(copy.read("secret", "app-1"), None, "{}", undo.text());
+    let _ = trial.vsync.run(&["plan"]).expect(2);
+    let run = trial.sync().expect(0);
+    assert!(!run.text().contains("somebody else"), "{}", run.text());
+    trial.assert_equal();
+    let _ = trial.vsync.run(&["plan"]).expect(0);
+}
+
+#[test]
+fn an_undo_whose_second_try_cannot_look_forgets_nothing_of_the_first() {
+    let trial = trial("soft", 0);
+    let cycle = deleted(&trial);
+    let lost = trial.at_destination.rule("", "^/v1/secret/undelete/app-0$", When::First(1), Fault::ResetAfterwards);
+    // the plan's look, that of the first try, that of the second
+    let blind = trial.at_destination.rule("GET", "^/v1/secret/metadata/app-0$", When::From(3), Fault::Status(403));
+    let undo = trial.vsync.run(&["undo", &cycle, "--yes"]).expect(3);
+    assert!(lost.picked() == 1 && blind.picked() > 0, "{}", undo.text());
+    lost.remove();
+    blind.remove();
+    let copy = trial.destination.client();
+    assert_eq!(copy.read("secret", "app-0"), Some(value(0, "first")), "the server did it");
+    let _ = trial.vsync.run(&["plan"]).expect(2);
+    let _ = trial.sync().expect(0);
+    trial.assert_equal();
+    let _ = trial.vsync.run(&["plan"]).expect(0);
+}
+
 #[test]
 fn a_delete_whose_answer_was_lost_can_be_undone() {
     for (on_delete, method, path) in KINDS {

@@ -48,20 +48,16 @@ impl Worker {
         loop {
             let error = match self.try_to_delete(task).await? {
                 Tried::Ended(done) => return Ok(Ok(done)),
-                Tried::Failed(failed) => {
-                    // an earlier attempt may have been carried out, whatever this one was told
-                    let unsettled = failed.unsettled || (self.slot.is_doubtful() && failed.met.is_none());
-                    return Ok(Err(Failed { unsettled, ..failed }));
-                }
+                Tried::Failed(failed) => return Ok(Err(failed)),
                 Tried::Refused(error) => error,
             };
             let lost = may_have_been_done(error.kind());
             if lost {
+                // should this fail in the end, it is not settled
                 self.slot.doubt();
             }
             if left == 0 || !(lost || matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable)) {
-                let unsettled = self.slot.is_doubtful();
-                return Ok(Err(Failed { unsettled, ..self.destination_reach.failed(&error) }));
+                return Ok(Err(self.destination_reach.failed(&error)));
             }
             tracing::debug!(pause = pause.as_secs_f64(), "looking again before it is tried again: {error}");
             self.unless_stopped(tokio::time::sleep(pause)).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::conflict::may_have_been_done;
 use super::{Abandoned, Worker, brief};
 use crate::engine::OnDrift;
 use crate::engine::event::Step;
@@ -167,12 +168,18 @@ impl Worker {
             let message = format!("version {version} is destroyed by now, so nothing can bring it back");
             return Err(Failed::new(Cause::Moved, message));
         }
+        // how often this was looked at says nothing about what follows
+        self.slot.attempts.reset();
         match self.destination.undelete(&task.destination, &[version]).await {
             Ok(()) => {
                 self.destination_reach.answered();
                 Ok(Done::Restored { version })
             }
-            Err(error) => Err(self.destination_reach.failed(&error)),
+            Err(error) => {
+                // attempts whose answers were lost may have been carried out, whatever the last one was told
+                let unsettled = may_have_been_done(error.kind()) || self.slot.attempts.get() > 1;
+                Err(Failed { unsettled, ..self.destination_reach.failed(&error) })
+            }
         }
     }
 }
