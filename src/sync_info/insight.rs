@@ -20,6 +20,17 @@ pub struct Insight {
 }
 
 impl Insight {
+    /// Stands where a copy is about to be changed by an undo, and stays if that is cut off: nobody knows then what came of
+    /// it. No secret has it, neither of KV version 1 nor of 2, so whatever the origin has calls for a look at the copy. It
+    /// is stored as any other, and v0.3, too, copies what has it.
+    pub const IN_DOUBT: Self = Self { version: 0, update_time: UpdateTime::EPOCH, kind: EngineKind::KvV1 };
+
+    /// Whether it says nothing about what is at the destination; see [`Insight::IN_DOUBT`].
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        *self == Self::IN_DOUBT
+    }
+
     /// Whether a destination that recorded `recorded` must be written again, as v0.3 decides it: another type, a higher
     /// version, or a later update.
     #[must_use]
@@ -29,10 +40,11 @@ impl Insight {
 
     /// Whether a destination that recorded `recorded` does not surely have what the origin has. For KV version 2 that is
     /// [`Insight::supersedes`]. Insights of KV version 1 are vsync's own, and one is only ever given to one value: any other
-    /// one may stand for another value, be it older, because the record it comes from was restored or never saved.
+    /// one may stand for another value, be it older, because the record it comes from was restored or never saved. A record
+    /// that is in doubt always calls for one.
     #[must_use]
     pub fn calls_for_copy(&self, recorded: &Self) -> bool {
-        self.supersedes(recorded) || self.kind == EngineKind::KvV1 && self != recorded
+        recorded.is_in_doubt() || self.supersedes(recorded) || self.kind == EngineKind::KvV1 && self != recorded
     }
 
     /// Whether this is later than the other beyond doubt. Of a secret that was purged and written anew, each of the two
@@ -189,5 +201,10 @@ mod tests {
         assert!(!seen.calls_for_copy(&seen));
         assert!(Insight { version: 1, ..seen }.calls_for_copy(&seen), "whose value was is not known");
         assert!(Insight { update_time: time("2025-01-01T00:00:00Z"), ..seen }.calls_for_copy(&seen));
+        for any in [old, seen, Insight::IN_DOUBT] {
+            assert!(any.calls_for_copy(&Insight::IN_DOUBT), "{any:?}");
+            assert!(!Insight::IN_DOUBT.is_later_than(&any), "{any:?}");
+        }
+        assert!(old.supersedes(&Insight::IN_DOUBT), "for v0.3, too");
     }
 }

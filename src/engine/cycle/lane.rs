@@ -104,7 +104,7 @@ impl Lane {
         let brought = if manner.fidelity == Fidelity::Value { Brought::new() } else { brought(&plan) };
         let tasks = Vec::from_iter(std::mem::take(&mut plan.tasks));
         let is_first = |task: &Task| destination.canary.as_ref().is_some_and(|canary| canary.admits(&task.origin));
-        let undone: Vec<SecretPath> =
+        let to_undo: Vec<SecretPath> =
             if manner.undo { tasks.iter().map(|task| task.origin.clone()).collect() } else { Vec::new() };
         let (canaries, rest): (Vec<Task>, Vec<Task>) =
             if manner.dry_run || manner.undo { (Vec::new(), tasks) } else { tasks.into_iter().partition(is_first) };
@@ -126,29 +126,35 @@ impl Lane {
                 drift.destination
             )
         });
+        let report = DestinationReport {
+            destination: plan.destination.clone(),
+            planned,
+            done: crate::engine::OperationCounts::default(),
+            pending: planned.total(),
+            skipped: false,
+            adopted: 0,
+            kept: 0,
+            drifted: plan.drifted.iter().filter(|drift| !drift.kept).count() as u64,
+            in_sync: plan.in_sync,
+            unknown: plan.unknown.len() as u64,
+            ended: None,
+            unsaved: None,
+            locked: None,
+            blocked: foreign,
+            unreached: false,
+            fidelity: FidelityReport::new(manner.fidelity).filter(|_| planned.total() > 0 && !manner.dry_run),
+            unverified: unverified.into_iter().collect(),
+            failures: Vec::new(),
+        };
+        let manner = Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner };
+        let (partial, new_mounts) = (plan.partial, std::mem::take(&mut plan.new_mounts));
+        let changed = changed && !manner.dry_run;
+        let mut record = Record::new(cycle, plan, state, destination.journal.as_deref(), changed);
+        record.doubt(to_undo);
         Self {
             brought: Arc::new(brought),
             perhaps_equal: Arc::new(perhaps_equal),
-            report: DestinationReport {
-                destination: plan.destination.clone(),
-                planned,
-                done: crate::engine::OperationCounts::default(),
-                pending: planned.total(),
-                skipped: false,
-                adopted: 0,
-                kept: 0,
-                drifted: plan.drifted.iter().filter(|drift| !drift.kept).count() as u64,
-                in_sync: plan.in_sync,
-                unknown: plan.unknown.len() as u64,
-                ended: None,
-                unsaved: None,
-                locked: None,
-                blocked: foreign,
-                unreached: false,
-                fidelity: FidelityReport::new(manner.fidelity).filter(|_| planned.total() > 0 && !manner.dry_run),
-                unverified: unverified.into_iter().collect(),
-                failures: Vec::new(),
-            },
+            report,
             stage_left: first.len(),
             queue: Arc::new(Queue::new(first)),
             reach: Arc::new(Reach::of_destination(destination.vault.clone(), destination.num_workers, patience)),
@@ -159,15 +165,10 @@ impl Lane {
             left: None,
             slots: Vec::new(),
             alive: Vec::new(),
-            manner: Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner },
-            partial: plan.partial,
-            new_mounts: std::mem::take(&mut plan.new_mounts),
-            record: {
-                let changed = changed && !manner.dry_run;
-                let mut record = Record::new(cycle, plan, state, destination.journal.as_deref(), changed);
-                record.doubt(undone);
-                record
-            },
+            manner,
+            partial,
+            new_mounts,
+            record,
             superseded,
             unsettled: false,
             stop: skip.stop.clone(),
@@ -396,7 +397,7 @@ impl Lane {
 
     fn change(&self, outcome: &Outcome) -> Option<Change> {
         let Task { origin, destination, insight: planned, .. } = &outcome.task;
-        let insight_before = self.record.insight(origin);
+        let insight_before = self.record.insight(origin, destination);
         let done = match (&outcome.result, &outcome.copied.value) {
             (Err(_), Some(value)) => Ok(value),
             (result, _) => result.as_ref(),
@@ -439,11 +440,9 @@ impl Lane {
         })
     }
 
-    /// No worker was cut off: what still waits was never begun.
+    /// No worker was cut off: what still waits was never begun, or its tries left nothing.
     pub(super) fn settle_what_waits(&mut self) {
-        if !self.queue.is_doubtful() {
-            self.queue.each(|task| self.record.settle(&task.origin));
-        }
+        self.queue.each_undoubted(|task| self.record.settle(&task.origin));
     }
 
     /// What there is to save by now; see [`Record::begin_save`].
@@ -514,12 +513,14 @@ impl Lane {
 }
 
 /// The secrets whose values need not have changed, although their insights have: a value of KV version 1 may have changed
-/// back, what it was may no longer be recorded, or its mount became one of version 2. And where the version is the same and
-/// only the time differs, `OpenBao` has changed metadata, or the secret was removed and written anew.
+/// back, what it was may no longer be recorded, or its mount became one of version 2. What an undo that was cut off left may
+/// be any value. And where the version is the same and only the time differs, `OpenBao` has changed metadata, or the secret
+/// was removed and written anew.
 fn perhaps_equal(plan: &DestinationPlan) -> HashSet<SecretPath> {
     let may_be_equal = |task: &&Task| {
         let (Some(now), Some(before)) = (task.insight, plan.recorded.get(&task.origin)) else { return false };
-        [now.kind, before.kind].contains(&EngineKind::KvV1) || now.version == before.version
+        let is_of_v1 = [now.kind, before.kind].contains(&EngineKind::KvV1);
+        before.is_in_doubt() || is_of_v1 || now.version == before.version
     };
     plan.tasks.iter().filter(may_be_equal).map(|task| task.origin.clone()).collect()
 }

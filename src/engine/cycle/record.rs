@@ -18,7 +18,7 @@ use crate::state::{
     Change, ChangeLog, Journal, Ledger, LedgerWriter, Lock, LockError, LockHolder, LockTaken, Segment, State,
     StateError, SyncInfoWriter,
 };
-use crate::sync_info::{EngineKind, Index, Insight, SyncInfo, UpdateTime};
+use crate::sync_info::{Index, Insight, SyncInfo};
 
 /// How long a lock that its holder did not let go of may stay closed.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
@@ -28,10 +28,6 @@ const LOST_CHUNKS: usize = 10_000;
 const STOPPED: &str = "the cycle was stopped before it began";
 /// So many times as long as a save took, the next one waits.
 const SAVE_SHARE: u32 = 9;
-
-/// What the stored sync info has of a secret that an undo is about to change: no insight of any origin equals it, and it
-/// has the copy looked at before it is written. An undo that is cut off leaves it where nobody knows what came of it.
-const IN_DOUBT: Insight = Insight { version: 0, update_time: UpdateTime::EPOCH, kind: EngineKind::KvV1 };
 
 #[derive(Debug)]
 pub(super) struct Record {
@@ -124,7 +120,7 @@ fn worked(note: Option<&Binding>) -> (Option<CycleId>, Option<CycleId>) {
 fn with_doubts(recorded: &SyncInfo, in_doubt: &HashSet<SecretPath>) -> SyncInfo {
     let mut info = recorded.clone();
     for path in in_doubt {
-        info.insert(path.clone(), IN_DOUBT);
+        info.insert(path.clone(), Insight::IN_DOUBT);
     }
     info
 }
@@ -273,9 +269,15 @@ impl Record {
         self.changed || !self.late.is_empty()
     }
 
-    /// What the sync info has of a secret of the origin.
-    pub(super) fn insight(&self, origin: &SecretPath) -> Option<Insight> {
-        self.recorded.get(origin).copied()
+    /// What is known to have been copied of a secret of the origin to this path. Where the sync info is in doubt, the ledger
+    /// knows what vsync left there, if it left anything.
+    pub(super) fn insight(&self, origin: &SecretPath, destination: &SecretPath) -> Option<Insight> {
+        let recorded = self.recorded.get(origin).copied()?;
+        if !recorded.is_in_doubt() {
+            return Some(recorded);
+        }
+        let entry = self.ledger.get(destination).filter(|entry| entry.version > 0 && entry.origin == *origin)?;
+        Some(entry.insight)
     }
 
     /// The version that vsync left at a path of the destination, as the ledger knows.

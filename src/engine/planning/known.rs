@@ -132,7 +132,8 @@ impl Known {
                 part.confirmed += 1;
                 continue;
             }
-            let before = part.recorded.get(&task.origin).copied();
+            // a record in doubt does not say that vsync wrote anything there
+            let before = part.recorded.get(&task.origin).copied().filter(|before| !before.is_in_doubt());
             task.expected = match ours {
                 Some(entry) if before.is_some_and(|before| was_taken_over(&task, entry, &before)) => Expected::Recorded,
                 Some(entry) => Expected::Version(entry.version),
@@ -142,7 +143,7 @@ impl Known {
             let met = entry.and_then(|entry| entry.foreign.as_ref());
             // after a cycle that was cut off nobody knows what of it is whose
             let met = met.filter(|_| !again && since.is_none() && holds_back(&task, destination));
-            match (met, task.insight.or(before)) {
+            match (met, task.insight.or(before).or(entry.map(|entry| entry.insight))) {
                 (Some(foreign), Some(insight))
                     if task.operation.is_delete() || !insight.calls_for_copy(&foreign.insight) =>
                 {
@@ -199,5 +200,58 @@ fn holds_back(task: &Task, destination: &Destination) -> bool {
         Expected::Version(0) => destination.on_existing != OnExisting::Overwrite,
         Expected::Version(_) => destination.on_drift != OnDrift::Overwrite,
         Expected::Recorded => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::DestinationName;
+    use crate::engine::testing::{destination, insight, task};
+    use crate::kv::Mount;
+    use jiff::Timestamp;
+
+    /// What a task must find at the destination.
+    fn expected(recorded: Option<Insight>, left: Option<u64>, operation: Operation) -> Expected {
+        let mut known = Known {
+            ledger: Ledger::empty(),
+            ledger_as_stored: Ledger::empty(),
+            journaled: Vec::new(),
+            noted: Vec::new(),
+            opened: true,
+        };
+        let insight = if operation.is_delete() { None } else { Some(insight(3)) };
+        let task = Task { operation, insight, ..task("a") };
+        if let Some(version) = left {
+            let entry = LedgerEntry {
+                origin: task.origin.clone(),
+                insight: crate::engine::testing::insight(2),
+                version,
+                deleted: false,
+                awaits_removal: false,
+                foreign: None,
+                digest: None,
+                at: Timestamp::now(),
+            };
+            known.ledger.insert(task.destination.clone(), entry);
+        }
+        let mut part = DestinationPlan::empty(DestinationName::new("there"));
+        if let Some(recorded) = recorded {
+            part.recorded.insert(task.origin.clone(), recorded);
+        }
+        part.tasks.push(task);
+        known.expect(&mut part, &destination("there", &Mount::parse("secret").expect("a mount")), false);
+        part.tasks.iter().next().expect("the task").expected
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_not_taken_for_what_a_vsync_without_ledger_wrote() {
+        for operation in [Operation::Update, Operation::Delete, Operation::Purge] {
+            assert_eq!(expected(Some(insight(2)), None, operation), Expected::Recorded);
+            assert_eq!(expected(Some(Insight::IN_DOUBT), None, operation), Expected::Version(0), "{operation:?}");
+            assert_eq!(expected(None, None, operation), Expected::Version(0));
+            // what the ledger knows holds
+            assert_eq!(expected(Some(Insight::IN_DOUBT), Some(7), operation), Expected::Version(7), "{operation:?}");
+        }
     }
 }

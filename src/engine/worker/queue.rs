@@ -62,6 +62,13 @@ impl Queue {
         lock(&self.0).waiting.iter().for_each(see);
     }
 
+    /// Lets somebody see those that wait of which no earlier try may have been carried out.
+    pub(in crate::engine) fn each_undoubted(&self, see: impl FnMut(&Task)) {
+        let tasks = lock(&self.0);
+        let is_doubtful = |task: &Task| tasks.again.get(&task.destination).is_some_and(|again| again.doubtful);
+        tasks.waiting.iter().filter(|task| !is_doubtful(task)).for_each(see);
+    }
+
     /// Tells the shared reads of all that wait.
     pub(in crate::engine) fn claim(&self, reads: &Reads) {
         reads.expect(lock(&self.0).waiting.iter());
@@ -131,6 +138,10 @@ mod tests {
             assert!(queue.put_back(task, counts, false).is_none());
         }
         assert!(queue.is_doubtful());
+        queue.fill(vec![task("c")]);
+        let mut undoubted = Vec::new();
+        queue.each_undoubted(|task| undoubted.push(task.origin.name().to_owned()));
+        assert_eq!(undoubted, ["c"]);
         let (task, _) = queue.take().expect("a task");
         let given_up = queue.put_back(task, true, false).expect("the second try that counts");
         queue.ended(&given_up);

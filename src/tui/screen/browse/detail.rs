@@ -248,6 +248,9 @@ fn recorded(copy: &CopyDetail, newest: Option<u64>) -> String {
         Err(error) => return format!("what was copied is not known: {error}"),
     };
     let copied = match record.copied {
+        Some(insight) if insight.is_in_doubt() => {
+            return "an undo was cut off; what is there is looked at by the next cycle".to_owned();
+        }
         Some(insight) => {
             let behind = newest.filter(|newest| *newest > insight.version).map(|newest| format!(" of {newest}"));
             format!("copied: the origin's version {}{}", insight.version, behind.unwrap_or_default())
