@@ -20,6 +20,7 @@ mod token;
 mod wrapping;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -134,10 +135,14 @@ impl VaultClient {
         Self { http: self.http.observed(attempts), shared: Arc::clone(&self.shared) }
     }
 
-    /// How often a request is repeated.
-    #[must_use]
-    pub fn max_retries(&self) -> u32 {
-        self.http.max_retries()
+    /// See [`HttpClient::pauses`].
+    pub fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
+        self.http.pauses()
+    }
+
+    /// See [`HttpClient::note_pause`].
+    pub fn note_pause(&self, pause: Duration, error: &VaultError) {
+        self.http.note_pause(pause, error);
     }
 
     /// Sends a request with a token. An answer of any status is a success here.

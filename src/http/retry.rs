@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use backon::ExponentialBuilder;
+use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::throttle::CutCause;
-use super::{HttpError, HttpErrorKind, Repeat, Request, Response};
+use super::{HttpClient, HttpError, HttpErrorKind, Repeat, Request, Response};
 use crate::text::sanitize;
 
 /// A server that asks for more patience than this gets another attempt after it all the same: whoever watches must not
@@ -25,6 +25,24 @@ pub(super) fn backoff(max_retries: u32) -> ExponentialBuilder {
         .with_max_delay(Duration::from_secs(10))
         .with_max_times(max_retries as usize)
         .with_jitter()
+}
+
+impl HttpClient {
+    /// The pauses between the attempts at what is not simply sent again, but looked at before: as many as the client itself
+    /// would make, as long, and spread alike.
+    pub fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
+        backoff(self.max_retries()).build()
+    }
+
+    /// Tells the log that, and why, the next such attempt comes after `pause`.
+    pub fn note_pause(&self, pause: Duration, reason: &impl fmt::Display) {
+        let (server, seconds) = (self.address(), pause.as_secs_f64());
+        if pause < NOTICEABLE {
+            tracing::debug!(server, seconds, "looking again before it is tried again: {reason}");
+        } else {
+            tracing::warn!(server, seconds, "waiting {seconds:.0} s before looking and trying again: {reason}");
+        }
+    }
 }
 
 /// An attempt that may be followed by another.

@@ -79,6 +79,8 @@ pub(super) struct Save {
     state: State,
     writers: Writers,
     info: SyncInfo,
+    /// What the sync info is to say of these is that nobody knows.
+    in_doubt: HashSet<SecretPath>,
     ledger: Ledger,
     changes: Vec<Change>,
     chunk: usize,
@@ -107,6 +109,7 @@ impl Save {
             self.chunk = self.writers.changes.append(&self.cycle.to_string(), self.chunk, &self.changes).await?;
         }
         self.writers.ledger.save(&mut self.ledger).await?;
+        add_doubts(&mut self.info, &self.in_doubt);
         self.writers.info.save(&mut self.info).await?;
         Ok(())
     }
@@ -117,12 +120,10 @@ fn worked(note: Option<&Binding>) -> (Option<CycleId>, Option<CycleId>) {
     note.map_or((None, None), |note| (note.open, note.last))
 }
 
-fn with_doubts(recorded: &SyncInfo, in_doubt: &HashSet<SecretPath>) -> SyncInfo {
-    let mut info = recorded.clone();
+fn add_doubts(info: &mut SyncInfo, in_doubt: &HashSet<SecretPath>) {
     for path in in_doubt {
         info.insert(path.clone(), Insight::IN_DOUBT);
     }
-    info
 }
 
 impl Record {
@@ -227,7 +228,8 @@ impl Record {
         }
         if self.changed || !self.in_doubt.is_empty() {
             writers.ledger.save(&mut self.ledger).await?;
-            let mut info = with_doubts(&self.recorded, &self.in_doubt);
+            let mut info = self.recorded.clone();
+            add_doubts(&mut info, &self.in_doubt);
             writers.info.save(&mut info).await?;
             self.follow(&info);
             self.changed = false;
@@ -319,6 +321,7 @@ impl Record {
         if !self.begun || !self.changed || self.lost.is_cancelled() || (!now && Instant::now() < self.not_before) {
             return None;
         }
+        let begun = Instant::now();
         let writers = self.writers.take()?;
         let segment = match self.journal.as_mut().map(Journal::rotate).transpose() {
             Ok(segment) => segment,
@@ -333,12 +336,13 @@ impl Record {
             cycle: self.cycle,
             state: self.state.clone(),
             writers,
-            info: with_doubts(&self.recorded, &self.in_doubt),
+            info: self.recorded.clone(),
+            in_doubt: self.in_doubt.clone(),
             ledger: self.ledger.clone(),
             changes: std::mem::take(&mut self.changes),
             chunk: self.next_chunk,
             segment,
-            begun: Instant::now(),
+            begun,
             overtaken: false,
             result: Ok(()),
         })

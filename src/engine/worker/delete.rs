@@ -1,7 +1,5 @@
 //! Taking a secret away at the destination, and making sure before that it is right to.
 
-use std::time::Duration;
-
 use super::conflict::may_have_been_done;
 use super::{Abandoned, Worker};
 use crate::engine::OnDrift;
@@ -10,10 +8,6 @@ use crate::engine::on_delete::is_recoverable;
 use crate::engine::plan::{Expected, Operation, Task};
 use crate::engine::report::{Cause, Done, Failed};
 use crate::vault::{ErrorKind, Metadata, VaultError};
-
-/// The pause before the second attempt; each further one takes twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// How one attempt ended.
 enum Tried {
@@ -43,8 +37,7 @@ impl Worker {
     }
 
     async fn delete_patiently(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
-        let mut pause = FIRST_PAUSE;
-        let mut left = self.destination.max_retries();
+        let mut pauses = self.destination.pauses();
         loop {
             let error = match self.try_to_delete(task).await? {
                 Tried::Ended(done) => return Ok(Ok(done)),
@@ -56,13 +49,12 @@ impl Worker {
                 // should this fail in the end, it is not settled
                 self.slot.doubt();
             }
-            if left == 0 || !(lost || matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable)) {
+            let is_worth_it = lost || matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable);
+            let Some(pause) = pauses.next().filter(|_| is_worth_it) else {
                 return Ok(Err(self.destination_reach.failed(&error)));
-            }
-            tracing::debug!(pause = pause.as_secs_f64(), "looking again before it is tried again: {error}");
+            };
+            self.destination.note_pause(pause, &error);
             self.unless_stopped(tokio::time::sleep(pause)).await?;
-            left -= 1;
-            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 
