@@ -83,8 +83,10 @@ fn a_purge_that_is_killed_asks_only_for_what_is_left_and_takes_nothing_else() {
             // what vsync did not come to record is among what it asks for
             let refused = trial.sync().expect(4);
             let number = wanted(&refused);
-            assert_eq!(number, GONE - 3, "{on_delete} {held:?}: {}", refused.text());
-            let _ = trial.vsync.run(&confirmed).expect(4);
+            // three were done before; a busy machine may not have come to record all of them
+            assert!((GONE - 3..=GONE).contains(&number), "{on_delete} {held:?}: {}", refused.text());
+            let wrong = (number + 1).to_string();
+            let _ = trial.vsync.run(&["sync", "--yes", "--confirm-purge", &wrong]).expect(4);
             // one that the origin has again is not among it any more
             origin.write("secret", &name(GONE - 1), &json!({ "n": canary("again") }));
             let number = (number - 1).to_string();
@@ -240,9 +242,14 @@ fn a_cycle_that_is_killed_between_waves_or_amid_canaries_begins_nothing_later() 
         assert!(early.is_empty(), "{request}: {early:?}");
 
         // nor by the next cycle, as long as a canary cannot be written or looked at
-        let broken = proxy.rule(method, request, When::Always, Fault::Status(403));
+        // (who may only not read a value sees by the metadata whether it is there)
+        let status = if method == "GET" { 500 } else { 403 };
+        let broken = proxy.rule(method, request, When::Always, Fault::Status(status));
         let is_left = method == "GET" || request.contains("/app/");
         let run = vsync.run(&["sync", "--yes"]);
+        if method == "GET" {
+            assert!(broken.picked() > 0, "{request}: no canary was looked at: {}", run.text());
+        }
         if is_left && broken.picked() > 0 {
             assert_eq!(run.code, Some(1), "{}", run.text());
             let early = proxy.requests("", not_yet);

@@ -3,6 +3,7 @@
 use crate::engine::origin_reader::OriginReader;
 use crate::engine::plan::Task;
 use crate::engine::report::{Done, Outcome, Unverified};
+use crate::state::{Change, ChangeKind};
 use crate::vault::{ErrorKind, VaultClient};
 
 /// What is to be looked at.
@@ -29,6 +30,17 @@ impl Canary {
         };
         let copy = Unverified { origin: origin.clone(), destination: destination.clone(), copy_of, version };
         Some(Self { copy, again: false })
+    }
+
+    /// The same, of an earlier cycle.
+    pub(super) fn of_change(change: &Change) -> Option<Unverified> {
+        let copy_of = match change.kind {
+            ChangeKind::Written | ChangeKind::Adopted => Some(change.insight?.version),
+            ChangeKind::Deleted | ChangeKind::DeletedForNow | ChangeKind::Destroyed | ChangeKind::Purged => None,
+            _ => return None,
+        };
+        let Change { origin, destination, version, .. } = change;
+        Some(Unverified { origin: origin.clone(), destination: destination.clone(), copy_of, version: *version })
     }
 }
 

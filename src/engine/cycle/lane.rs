@@ -257,9 +257,21 @@ impl Lane {
         self.report.blocked.get_or_insert(reason);
     }
 
-    /// Has to look at what an earlier cycle wrote and could not verify, before anything but the canaries follows.
+    /// What an earlier cycle that never said how it ended did with canaries, as far as is recorded.
+    pub(super) async fn canaries_of(&self, cycle: CycleId) -> Vec<Unverified> {
+        let changes = self.record.changes_of(cycle).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it cannot be told which canaries {cycle} wrote");
+            Vec::new()
+        });
+        let is_canary = |path: &SecretPath| self.destination.canary.as_ref().is_some_and(|canary| canary.admits(path));
+        changes.iter().filter(|change| is_canary(&change.origin)).filter_map(Canary::of_change).collect()
+    }
+
+    /// Has to look at what earlier cycles wrote and could not verify, before anything but the canaries follows.
     pub(super) fn look_again(&mut self, unverified: Vec<Unverified>) {
+        let mut seen = HashSet::new();
         let mut again = unverified;
+        again.retain(|copy| seen.insert(copy.destination.clone()));
         self.queue.each(|task| again.retain(|copy| copy.origin != task.origin));
         again.retain(|copy| !self.rest.iter().any(|task| task.origin == copy.origin));
         if again.is_empty() {

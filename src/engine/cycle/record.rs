@@ -266,6 +266,15 @@ impl Record {
         self.begun.then(|| self.state.clone())
     }
 
+    /// What an earlier cycle did, as far as store and local journal know; the latest first.
+    pub(super) async fn changes_of(&self, cycle: CycleId) -> Result<Vec<Change>, StateError> {
+        let cycle = cycle.to_string();
+        let mut changes = ChangeLog::new(&self.state).read(&cycle).await?;
+        changes.extend(self.late.iter().filter(|(of, _)| *of == cycle).map(|(_, change)| change.clone()));
+        changes.reverse();
+        Ok(changes)
+    }
+
     /// Whether planning found something to record, even if there is no task.
     pub(super) fn has_news(&self) -> bool {
         self.changed || !self.late.is_empty()

@@ -20,7 +20,7 @@ use super::{CycleControl, CycleHandle, CycleOptions};
 use crate::engine::event::{CycleSnapshot, Event, Phase};
 use crate::engine::inventory::Inventory;
 use crate::engine::plan::{DestinationName, OperationCounts, Plan};
-use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
+use crate::engine::report::{CycleId, DestinationReport, Ending, Failure, Outcome, Report};
 use crate::engine::worker::{Gate, Manner, Reach, Reads, Slot, Worker};
 use crate::engine::{Destination, Engine};
 
@@ -281,7 +281,8 @@ impl Run {
         held == self.outcomes_taken
     }
 
-    /// Canaries that an earlier cycle wrote and could not verify come first.
+    /// Canaries that an earlier cycle wrote and could not verify come first, and so do those of cycles that never said
+    /// whether they did.
     async fn look_again(&mut self) {
         if !self.lanes.iter().any(Lane::has_canaries) {
             return;
@@ -291,12 +292,18 @@ impl Run {
             Vec::new()
         });
         for lane in self.lanes.iter_mut().filter(|lane| lane.has_canaries()) {
-            let parts = reports.iter().filter(|report| report.undoes.is_none()).flat_map(|report| &report.destinations);
-            let name = &lane.destination.name;
-            let last = parts.into_iter().find(|part| part.destination == *name && part.planned.total() > 0);
-            if let Some(part) = last {
-                lane.look_again(part.unverified.clone());
+            let mut again = Vec::new();
+            for report in reports.iter().filter(|report| report.undoes.is_none()) {
+                let is_here = |part: &&DestinationReport| part.destination == lane.destination.name;
+                let here = report.destinations.iter().find(is_here).filter(|part| part.planned.total() > 0);
+                let Some(part) = here else { continue };
+                if report.ending != Ending::Unfinished {
+                    again.extend(part.unverified.iter().cloned());
+                    break;
+                }
+                again.extend(lane.canaries_of(report.cycle).await);
             }
+            lane.look_again(again);
         }
     }
 
