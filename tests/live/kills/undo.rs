@@ -1,5 +1,7 @@
 //! Undos that are cut off.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{killed_at, objects};
@@ -75,11 +77,13 @@ fn a_sync_after_an_undo_that_was_cut_off_brings_back_what_it_had_undone_and_noth
             killed_at(&trial.vsync, &arguments, &trial.at_destination, (method, request), 1);
         } else {
             let held = trial.at_destination.rule(method, request, When::Nth(2), Fault::Hold);
-            let undo = trial.vsync.spawn(&arguments);
+            let mut undo = trial.vsync.background("interrupted", &arguments, &[]);
             held.wait_until_picked(1);
             undo.signal(signal);
+            let limit = Duration::from_secs(30);
+            undo.wait_for("Stopping: what is under way is finished and saved", limit);
             held.remove();
-            assert!(matches!(undo.wait().code, Some(0 | 130)));
+            assert_eq!(undo.end(limit), Some(130), "{}", undo.told());
         }
         let undone = destination.metadata_all("secret");
         let _ = trial.sync().expect(0);
