@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{killed_at, objects};
-use crate::support::{Fault, When, canary};
+use crate::support::{Fault, Run, When, canary};
 use crate::trial::{Setup, Trial};
 
 #[test]
@@ -99,6 +99,38 @@ fn a_sync_after_an_undo_that_was_cut_off_brings_back_what_it_had_undone_and_noth
         }
         let _ = trial.vsync.run(&["plan"]).expect(0);
         let _ = trial.vsync.run(&["verify"]).expect(0);
+    }
+}
+
+#[test]
+fn what_somebody_else_wrote_is_safe_after_an_undo_of_an_undo_that_was_cut_off() {
+    for is_gone in [false, true] {
+        let keys = "num_workers = 1\non_existing = \"overwrite\"\non_delete = \"purge\"\n\
+                    guards = { max_delete = \"100%\" }";
+        let trial = Trial::start(&Setup { destination: keys, retries: 2, ..Setup::default() });
+        may_undo(&trial);
+        let (origin, destination) = (trial.origin.client(), trial.destination.client());
+        let theirs = json!({ "n": canary("theirs") });
+        destination.write("secret", "app-0", &theirs);
+        origin.write_all("secret", (0..3).map(|n| (format!("app-{n}"), json!({ "n": canary(n) }))));
+        let cycle_of = |run: Run| {
+            let report = objects(&run).into_iter().find(|one| one["type"] == "report").unwrap();
+            report["cycle"].as_str().unwrap().to_owned()
+        };
+        let first = cycle_of(trial.vsync.run(&["sync", "--yes", "--output", "json"]).expect(0));
+        let undo = cycle_of(trial.vsync.run(&["undo", &first, "--yes", "--output", "json"]).expect(0));
+        assert_eq!(destination.read("secret", "app-0"), Some(theirs.clone()));
+        let look = ("GET", "^/v1/secret/data/app-0.*version=");
+        killed_at(&trial.vsync, &["undo", &undo, "--yes"], &trial.at_destination, look, 1);
+        if is_gone {
+            trial.remove("secret", "app-0");
+        }
+        let sync = ["sync", "--yes", "--set", "destinations.copy.on_existing=report"];
+        let confirmed: &[&str] = if is_gone { &["--confirm-purge", "1"] } else { &[] };
+        let run = trial.vsync.run(&[&sync, confirmed].concat());
+        assert_ne!(run.code, Some(0), "{}", run.text());
+        assert_eq!(destination.read("secret", "app-0"), Some(theirs), "{}", run.text());
+        assert!(run.text().contains("vsync never wrote it"), "{}", run.text());
     }
 }
 
