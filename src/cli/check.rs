@@ -160,7 +160,12 @@ async fn vault(side: &Side<'_>) -> Vec<Finding> {
     for text in side.mounts {
         let Ok(mount) = Mount::parse(text) else { continue };
         if side.is_origin() && side.rights_in(&mount, EngineKind::KvV2).is_empty() {
-            findings.push(Finding::good("mount", format!("{mount}: the globs leave it out, so it is not listed")));
+            let detail = format!("{mount}: the globs leave it out, so it is not listed");
+            findings.push(if needed.iter().all(|right| right.mount.is_none()) {
+                Finding::warning("mount", detail, "no mount is left: see include and exclude, which begin with a mount")
+            } else {
+                Finding::good("mount", detail)
+            });
             continue;
         }
         let (found, kind) = self::mount(&client, &mount, side).await;

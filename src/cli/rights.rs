@@ -71,6 +71,9 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
     let mounts = connect::mounts(&origin.mounts)?;
     let filter = |include: &[String]| PathFilter::new(include, &[], &mounts);
     let of_origin = filter(&origin.include)?;
+    // a mount that the globs leave out as a whole is not listed
+    let taken = PathFilter::new(&origin.include, &origin.exclude, &mounts)?;
+    let listed: Vec<Mount> = mounts.iter().filter(|mount| taken.may_admit_below(mount.as_str())).cloned().collect();
     let kv_versions = connect::kv_versions(config, &mounts)?;
     let of_v1 = kv_versions.iter().filter(|(_, kind)| **kind == EngineKind::KvV1);
     let v1_mounts: Vec<Mount> = of_v1.map(|(mount, _)| mount.clone()).collect();
@@ -81,7 +84,7 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
         let transforms = connect::transforms(destination)?;
         let there = connect::mounts(&destination.mounts)?;
         let used = DestinationUse {
-            places: DestinationUse::places(&mounts, scopes.as_deref(), &transforms, &there),
+            places: DestinationUse::places(&listed, scopes.as_deref(), &transforms, &there),
             on_delete: destination.on_delete,
             creates_mounts: destination.create_mounts,
             compares: !destination.canary.is_empty() || !v1_mounts.is_empty(),
@@ -105,10 +108,8 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
             kv_versions: BTreeMap::new(),
         });
     }
-    let listed = PathFilter::new(&origin.include, &origin.exclude, &mounts)?;
     let used = OriginUse {
-        // a mount that the globs leave out as a whole is not listed
-        mounts: mounts.iter().filter(|mount| listed.may_admit_below(mount.as_str())).cloned().collect(),
+        mounts: listed,
         scopes: of_origin.scopes().map(<[_]>::to_vec),
         copied,
         listing: origin.listing,

@@ -393,6 +393,11 @@ impl DestinationReport {
         self.unreached || self.blocked.is_some() && !self.unverified.is_empty()
     }
 
+    /// Whether its canaries were surely verified, if there were any: nothing else was left.
+    pub(super) fn is_past_its_canaries(&self) -> bool {
+        self.blocked.is_none() && self.pending == 0 && self.unverified.is_empty()
+    }
+
     /// Takes in what became of one task.
     pub(super) fn fold(&mut self, outcome: &Outcome) {
         let now = Timestamp::now();

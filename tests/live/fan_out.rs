@@ -251,3 +251,84 @@ fn canaries_come_first_and_are_verified_before_the_rest() {
     let first = order.iter().position(|line| line.starts_with("POST /v1/there/data/app/")).expect("the rest");
     assert!(canary < first, "{order:?}");
 }
+
+#[test]
+fn canaries_of_a_cycle_that_was_stopped_or_blocked_are_looked_at_before_the_rest() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 10);
+    for n in 0..3 {
+        origin.client().write("secret", &format!("canary/{n}"), &json!({ "n": n }));
+    }
+    there.client().enable_kv("there");
+    let proxy = FaultProxy::start(&there.address());
+    let keys = "num_workers = 1\npatience = \"1s\"";
+    let vsync =
+        Vsync::new(&config(&origin.address(), "canary = [\"secret/canary/**\"]", &[("there", &proxy.address(), keys)]));
+    // stopped before all have been written
+    let held = proxy.rule("POST", "^/v1/there/data/canary/", When::Nth(2), Fault::Hold);
+    let mut stopped = vsync.background("stopped", &["sync", "--yes"], &[]);
+    held.wait_until_picked(1);
+    stopped.signal("INT");
+    stopped.wait_for("topping", Duration::from_mins(1));
+    held.remove();
+    assert_eq!(stopped.end(Duration::from_mins(1)), Some(130), "{}", stopped.told());
+    let first = at(&there, "there").into_keys().next().expect("the first canary");
+
+    // and then not even begun, because the server is away
+    let away = ["GET", "POST", "LIST", "SCAN"].map(|method| proxy.rule(method, "^/", When::Always, Fault::Reset));
+    let run = vsync.run(&["--output", "json", "sync", "--yes"]);
+    assert_ne!(run.code, Some(0), "{}", run.text());
+    for rule in away {
+        rule.remove();
+    }
+
+    // it is looked at all the same
+    let broken = proxy.rule("GET", &format!("^/v1/there/data/{first}$"), When::Always, Fault::Status(500));
+    let run = vsync.run(&["--output", "json", "sync", "--yes"]).expect(1);
+    assert!(broken.picked() > 0 && !at(&there, "there").keys().any(|name| name.starts_with("app/")), "{}", run.text());
+    broken.remove();
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(at(&there, "there"), at(&origin, "secret"));
+}
+
+#[test]
+fn a_canary_that_takes_no_part_any_more_keeps_nothing_waiting() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 10);
+    origin.client().write("secret", "canary/a", &json!({ "n": 1 }));
+    there.client().enable_kv("there");
+    let proxy = FaultProxy::start(&there.address());
+    let with = |keys: &str| {
+        let top = "canary = [\"secret/canary/**\"]";
+        config(&origin.address(), top, &[("there", &proxy.address(), keys)]).replace(
+            &format!("address = \"{}\", token = \"least\"", proxy.address()),
+            &format!("address = \"{}\", token = \"least+undo\"", proxy.address()),
+        )
+    };
+    let vsync = Vsync::new(&with(""));
+    let unverified = || {
+        let lost = proxy.rule("GET", "^/v1/there/data/canary/a$", When::Always, Fault::Status(404));
+        let run = vsync.run(&["--output", "json", "sync", "--yes"]).expect(1);
+        let blocked = part(&run, "there")["blocked"].clone();
+        assert!(blocked.as_str().is_some_and(|reason| reason.contains("canary/a is in canary")), "{}", run.text());
+        lost.remove();
+        let report = run.stdout.lines().find(|line| line.contains("\"type\":\"report\"")).expect("a report");
+        let report: Value = serde_json::from_str(report).expect("JSON");
+        report["cycle"].as_str().expect("a cycle").to_owned()
+    };
+    // undone, and removed at the origin
+    let cycle = unverified();
+    let _ = vsync.run(&["undo", &cycle, "--yes"]).expect(0);
+    origin.client().remove("secret", "canary/a");
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(at(&there, "there"), at(&origin, "secret"));
+
+    // undone, and left out from then on
+    origin.client().write("secret", "canary/a", &json!({ "n": 2 }));
+    let cycle = unverified();
+    let _ = vsync.run(&["undo", &cycle, "--yes"]).expect(0);
+    origin.client().write("secret", "app/0", &json!({ "n": "new" }));
+    vsync.configure(&with("exclude = [\"secret/canary/a\"]"));
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(there.client().read("there", "app/0"), Some(json!({ "n": "new" })));
+}

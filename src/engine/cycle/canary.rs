@@ -58,6 +58,8 @@ async fn look(origin: &OriginReader, destination: &VaultClient, canary: &Canary)
     let written = &canary.copy;
     let Some(copy_of) = written.copy_of else {
         return match destination.metadata(&written.destination).await {
+            // another version is somebody else's
+            Ok(metadata) if canary.again && metadata.current_version != written.version => Ok(()),
             Ok(metadata) if metadata.key_info().live => Err("it can still be read after it was deleted".to_owned()),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -67,9 +69,15 @@ async fn look(origin: &OriginReader, destination: &VaultClient, canary: &Canary)
     let there = match destination.read(&written.destination).await {
         Ok(there) => there,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            return by_metadata(destination, written).await;
+            return by_metadata(destination, canary).await;
         }
-        Err(error) => return Err(format!("it cannot be read: {}", error.message())),
+        Err(error) => {
+            let is_gone = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted);
+            if canary.again && is_gone && is_gone_at(origin, written).await {
+                return Ok(());
+            }
+            return Err(format!("it cannot be read: {}", error.message()));
+        }
     };
     if canary.again {
         return match origin.read(&written.origin).await {
@@ -93,11 +101,16 @@ async fn look(origin: &OriginReader, destination: &VaultClient, canary: &Canary)
     }
 }
 
+async fn is_gone_at(origin: &OriginReader, written: &Unverified) -> bool {
+    let here = origin.read(&written.origin).await;
+    here.is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted))
+}
+
 /// Where the token may not read values, the version must do.
-async fn by_metadata(destination: &VaultClient, written: &Unverified) -> Result<(), String> {
+async fn by_metadata(destination: &VaultClient, Canary { copy: written, again }: &Canary) -> Result<(), String> {
     let metadata = destination.metadata(&written.destination).await;
     let info = metadata.map_err(|error| format!("it cannot be looked at: {}", error.message()))?.key_info();
-    if info.live && info.version == written.version {
+    if info.live && (*again || info.version == written.version) {
         Ok(())
     } else {
         Err(format!("version {} is there, and vsync wrote version {}", info.version, written.version))

@@ -257,21 +257,27 @@ impl Lane {
         self.report.blocked.get_or_insert(reason);
     }
 
-    /// What an earlier cycle that never said how it ended did with canaries, as far as is recorded.
+    /// What an earlier cycle did with secrets of the origin, as far as is recorded; the latest first.
     pub(super) async fn canaries_of(&self, cycle: CycleId) -> Vec<Unverified> {
         let changes = self.record.changes_of(cycle).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "it cannot be told which canaries {cycle} wrote");
             Vec::new()
         });
-        let is_canary = |path: &SecretPath| self.destination.canary.as_ref().is_some_and(|canary| canary.admits(path));
-        changes.iter().filter(|change| is_canary(&change.origin)).filter_map(Canary::of_change).collect()
+        changes.iter().filter_map(Canary::of_change).collect()
     }
 
-    /// Has to look at what earlier cycles wrote and could not verify, before anything but the canaries follows.
+    /// Has to look at what earlier cycles wrote and could not verify, the latest first, before anything but the canaries
+    /// follows. What takes no part any more, or was undone since, is not looked at.
     pub(super) fn look_again(&mut self, unverified: Vec<Unverified>) {
+        let Destination { canary, filter, .. } = &self.destination;
         let mut seen = HashSet::new();
         let mut again = unverified;
-        again.retain(|copy| seen.insert(copy.destination.clone()));
+        again.retain(|copy| seen.insert(copy.origin.clone()));
+        again.retain(|copy| {
+            let is_canary = canary.as_ref().is_some_and(|canary| canary.admits(&copy.origin));
+            let is_copied = self.record.is_copied(&copy.origin);
+            is_canary && filter.admits(&copy.origin) && is_copied == copy.copy_of.is_some()
+        });
         self.queue.each(|task| again.retain(|copy| copy.origin != task.origin));
         again.retain(|copy| !self.rest.iter().any(|task| task.origin == copy.origin));
         if again.is_empty() {

@@ -280,6 +280,11 @@ impl Record {
         self.changed || !self.late.is_empty()
     }
 
+    /// Whether a secret of the origin is recorded as copied.
+    pub(super) fn is_copied(&self, origin: &SecretPath) -> bool {
+        self.recorded.get(origin).is_some()
+    }
+
     /// What is known to have been copied of a secret of the origin to this path. Where the sync info is in doubt, the ledger
     /// knows what vsync left there, if it left anything.
     pub(super) fn insight(&self, origin: &SecretPath, destination: &SecretPath) -> Option<Insight> {

@@ -281,8 +281,8 @@ impl Run {
         held == self.outcomes_taken
     }
 
-    /// Canaries that an earlier cycle wrote and could not verify come first, and so do those of cycles that never said
-    /// whether they did.
+    /// Canaries that an earlier cycle wrote and could not verify come first, and so do those of cycles that may not have
+    /// come to it: those that were killed, stopped or blocked.
     async fn look_again(&mut self) {
         if !self.lanes.iter().any(Lane::has_canaries) {
             return;
@@ -297,12 +297,13 @@ impl Run {
                 let is_here = |part: &&DestinationReport| part.destination == lane.destination.name;
                 let here = report.destinations.iter().find(is_here).filter(|part| part.planned.total() > 0);
                 let Some(part) = here else { continue };
-                if report.ending != Ending::Unfinished {
-                    again.extend(part.unverified.iter().cloned());
+                if report.ending != Ending::Unfinished && part.is_past_its_canaries() {
                     break;
                 }
                 again.extend(lane.canaries_of(report.cycle).await);
+                again.extend(part.unverified.iter().cloned());
             }
+            again.retain(|copy| self.engine.origin().filter.admits(&copy.origin));
             lane.look_again(again);
         }
     }

@@ -268,7 +268,9 @@ impl Worker {
         copied: &mut Copied,
     ) -> Result<Option<Arc<Secret>>, Stopped> {
         let first = missing.first().copied().filter(|first| state_of(origin, *first) == VersionState::Live);
-        let Some(first) = first.filter(|_| self.may_be_equal(task)) else { return Ok(None) };
+        // with a mapping it is known which version's copy it is
+        let may_be_held = mapping.is_none() && self.may_be_equal(task);
+        let Some(first) = first.filter(|_| may_be_held) else { return Ok(None) };
         copied.asked |= first == origin.current_version;
         let secret = self.unless_stopped(self.version_at_origin(task, origin, first)).await??;
         if self.unless_stopped(self.holds_already(task, &secret, Some(last))).await?.is_none() {

@@ -168,7 +168,7 @@ impl Worker {
         let (secret, insight, cas) = self.unless_stopped(self.read(task)).await??;
         if let Some(there) = &there
             && secret.version == origin.current_version
-            && self.unless_stopped(self.holds_already(task, &secret, cas)).await?.is_some()
+            && self.unless_stopped(self.holds_already(task, &secret, cas)).await? == Some(there.current_version)
         {
             return Ok(self.metadata_alone(task, &origin, there, copied).await?);
         }
