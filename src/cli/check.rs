@@ -11,10 +11,11 @@ use super::object::{Object, RuleObject};
 use super::output::{Paint, duration};
 use super::rights::{self, Granted, Side, Used};
 use super::{CliError, Common, Output, start_log};
-use crate::connect::{self, Stores, WayIn};
+use crate::config::Config;
+use crate::connect::{self, ConnectError, Stores, WayIn};
 use crate::engine::Right;
 use crate::exit::Exit;
-use crate::kv::Mount;
+use crate::kv::{Mount, PathFilter};
 use crate::state::{LockError, StateStore};
 use crate::sync_info::EngineKind;
 use crate::text::sanitize;
@@ -73,8 +74,12 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
         show(side, &Finding::warning("tls", detail, next_step), out)?;
     }
     let only = common.destinations(config)?;
-    let mut stores = Stores::new(config);
     let mut all_good = true;
+    for (side, finding) in lost_globs(config)? {
+        all_good = false;
+        show(side, &finding, out)?;
+    }
+    let mut stores = Stores::new(config);
     let sides = rights::sides(config)?
         .into_iter()
         .filter(|side| side.is_origin() || only.is_empty() || only.iter().any(|name| name.as_str() == side.label));
@@ -103,6 +108,23 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
         out.flush()?;
     }
     Ok(if all_good { Exit::Done } else { Exit::Failed })
+}
+
+/// Include globs that no secret can match, and whose they are.
+fn lost_globs(config: &Config) -> Result<Vec<(&str, Finding)>, CliError> {
+    let mounts = connect::mounts(&config.origin.mounts).map_err(ConnectError::from)?;
+    let of_destinations = config.destinations.iter().map(|one| (one.name.as_str(), &one.include));
+    let mut found = Vec::new();
+    for (side, globs) in std::iter::once(("origin", &config.origin.include)).chain(of_destinations) {
+        for glob in globs {
+            let filter = PathFilter::new(std::slice::from_ref(glob), &[], &mounts).map_err(ConnectError::from)?;
+            if !mounts.iter().any(|mount| filter.may_admit_below(mount.as_str())) {
+                let detail = format!("\"{glob}\" lies in none of the origin's mounts, so no secret matches it");
+                found.push((side, Finding::bad("include", detail, "mend it, or name its mount in origin.mounts")));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn show(side: &str, finding: &Finding, out: &mut Output) -> Result<(), CliError> {
@@ -162,7 +184,11 @@ async fn vault(side: &Side<'_>) -> Vec<Finding> {
         if side.is_origin() && side.rights_in(&mount, EngineKind::KvV2).is_empty() {
             let detail = format!("{mount}: the globs leave it out, so it is not listed");
             findings.push(if needed.iter().all(|right| right.mount.is_none()) {
-                Finding::warning("mount", detail, "no mount is left: see include and exclude, which begin with a mount")
+                Finding::bad(
+                    "mount",
+                    detail,
+                    "no mount is left: mend include or exclude, whose globs begin with a mount",
+                )
             } else {
                 Finding::good("mount", detail)
             });

@@ -163,6 +163,8 @@ fn nothing_done(plan: &Plan) -> &'static str {
     let inventory = &plan.inventory;
     if inventory.is_complete() && plan.destinations.iter().any(|part| DriftCounts::of(part).open() > 0) {
         "There is nothing else to do."
+    } else if inventory.is_complete() && inventory.secrets.is_empty() && inventory.deleted == 0 {
+        "There is nothing to do: the origin holds no secret that takes part (\"vsync check\" looks at include and exclude)."
     } else if inventory.is_complete() {
         "There is nothing to do."
     } else if inventory.secrets.is_empty() && inventory.excluded.is_empty() && inventory.deleted == 0 {

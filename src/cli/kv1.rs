@@ -51,7 +51,7 @@ pub(super) async fn at_origin(
             "{mount} is KV version 1, which tells neither versions nor times: every plan, cycle and tick reads {secrets}, and each read stands in the audit log"
         ),
         next_step: format!(
-            "for fewer reads set a longer tick, for none make it version 2: {}{}",
+            "for fewer reads set a longer tick, for none make it version 2, once its clients use the paths of that: {}{}",
             upgrade(mount),
             if configured.is_none() {
                 format!("; v1_mounts = [\"{mount}\"] lets vsync policy print its rules")

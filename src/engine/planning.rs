@@ -113,8 +113,11 @@ impl Engine {
             binding.awaits_removal = waits || (binding.awaits_removal && !waiting);
         }
         self.guard_deletes(&mut part, &at_inventory);
-        part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
-        part.objections.extend(doubt);
+        // where nothing was ever copied, no other server can be mistaken for the one that it was copied to
+        if !part.recorded.is_empty() {
+            part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
+            part.objections.extend(doubt);
+        }
         mounts::look(&mut part, self.origin(), destination).await;
         part.former_binding = former;
         known.give_to(&mut part);

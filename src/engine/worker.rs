@@ -191,6 +191,9 @@ impl Worker {
             let Some((task, again)) = self.queue.take() else { break };
             self.slot.begin(&task, again);
             let Ok((mut result, copied)) = self.carry_out(&task).await else {
+                if self.slot.is_doubtful() {
+                    self.queue.mark_doubtful(&task);
+                }
                 self.queue.give_back(task);
                 break;
             };

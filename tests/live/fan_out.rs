@@ -332,3 +332,22 @@ fn a_canary_that_takes_no_part_any_more_keeps_nothing_waiting() {
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(there.client().read("there", "app/0"), Some(json!({ "n": "new" })));
 }
+
+#[test]
+fn an_address_that_never_answered_can_be_corrected() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 5);
+    there.client().enable_kv("there");
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let with = |address: &str| config(&origin.address(), "", &[("there", address, "patience = \"1s\"")]);
+    let vsync = Vsync::new(&with(&nobody));
+    let run = vsync.run(&["sync", "--yes"]);
+    assert_ne!(run.code, Some(0), "{}", run.text());
+    vsync.configure(&with(&there.address()));
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(at(&there, "there"), at(&origin, "secret"));
+    // from now on another server is another server
+    vsync.configure(&with(&nobody));
+    let run = vsync.run(&["sync", "--yes"]).expect(4);
+    assert!(run.text().contains("another server than the recorded one"), "{}", run.text());
+}

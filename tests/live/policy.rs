@@ -183,6 +183,15 @@ fn a_mount_that_nothing_leads_to_needs_no_rule() {
     let run = vsync.run(&["sync", "--yes"]).expect(0);
     assert!(!run.text().contains("unused"), "{}", run.text());
     assert_eq!(to.read("secret", "app"), Some(json!({ "a": 1 })));
+
+    // a typo leaves out everything
+    let typo = ["--set", "origin.include=[\"secrets/**\"]"];
+    let run = vsync.run(&[&["check"], &typo[..]].concat()).expect(1);
+    for said in ["\"secrets/**\" lies in none of the origin's mounts", "no mount is left"] {
+        assert!(run.stdout.contains(said), "{}", run.stdout);
+    }
+    let run = vsync.run(&[&["sync", "--yes"], &typo[..]].concat());
+    assert!(run.stdout.contains("no secret that takes part"), "{}", run.text());
 }
 
 #[test]

@@ -315,3 +315,29 @@ fn a_second_cycle_is_told_who_is_at_it_and_a_killed_one_leaves_no_lock() {
     trial.assert_equal();
     trial.assert_versions(1);
 }
+
+#[test]
+fn an_interrupt_does_not_wait_long_for_a_server_that_hangs() {
+    let trial = Trial::start(&Setup { destination: "num_workers = 4", retries: 6, ..Setup::default() });
+    trial.origin.client().write_all("secret", (0..20).map(|n| (format!("app-{n}"), json!({ "n": canary(n) }))));
+    // requests have a minute each, and six repeats
+    let hung = trial.at_destination.rule("POST", "^/v1/secret/data/", When::From(5), Fault::Hold);
+    let mut cycle = trial.vsync.background("hung", &["sync", "--yes"], &[]);
+    hung.wait_until_picked(4);
+    let asked = Instant::now();
+    cycle.signal("INT");
+    assert_eq!(cycle.end(Duration::from_secs(40)), Some(130), "{}", cycle.told());
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
+    // what it was asked for is done after all, and known for ours
+    hung.remove();
+    let start = Instant::now();
+    while trial.destination.client().read_all("secret").len() < 8 {
+        assert!(start.elapsed() < Duration::from_mins(1), "what was held never arrives");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = trial.sync().expect(0);
+    trial.assert_equal();
+    for (name, metadata) in trial.destination.client().metadata_all("secret") {
+        assert_eq!(metadata["current_version"], 1, "{name} was written twice");
+    }
+}

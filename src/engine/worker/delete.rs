@@ -29,14 +29,6 @@ impl Worker {
     /// Takes a secret away. Whenever that is tried again, it is looked at again first: meanwhile somebody else may have
     /// written what must not go with it.
     pub(super) async fn delete(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
-        let ended = self.delete_patiently(task).await;
-        if ended.is_err() && self.slot.is_doubtful() {
-            self.queue.mark_doubtful(task);
-        }
-        ended
-    }
-
-    async fn delete_patiently(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
         let mut pauses = self.destination.pauses();
         loop {
             let error = match self.try_to_delete(task).await? {

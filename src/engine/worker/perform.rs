@@ -1,7 +1,7 @@
 //! Carrying out one task.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::conflict::may_have_been_done;
 use super::{Abandoned, Worker, brief};
@@ -14,6 +14,8 @@ use crate::vault::{ErrorKind, Metadata, Secret, VaultError};
 
 /// How often a worker that is to stop looks whether its request has left a trace.
 const GLANCE: Duration = Duration::from_millis(100);
+/// How long a server may take to answer once the cycle was stopped, or the server given up.
+const LAST_WORD: Duration = Duration::from_secs(10);
 
 impl Worker {
     pub(super) async fn perform(&self, task: &Task) -> Result<Result<Done, Failed>, Abandoned> {
@@ -51,6 +53,7 @@ impl Worker {
     /// Finishes what may have left a trace at the destination; what still waits to be sent there is given up.
     pub(super) async fn unless_unsent<T>(&self, work: impl Future<Output = T>) -> Result<T, Abandoned> {
         let mut work = std::pin::pin!(work);
+        let mut stopped = None;
         loop {
             tokio::select! {
                 biased;
@@ -58,6 +61,11 @@ impl Worker {
                 () = self.stop.cancelled() => {}
             }
             if !self.slot.attempts.left_a_trace() {
+                return Err(Abandoned);
+            }
+            if stopped.get_or_insert_with(Instant::now).elapsed() >= LAST_WORD {
+                // the next cycle finds out what came of it
+                self.slot.doubt();
                 return Err(Abandoned);
             }
             // it may turn out to have been refused

@@ -301,7 +301,7 @@ fn view_failures(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: &m
     let lines = shown().take(rows).map(|(name, failure)| {
         Line::from(vec![
             Span::styled(" ! ", theme.bad()),
-            Span::styled(cell::left(name.as_str(), model.name_width()), theme.text()),
+            Span::styled(cell::name(name.as_str(), model.name_width()), theme.text()),
             Span::styled(format!(" {} ", cell::path(&failure.origin.to_string(), path)), theme.text()),
             Span::styled(cell::left(failure.cause.as_str(), 12), theme.bad()),
             Span::styled(cell::left(&failure.message, message), theme.muted()),

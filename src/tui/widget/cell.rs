@@ -20,6 +20,19 @@ pub(in crate::tui) fn path(text: &str, width: usize) -> String {
     pad(&truncate_start(&sanitize(text), width), width, false)
 }
 
+/// Starts at the left; what does not fit is left out in the middle: for names, which differ at either end.
+pub(in crate::tui) fn name(text: &str, width: usize) -> String {
+    let clean = sanitize(text);
+    if clean.width() <= width {
+        return pad(&clean, width, false);
+    }
+    let end = width.saturating_sub(1) / 2;
+    let begin = truncate_end(&clean, width.saturating_sub(end)).into_owned();
+    // the ellipsis of the beginning stands for both
+    let tail = truncate_start(&clean, end + 1);
+    pad(&format!("{begin}{}", tail.trim_start_matches('…')), width, false)
+}
+
 /// How many columns a text takes.
 pub(in crate::tui) fn width(text: &str) -> usize {
     sanitize(text).width()
@@ -76,6 +89,15 @@ fn pad(text: &str, width: usize, at_start: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_keep_both_ends() {
+        assert_eq!(name("us-east-1", 12), "us-east-1   ");
+        assert_eq!(name("payments-production-eu-west-1", 14), "payment…west-1");
+        for width in 0..30 {
+            assert_eq!(name("payments-production-eu-west-1", width).width(), width);
+        }
+    }
 
     #[test]
     fn cells_have_their_width() {

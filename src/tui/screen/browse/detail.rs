@@ -86,7 +86,7 @@ fn folder(model: &Model, id: NodeId, width: usize, lines: &mut Vec<Line<'static>
         let behind = u64::from(tree.behind(id, at));
         let mut spans = vec![
             Span::styled(format!("{} ", standing.symbol()), theme.standing(standing)),
-            Span::styled(cell::left(destination.as_str(), name), theme.strong()),
+            Span::styled(cell::name(destination.as_str(), name), theme.strong()),
         ];
         if behind == 0 {
             spans.push(Span::styled(format!("  {}", standing.as_str()), theme.standing(standing)));

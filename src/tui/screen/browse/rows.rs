@@ -57,7 +57,7 @@ pub(super) fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
     let found = if state.filter.is_empty() { all } else { format!("{} of {all}", format::count(state.found as u64)) };
     let mut head = vec![Span::styled(cell::left(&format!("   {found}"), names), theme.muted())];
     for name in model.destinations.iter().take(shown) {
-        head.push(Span::styled(format!(" {}", cell::left(name.as_str(), column - 1)), model.name_style(name)));
+        head.push(Span::styled(format!(" {}", cell::name(name.as_str(), column - 1)), model.name_style(name)));
     }
     panel::lines([Line::from(head)], inner, buffer);
     let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };

@@ -63,7 +63,7 @@ fn destination(model: &Model, report: &Report, part: &DestinationReport) -> Line
     let did = if report.dry_run { "would be possible" } else { "done" };
     let mut spans = vec![
         Span::styled(
-            format!("{} ", cell::left(part.destination.as_str(), model.name_width())),
+            format!("{} ", cell::name(part.destination.as_str(), model.name_width())),
             model.name_style(&part.destination),
         ),
         Span::styled(format!("{did}: {}", in_words(part.done)), theme.text()),
@@ -118,7 +118,14 @@ fn next_steps(model: &Model, report: &Report) -> Vec<String> {
         steps.push(text.to_owned());
     }
     if !report.dry_run && report.unkept.is_none() && report.done().total() > 0 {
-        steps.push(format!("{} keeps this report, and can take the cycle back.", model.way_to(Screen::History)));
+        let done = report.done();
+        let way = model.way_to(Screen::History);
+        steps.push(match done.destroy + done.purge {
+            0 => format!("{way} keeps this report, and can take the cycle back."),
+            lost => {
+                format!("{way} keeps this report, and can take the cycle back, but for {lost} that are gone for good.")
+            }
+        });
     }
     steps
 }

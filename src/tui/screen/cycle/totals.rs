@@ -165,7 +165,7 @@ fn standing(standing: &Standing) -> Option<String> {
 fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<'static> {
     let theme = &model.theme;
     let (planned, done) = (part.planned.total(), part.done.total());
-    let name = cell::left(part.destination.as_str(), model.name_width());
+    let name = cell::name(part.destination.as_str(), model.name_width());
     let mut spans = vec![Span::styled(format!(" {name} "), model.name_style(&part.destination))];
     let parts = [(done, theme.good()), (part.failed, theme.bad())];
     spans.extend(chart::bar(&parts, planned, bar_width(model, width), theme.border()));

@@ -76,7 +76,7 @@ pub(super) fn view(model: &Model, snapshot: &CycleSnapshot, area: Rect, buffer: 
 fn line(model: &Model, snapshot: &CycleSnapshot, worker: &WorkerRow, path: usize) -> Line<'static> {
     let theme = &model.theme;
     let mut spans = vec![
-        Span::styled(format!(" {}", cell::left(worker.destination.as_str(), model.name_width())), theme.text()),
+        Span::styled(format!(" {}", cell::name(worker.destination.as_str(), model.name_width())), theme.text()),
         Span::styled(format!(" {}  ", cell::right(&worker.number.to_string(), 3)), theme.muted()),
     ];
     let Some(activity) = &worker.activity else {

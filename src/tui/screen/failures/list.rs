@@ -151,7 +151,7 @@ fn failure_line(
     Line::from(vec![
         Span::styled(if marked { " ● " } else { "   " }, theme.accent()),
         Span::styled(format!("{} ", state.symbol()), state_style),
-        Span::styled(cell::left(name.as_str(), NAME), name_style),
+        Span::styled(cell::name(name.as_str(), NAME), name_style),
         Span::styled(format!("  {}", cell::path(&failure.origin.to_string(), path)), style),
         Span::styled(format!("  {}", cell::left(message, room - path)), theme.muted()),
         Span::styled(cell::right(&format::clock(at), 10), theme.muted()),

@@ -211,7 +211,7 @@ fn counts(model: &Model, report: &Report, width: usize, sheet: &mut Sheet) {
             (part.drifted, theme.warning()),
         ];
         let mut spans =
-            vec![Span::styled(cell::left(part.destination.as_str(), name), model.name_style(&part.destination))];
+            vec![Span::styled(cell::name(part.destination.as_str(), name), model.name_style(&part.destination))];
         for (number, style) in &numbers[..fit] {
             let style = if *number == 0 { theme.muted() } else { *style };
             spans.push(Span::styled(cell::right(&format::count(*number), COUNT), style));
@@ -286,7 +286,7 @@ fn failure_line(theme: &Theme, (name, failure): (&DestinationName, &Failure), wi
     let rest = width.saturating_sub(name_room + 1);
     let mut line =
         path_line(theme, &state.symbol().to_string(), theme.state(state), &failure.origin, &failure.message, rest);
-    line.spans.insert(0, Span::styled(format!("{} ", cell::left(name.as_str(), name_room)), theme.text()));
+    line.spans.insert(0, Span::styled(format!("{} ", cell::name(name.as_str(), name_room)), theme.text()));
     line
 }
 
@@ -447,7 +447,7 @@ fn undo<'a>(model: &'a Model, preview: &'a Preview, width: usize) -> Sheet<'a> {
             (part.untouched, theme.text()),
         ];
         let mut spans =
-            vec![Span::styled(cell::left(plan.destination.as_str(), NAME), model.name_style(&plan.destination))];
+            vec![Span::styled(cell::name(plan.destination.as_str(), NAME), model.name_style(&plan.destination))];
         for (number, style) in &numbers[..fit] {
             let style = if *number == 0 { theme.muted() } else { *style };
             spans.push(Span::styled(cell::right(&format::count(*number), 11), style));

@@ -90,7 +90,7 @@ fn lines(model: &Model, at: usize, wide: bool, each: u16, width: usize) -> Vec<L
     let name = at.checked_sub(1).and_then(|at| model.destinations.get(at));
     let production = name.is_some_and(|name| model.production.contains(name));
     let mut first =
-        vec![Span::raw(" "), Span::styled(cell::left(side.name(), model.name_width()), theme.strong()), Span::raw(" ")];
+        vec![Span::raw(" "), Span::styled(cell::name(side.name(), model.name_width()), theme.strong()), Span::raw(" ")];
     first.extend(facts::health(model, side));
     let counts = match at.checked_sub(1) {
         None => facts::origin_counts(model),

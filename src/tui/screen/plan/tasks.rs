@@ -119,7 +119,7 @@ fn row_line(model: &Model, at: usize, row: Row<'_>, widths: &Widths) -> Line<'st
         Span::styled(state.symbol().to_string(), theme.state(state)),
         Span::styled(if failed { "! " } else { "  " }, theme.bad()),
         Span::styled(cell::path(&origin.to_string(), widths.origin), theme.text()),
-        Span::styled(format!(" {}", cell::left(name, widths.name)), theme.muted()),
+        Span::styled(format!(" {}", cell::name(name, widths.name)), theme.muted()),
         Span::styled("  ", theme.muted()),
         Span::styled(cell::path(&target, widths.target), if same { theme.muted() } else { theme.text() }),
         Span::styled(format!("  {}", cell::left(&rule, widths.rule)), theme.muted()),

@@ -219,7 +219,7 @@ fn style_of(model: &Model, name: &str) -> ratatui::style::Style {
 fn counts(model: &Model, name: &str, numbers: Numbers, width: usize, verdict: Vec<Span<'static>>) -> Line<'static> {
     let theme = &model.theme;
     let (name_width, widths, gap) = count_columns(width);
-    let mut spans = vec![Span::raw("   "), Span::styled(cell::left(name, name_width), style_of(model, name))];
+    let mut spans = vec![Span::raw("   "), Span::styled(cell::name(name, name_width), style_of(model, name))];
     for (operation, width) in Operation::ALL.into_iter().zip(widths) {
         let number = numbers.tasks.of(operation);
         let style = if number == 0 || model.plan_list.hidden.contains(&operation) {
