@@ -149,3 +149,32 @@ fn a_delete_whose_answer_was_lost_can_be_undone() {
         trial.assert_versions(1);
     }
 }
+
+#[test]
+fn what_the_origin_undeletes_after_a_delete_whose_answer_was_lost_comes_back() {
+    for retries in [2, 0] {
+        let trial = Trial::start(&Setup { destination: "num_workers = 1", retries, ..Setup::default() });
+        trial.origin.client().write_all("secret", (0..12).map(|n| (format!("app-{n}"), value(n, "first"))));
+        let _ = trial.sync().expect(0);
+        let origin = trial.origin.client();
+        origin.delete("secret", "app-0");
+        let lost = trial.at_destination.rule("DELETE", "/data/app-0$", When::Nth(1), Fault::ResetAfterwards);
+        // the look before it is tried again
+        let looked = trial.at_origin.rule("GET", "/metadata/app-0$", When::From(2), Fault::Hold);
+        let cycle = trial.vsync.spawn(&["sync", "--yes"]);
+        lost.wait_until_picked(1);
+        if retries > 0 {
+            looked.wait_until_picked(1);
+        }
+        // it has the version again that was copied
+        assert_eq!(origin.request("POST", "secret/undelete/app-0", Some(json!({ "versions": [1] }))).0, 204);
+        looked.remove();
+        let _ = cycle.wait();
+        lost.remove();
+        let run = trial.sync();
+        assert!(matches!(run.code, Some(0)), "{}", run.text());
+        trial.assert_equal();
+        let _ = trial.vsync.run(&["plan"]).expect(0);
+        let _ = trial.vsync.run(&["verify"]).expect(0);
+    }
+}

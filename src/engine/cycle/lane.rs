@@ -336,8 +336,11 @@ impl Lane {
         }
         self.unsettled |= outcome.result.as_ref().is_err_and(|failed| failed.unsettled);
         let Some(change) = self.change(outcome) else {
-            if outcome.result.as_ref().is_err_and(|failed| !failed.unsettled) {
-                self.record.settle(&outcome.task.origin);
+            match &outcome.result {
+                Err(failed) if !failed.unsettled => self.record.settle(&outcome.task.origin),
+                // should the origin have it again as it was, nothing else would tell that it may be gone here
+                Err(_) if outcome.task.operation.is_delete() => self.record.doubt([outcome.task.origin.clone()]),
+                _ => {}
             }
             return;
         };
@@ -398,6 +401,17 @@ impl Lane {
     /// No worker was cut off: what still waits was never begun, or its tries left nothing.
     pub(super) fn settle_what_waits(&mut self) {
         self.queue.each_undoubted(|task| self.record.settle(&task.origin));
+    }
+
+    /// Deletes that wait and may have been carried out all the same are in doubt.
+    pub(super) fn doubt_what_may_be_gone(&mut self) {
+        let mut doubtful = Vec::new();
+        self.queue.each_doubtful(|task| {
+            if task.operation.is_delete() {
+                doubtful.push(task.origin.clone());
+            }
+        });
+        self.record.doubt(doubtful);
     }
 
     /// What there is to save by now; see [`Record::begin_save`].

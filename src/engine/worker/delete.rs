@@ -55,7 +55,10 @@ impl Worker {
         if !self.manner.undo
             && let Err(failed) = self.unless_stopped(self.make_sure_it_is_gone(task)).await?
         {
-            return Ok(Tried::Failed(failed));
+            // an earlier attempt may have taken it away all the same
+            let done =
+                if self.slot.is_doubtful() { self.unless_stopped(self.was_taken_away(task)).await? } else { None };
+            return Ok(done.map_or(Tried::Failed(failed), Tried::Ended));
         }
         if task.operation.is_irrevocable() {
             return self.remove(task).await;
@@ -75,6 +78,20 @@ impl Worker {
             }
             Err(error) => Tried::Refused(error),
         })
+    }
+
+    /// What an attempt whose answer was lost has come to, if it can be seen that nothing is left to take away.
+    async fn was_taken_away(&self, task: &Task) -> Option<Done> {
+        if task.operation.is_irrevocable() {
+            return match self.removable(task).await {
+                Ok(Removable::Not(done)) => Some(done),
+                _ => None,
+            };
+        }
+        match self.deletable(task).await {
+            Ok(Deletable::Not(done)) => Some(done),
+            _ => None,
+        }
     }
 
     /// Whether an earlier try of this task, whose answer was lost, has taken away this version.
