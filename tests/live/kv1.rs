@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -347,7 +348,9 @@ fn a_cycle_that_was_killed_is_gone_on_with() {
     let consul = migration.consul.address();
     let config = config.replace(&format!("consul = {{ address = \"{consul}\" }}\n"), "");
     migration.vsync.configure(&config.replace(&format!("[origin.consul]\naddress = \"{consul}\"\n"), ""));
-    let writes = migration.at_copy.rule("POST", "^/v1/secret/data/", When::Always, Fault::Nothing);
+    // so slow that a busy machine does not miss the moment
+    let slow = Fault::Delay(Duration::from_millis(100));
+    let writes = migration.at_copy.rule("POST", "^/v1/secret/data/", When::Always, slow);
     for round in 0..3 {
         let mut cycle = migration.vsync.spawn(&["sync", "--yes", "--destination", "copy"]);
         writes.wait_until_picked(writes.picked() + 6);

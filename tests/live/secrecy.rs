@@ -231,7 +231,7 @@ fn files_with_secrets_that_others_can_read_are_named() {
     let config = |token: &str| {
         vsync.configure(&format!(
             "[origin]\nmounts = [\"secret\"]\nvault = {{ address = \"{0}\", {token} }}\n\
-             [[destinations]]\nname = \"copy\"\nvault = {{ address = \"{0}\", {token} }}\ninclude = [\"none/**\"]\n",
+             [[destinations]]\nname = \"copy\"\nvault = {{ address = \"{0}\", {token} }}\ninclude = [\"secret/none/**\"]\n",
             server.address()
         ));
     };

@@ -161,8 +161,9 @@ impl World {
     }
 }
 
+/// As README's unit for systemd runs it.
 fn watch(vsync: &Vsync, life: usize) -> Background {
-    vsync.background(&format!("life-{life}"), &["sync", "--watch"], &[])
+    vsync.background(&format!("life-{life}"), &["sync", "--watch"], &[("MALLOC_ARENA_MAX", "2".to_owned())])
 }
 
 /// The port of `http://127.0.0.1:PORT`.
