@@ -247,7 +247,7 @@ impl BaoServer {
 
     /// Freezes it: connections are accepted, nothing is answered.
     pub fn freeze(&self) {
-        self.process.as_ref().expect("a running server").signal("STOP");
+        self.process.as_ref().expect("a running server").freeze();
     }
 
     /// Goes on after [`Self::freeze`].

@@ -191,7 +191,7 @@ impl ConsulServer {
     /// Freezes it: connections are accepted, nothing is answered.
     pub fn freeze(&self) {
         self.frozen.store(true, Ordering::Relaxed);
-        self.process.as_ref().expect("a running server").signal("STOP");
+        self.process.as_ref().expect("a running server").freeze();
     }
 
     /// Goes on after [`Self::freeze`].

@@ -73,6 +73,22 @@ impl Process {
         signal(self.child.id(), name);
     }
 
+    /// Stops it, and waits until it stands still: on a busy machine that takes a moment, in which it may still answer.
+    pub(super) fn freeze(&self) {
+        self.signal("STOP");
+        let threads = format!("/proc/{}/task", self.child.id());
+        let stands = |thread: fs::DirEntry| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_none_or(|rest| rest.starts_with('T'))
+        };
+        let start = Instant::now();
+        // where there is no /proc, the signal must do
+        while fs::read_dir(&threads).is_ok_and(|mut threads| threads.any(|thread| !thread.is_ok_and(stands))) {
+            assert!(start.elapsed() < Duration::from_secs(10), "it does not stop");
+            sleep(Duration::from_millis(2));
+        }
+    }
+
     fn let_go(&mut self) {
         if let Some(mut leash) = self.leash.take() {
             // The watcher may be gone with its process group already.
