@@ -266,3 +266,33 @@ fn a_cycle_that_is_killed_between_waves_or_amid_canaries_begins_nothing_later() 
         let _ = vsync.run(&["plan"]).expect(0);
     }
 }
+
+#[test]
+fn what_the_origin_undeletes_after_a_kill_amid_its_delete_comes_back() {
+    for on_delete in ["soft", "destroy"] {
+        let keys = format!("on_delete = \"{on_delete}\"\nnum_workers = 1\nguards = {{ max_delete = \"100%\" }}");
+        let trial = Trial::start(&Setup { destination: &keys, retries: 2, ..Setup::default() });
+        let origin = trial.origin.client();
+        origin.write_all("secret", (0..6).map(|n| (format!("app-{n}"), json!({ "n": canary(n) }))));
+        let _ = trial.sync().expect(0);
+        for n in 0..3 {
+            origin.delete("secret", &format!("app-{n}"));
+        }
+        // the second is on its way, and is carried out
+        killed_at(&trial.vsync, &["sync", "--yes"], &trial.at_destination, ("DELETE", "^/v1/secret/data/"), 2);
+        // the origin has all of them again, as they were
+        for n in 0..3 {
+            let undelete =
+                origin.request("POST", &format!("secret/undelete/app-{n}"), Some(json!({ "versions": [1] })));
+            assert_eq!(undelete.0, 204);
+        }
+        let _ = trial.sync().expect(0);
+        trial.assert_equal();
+        for (name, metadata) in trial.destination.client().metadata_all("secret") {
+            let was_deleted = matches!(name.as_str(), "app-0" | "app-1");
+            assert_eq!(metadata["current_version"], if was_deleted { 2 } else { 1 }, "{on_delete}: {name}");
+        }
+        let _ = trial.vsync.run(&["plan"]).expect(0);
+        let _ = trial.vsync.run(&["verify"]).expect(0);
+    }
+}

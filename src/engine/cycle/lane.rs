@@ -106,8 +106,13 @@ impl Lane {
         let brought = if manner.fidelity == Fidelity::Value { Brought::new() } else { brought(&plan) };
         let tasks = Vec::from_iter(std::mem::take(&mut plan.tasks));
         let is_first = |task: &Task| destination.canary.as_ref().is_some_and(|canary| canary.admits(&task.origin));
-        let to_undo: Vec<SecretPath> =
-            if manner.undo { tasks.iter().map(|task| task.origin.clone()).collect() } else { Vec::new() };
+        // should it be cut off, what came of these could not be told by what the origin has then
+        let is_doubtful = |task: &&Task| {
+            let is_copied =
+                || plan.recorded.get(&task.origin).is_some() && matches!(task.expected, Expected::Version(_));
+            !manner.dry_run && (manner.undo || task.operation.is_delete() && is_copied())
+        };
+        let doubtful: Vec<SecretPath> = tasks.iter().filter(is_doubtful).map(|task| task.origin.clone()).collect();
         let (canaries, rest): (Vec<Task>, Vec<Task>) =
             if manner.dry_run || manner.undo { (Vec::new(), tasks) } else { tasks.into_iter().partition(is_first) };
         let (first, rest, at) =
@@ -152,7 +157,7 @@ impl Lane {
         let (partial, new_mounts) = (plan.partial, std::mem::take(&mut plan.new_mounts));
         let changed = changed && !manner.dry_run;
         let mut record = Record::new(cycle, plan, state, destination.journal.as_deref(), changed);
-        record.doubt(to_undo);
+        record.doubt(doubtful);
         Self {
             brought: Arc::new(brought),
             perhaps_equal: Arc::new(perhaps_equal),
@@ -401,6 +406,7 @@ impl Lane {
     /// No worker was cut off: what still waits was never begun, or its tries left nothing.
     pub(super) fn settle_what_waits(&mut self) {
         self.queue.each_undoubted(|task| self.record.settle(&task.origin));
+        self.rest.iter().for_each(|task| self.record.settle(&task.origin));
     }
 
     /// Deletes that wait and may have been carried out all the same are in doubt.
