@@ -15,6 +15,9 @@ use crate::tui::watch;
 use crate::tui::widget::confirm::Question;
 use crate::tui::widget::{badge, cell};
 
+/// The most columns of a destination's name: beside it the counts fit on a terminal of 80.
+const NAME: usize = 20;
+
 /// What is asked, for a screen of this size.
 pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Question<'static> {
     let theme = &model.theme;
@@ -50,7 +53,7 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
         }
         Ask::Cancel => {
             let lines = text(
-                "Workers finish what they hold, and it is recorded. What is not begun stays pending; the next cycle finds it again.",
+                "Workers finish what they hold, and it is recorded; a server that hangs is waited for ten seconds. What is not begun stays pending; the next cycle finds it again.",
             );
             ("Cancel the running cycle?", lines, Some("Yes, cancel it"), "No, go on")
         }
@@ -150,9 +153,9 @@ fn kept(model: &Model, plan: &Plan) -> Vec<Line<'static>> {
 fn tasks(model: &Model, plan: &Plan, rows: usize) -> Vec<Line<'static>> {
     let theme = &model.theme;
     let parts = || plan.destinations.iter().filter(|part| !part.tasks.is_empty());
-    let name = parts().map(|part| part.destination.as_str().len()).max().unwrap_or(0).clamp(5, 24);
+    let name = parts().map(|part| cell::width(part.destination.as_str())).max().unwrap_or(0).clamp(5, NAME);
     let row = |title: &str, style: Style, counts: OperationCounts| {
-        let mut spans = vec![Span::styled(cell::left(title, name), style)];
+        let mut spans = vec![Span::styled(cell::name(title, name), style)];
         for operation in Operation::ALL {
             let number = counts.of(operation);
             let state = operation.state();
