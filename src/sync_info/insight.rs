@@ -20,8 +20,8 @@ pub struct Insight {
 }
 
 impl Insight {
-    /// Stands where a copy is about to be changed by an undo, and stays if that is cut off: nobody knows then what came of
-    /// it. No secret has it, neither of KV version 1 nor of 2, so whatever the origin has calls for a look at the copy. It
+    /// Stands where a copy is about to be deleted, or changed by an undo, and stays if that is cut off: nobody knows then
+    /// what came of it, and what the origin has need not tell. No secret has it, neither of KV version 1 nor of 2, so whatever the origin has calls for a look at the copy. It
     /// is stored as any other, and v0.3, too, copies what has it.
     pub const IN_DOUBT: Self = Self { version: 0, update_time: UpdateTime::EPOCH, kind: EngineKind::KvV1 };
 

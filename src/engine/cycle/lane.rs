@@ -341,11 +341,8 @@ impl Lane {
         }
         self.unsettled |= outcome.result.as_ref().is_err_and(|failed| failed.unsettled);
         let Some(change) = self.change(outcome) else {
-            match &outcome.result {
-                Err(failed) if !failed.unsettled => self.record.settle(&outcome.task.origin),
-                // should the origin have it again as it was, nothing else would tell that it may be gone here
-                Err(_) if outcome.task.operation.is_delete() => self.record.doubt([outcome.task.origin.clone()]),
-                _ => {}
+            if outcome.result.as_ref().is_err_and(|failed| !failed.unsettled) {
+                self.record.settle(&outcome.task.origin);
             }
             return;
         };
@@ -407,17 +404,6 @@ impl Lane {
     pub(super) fn settle_what_waits(&mut self) {
         self.queue.each_undoubted(|task| self.record.settle(&task.origin));
         self.rest.iter().for_each(|task| self.record.settle(&task.origin));
-    }
-
-    /// Deletes that wait and may have been carried out all the same are in doubt.
-    pub(super) fn doubt_what_may_be_gone(&mut self) {
-        let mut doubtful = Vec::new();
-        self.queue.each_doubtful(|task| {
-            if task.operation.is_delete() {
-                doubtful.push(task.origin.clone());
-            }
-        });
-        self.record.doubt(doubtful);
     }
 
     /// What there is to save by now; see [`Record::begin_save`].
@@ -488,7 +474,7 @@ impl Lane {
 }
 
 /// The secrets whose values need not have changed, although their insights have: a value of KV version 1 may have changed
-/// back, what it was may no longer be recorded, or its mount became one of version 2. What an undo that was cut off left may
+/// back, what it was may no longer be recorded, or its mount became one of version 2. What a delete or an undo that was cut off left may
 /// be any value. And where the version is the same and only the time differs, `OpenBao` has changed metadata, or the secret
 /// was removed and written anew.
 fn perhaps_equal(plan: &DestinationPlan) -> HashSet<SecretPath> {

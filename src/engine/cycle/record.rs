@@ -34,7 +34,7 @@ pub(super) struct Record {
     cycle: CycleId,
     state: State,
     recorded: SyncInfo,
-    /// The secrets of an undo's tasks that have not ended.
+    /// The secrets of deletes, and of all tasks of an undo, that have not ended.
     in_doubt: HashSet<SecretPath>,
     ledger: Ledger,
     /// What the sync info belongs to; it is kept before the first write.

@@ -241,7 +241,6 @@ impl Run {
         if clean {
             self.lanes.iter_mut().for_each(Lane::settle_what_waits);
         }
-        self.lanes.iter_mut().for_each(Lane::doubt_what_may_be_gone);
         self.save_rest(&snapshots).await;
         self.settle_early_report().await;
         let origin_unsaved = match tokio::time::timeout(ORIGIN_GRACE, origin_saved).await {

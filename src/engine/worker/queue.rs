@@ -62,13 +62,6 @@ impl Queue {
         lock(&self.0).waiting.iter().for_each(see);
     }
 
-    /// Lets somebody see those that wait of which an earlier try may have been carried out.
-    pub(in crate::engine) fn each_doubtful(&self, see: impl FnMut(&Task)) {
-        let tasks = lock(&self.0);
-        let is_doubtful = |task: &&Task| tasks.again.get(&task.destination).is_some_and(|again| again.doubtful);
-        tasks.waiting.iter().filter(is_doubtful).for_each(see);
-    }
-
     /// Lets somebody see those that wait of which no earlier try may have been carried out.
     pub(in crate::engine) fn each_undoubted(&self, see: impl FnMut(&Task)) {
         let tasks = lock(&self.0);

@@ -249,7 +249,7 @@ fn recorded(copy: &CopyDetail, newest: Option<u64>) -> String {
     };
     let copied = match record.copied {
         Some(insight) if insight.is_in_doubt() => {
-            return "an undo was cut off; what is there is looked at by the next cycle".to_owned();
+            return "an undo or a delete is under way or was cut off; the next cycle looks at what is there".to_owned();
         }
         Some(insight) => {
             let behind = newest.filter(|newest| *newest > insight.version).map(|newest| format!(" of {newest}"));
