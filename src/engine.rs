@@ -210,8 +210,8 @@ pub enum Side {
 pub struct Probe {
     /// What `sys/health` said.
     pub health: Result<Health, VaultError>,
-    /// What the token's look-up said.
-    pub token: Result<TokenInfo, VaultError>,
+    /// What the token's look-up said; `None`: a server that can do nothing was not asked.
+    pub token: Option<Result<TokenInfo, VaultError>>,
     /// How long the health request took.
     pub latency: std::time::Duration,
 }
@@ -377,7 +377,9 @@ impl Engine {
         let asked = std::time::Instant::now();
         let health = vault.health().await;
         let latency = asked.elapsed();
-        Ok(Probe { health, token: vault.token_info().await, latency })
+        let is_well = health.as_ref().is_ok_and(|health| health.obstacle().is_none());
+        let token = if is_well { Some(vault.token_info().await) } else { None };
+        Ok(Probe { health, token, latency })
     }
 
     /// Whether a destination's server says of itself that it can do something: it answers, and is not sealed.

@@ -312,7 +312,7 @@ impl HttpClient {
         } else if matches!(request.method, Method::POST | Method::PUT) {
             *outgoing.body_mut() = Some(Bytes::new().into());
         }
-        let patience = response::Patience::new(request.timeout.unwrap_or(self.shared.timeout), request.long_answer);
+        let patience = response::Patience::new(request.timeout(self.shared.timeout), request.long_answer);
         let answer = patience.wait(node.client.execute(outgoing)).await?;
         Ok(response::Begun::new(answer, patience))
     }

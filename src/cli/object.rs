@@ -90,7 +90,7 @@ pub enum Object<'a> {
         moved: u64,
         /// Mounts that are missing, and are created first.
         creates_mounts: Vec<String>,
-        /// Whether the destination answered when the plan was made.
+        /// Whether the destination answered, unsealed, when the plan was made.
         answered: bool,
         /// Why nothing can be planned: its state could not be read.
         unavailable: Option<&'a str>,

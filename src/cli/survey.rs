@@ -153,7 +153,7 @@ pub(super) fn show_counts(plan: &Plan, out: &mut Output) -> Result<(), CliError>
         if !part.answered() {
             let name = sanitize(part.destination.as_str());
             let message =
-                format!("{name}: does not answer now; the counts are as recorded, \"vsync check\" tells more");
+                format!("{name}: is sealed or does not answer; the counts are as recorded, \"vsync check\" tells more");
             out.line(out.paint(Paint::Notice, &message))?;
         }
         if part.moved > 0 {

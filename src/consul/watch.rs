@@ -63,7 +63,7 @@ impl Watch {
             .kv(Method::GET, &self.key, Repeat::Safe)
             .query("index", self.index.to_string())
             .query("wait", format!("{}ms", self.wait.as_millis()))
-            .timeout(self.wait + self.wait / 16 + MARGIN);
+            .with_timeout(self.wait + self.wait / 16 + MARGIN);
         let answer = self.client.send(call, request, &[StatusCode::NOT_FOUND]).await?;
         let next = index_of(call, &answer)?;
         let entry =

@@ -26,7 +26,7 @@ pub(super) struct Place {
     cluster_id: Option<String>,
     #[serde(default)]
     namespace: Option<String>,
-    /// Whether it answered when it was asked who it is.
+    /// Whether it said who it is. One that is sealed does not know.
     #[serde(skip)]
     pub(super) answered: bool,
 }
@@ -35,7 +35,7 @@ impl Place {
     /// The server behind a client. One that does not answer is known by its address alone.
     pub(super) async fn of(vault: &VaultClient) -> Self {
         let health = tokio::time::timeout(PATIENCE, vault.health()).await;
-        let health = health.ok().and_then(Result::ok);
+        let health = health.ok().and_then(Result::ok).filter(|health| health.obstacle().is_none());
         let answered = health.is_some();
         let cluster_id = health.and_then(|Health { cluster_id, .. }| cluster_id);
         Self {
@@ -165,13 +165,13 @@ impl Binding {
         Some(Objection::AnotherServer { side: side.to_owned(), recorded, present: present.address.clone() })
     }
 
-    /// The objection if a server has another address now and does not answer there, so that nobody can tell which one it is.
+    /// The objection if a server has another address now and does not say there which one it is.
     pub(super) fn doubt(&self, origin: &Place, destination: &Place) -> Option<Objection> {
         let pairs = [("origin", &self.origin, origin), ("destination", &self.destination, destination)];
         let (side, recorded, present) = pairs
             .into_iter()
             .find(|(_, recorded, present)| !present.answered && recorded.address != present.address)?;
-        let recorded = format!("of {}, and the one there now does not answer", recorded.address);
+        let recorded = format!("of {}, and the one there now does not say which one it is", recorded.address);
         Some(Objection::AnotherServer { side: side.to_owned(), recorded, present: present.address.clone() })
     }
 

@@ -432,7 +432,7 @@ impl DestinationPlan {
         self.tasks.counts()
     }
 
-    /// Whether the destination answered when the plan was made. If not, the plan is one of what is recorded.
+    /// Whether the destination answered, unsealed, when the plan was made. If not, the plan is one of what is recorded.
     #[must_use]
     pub fn answered(&self) -> bool {
         self.binding.as_ref().is_none_or(|binding| binding.destination.answered)

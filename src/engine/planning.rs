@@ -118,7 +118,9 @@ impl Engine {
             part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
             part.objections.extend(doubt);
         }
-        mounts::look(&mut part, self.origin(), destination).await;
+        if part.answered() {
+            mounts::look(&mut part, self.origin(), destination).await;
+        }
         part.former_binding = former;
         known.give_to(&mut part);
         Ok(part)

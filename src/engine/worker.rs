@@ -35,6 +35,9 @@ use reach::Admission;
 pub(super) use reach::{Reach, is_well};
 pub(super) use reads::Reads;
 
+/// A step that takes longer is worth the question how its servers are.
+const LONG: Duration = Duration::from_secs(5);
+
 /// A panic while a lock of this module is held leaves plain data behind it, so its poison means nothing.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -57,6 +60,8 @@ struct Current {
     task: Task,
     step: Step,
     since: Instant,
+    /// Since when it is at this step.
+    step_since: Instant,
 }
 
 impl Slot {
@@ -93,15 +98,17 @@ impl Slot {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Whether a request is being tried again.
-    pub(super) fn is_retrying(&self) -> bool {
-        self.attempts.get() > 1 && lock(&self.current).is_some()
+    /// Whether a request is being tried again, or takes so long that its server may be the reason.
+    pub(super) fn is_held_up(&self) -> bool {
+        let current = lock(&self.current);
+        current.as_ref().is_some_and(|current| self.attempts.get() > 1 || current.step_since.elapsed() >= LONG)
     }
 
     fn begin(&self, task: &Task, again: Again) {
         self.attempts.reset();
         self.doubtful.store(again.doubtful, Ordering::Relaxed);
-        *lock(&self.current) = Some(Current { task: task.clone(), step: Step::Reading, since: Instant::now() });
+        let now = Instant::now();
+        *lock(&self.current) = Some(Current { task: task.clone(), step: Step::Reading, since: now, step_since: now });
     }
 
     /// Whether an earlier try of the task may have been carried out.
@@ -117,7 +124,7 @@ impl Slot {
     fn step(&self, step: Step) {
         self.attempts.reset();
         if let Some(current) = lock(&self.current).as_mut() {
-            current.step = step;
+            (current.step, current.step_since) = (step, Instant::now());
         }
     }
 

@@ -10,6 +10,9 @@ use reqwest::{Method, Url};
 use super::limit::Class;
 use super::{HttpError, HttpErrorKind};
 
+/// Of a server that says nothing for so long when it is asked how it is, nothing is to be expected at this moment.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// When a request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
@@ -75,7 +78,7 @@ impl Request {
 
     /// Replaces the client's timeout.
     #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
@@ -88,11 +91,17 @@ impl Request {
     }
 
     /// How the server is at this moment is the question: the request waits for no place among the others and takes none,
-    /// and whatever is answered is the answer, also "no".
+    /// whatever is answered is the answer, also "no", and so is silence for five seconds.
     #[must_use]
     pub fn apart(mut self) -> Self {
         self.apart = true;
         self
+    }
+
+    /// How long it may take, where the client's requests may take so long.
+    pub(super) fn timeout(&self, clients: Duration) -> Duration {
+        let timeout = self.timeout.unwrap_or(clients);
+        if self.apart { timeout.min(SILENCE) } else { timeout }
     }
 
     /// Which latencies its own is comparable with.

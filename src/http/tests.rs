@@ -249,7 +249,7 @@ async fn waiting_for_a_place_is_not_waiting_for_an_answer() {
     let attempts = Attempts::default();
     let waiting = client.observed(attempts.clone());
     let waiting = tokio::spawn(async move {
-        waiting.send(get(Repeat::Never).timeout(Duration::from_millis(50))).await.map(|answer| answer.status)
+        waiting.send(get(Repeat::Never).with_timeout(Duration::from_millis(50))).await.map(|answer| answer.status)
     });
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!waiting.is_finished() && !attempts.left_a_trace());
@@ -277,7 +277,8 @@ async fn silence_is_a_timeout() {
     let silent = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nx-then: hang\r\n\r\nhalf";
     let server = Server::start(&[silent]).await;
     for request in [get(Repeat::Never), get(Repeat::Never).long_answer()] {
-        let error = server.client().send(request.timeout(Duration::from_millis(100))).await.err().expect("an error");
+        let error =
+            server.client().send(request.with_timeout(Duration::from_millis(100))).await.err().expect("an error");
         assert_eq!((error.kind(), error.to_string().as_str()), (HttpErrorKind::Timeout, "no answer within 100ms"));
     }
 }

@@ -374,7 +374,7 @@ async fn probe_server(engine: Engine, side: Side, messages: UnboundedSender<Mess
     if let Ok(probe) = engine.probe(&side).await {
         let status = SideStatus {
             health: probe.health.map_err(|error| error.message().to_owned()),
-            token: probe.token.map_err(|error| error.message().to_owned()),
+            token: probe.token.map(|token| token.map_err(|error| error.message().to_owned())),
             latency: probe.latency,
         };
         let _ = messages.send(Message::Probed(side, status));

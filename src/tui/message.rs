@@ -72,8 +72,16 @@ pub(super) enum Work {
 #[derive(Debug, Clone)]
 pub(super) struct SideStatus {
     pub(super) health: Result<Health, String>,
-    pub(super) token: Result<TokenInfo, String>,
+    /// `None`: it was not asked about the token, because it can do nothing.
+    pub(super) token: Option<Result<TokenInfo, String>>,
     pub(super) latency: Duration,
+}
+
+impl SideStatus {
+    /// The token, if the server accepts it.
+    pub(super) fn token(&self) -> Option<&TokenInfo> {
+        self.token.as_ref()?.as_ref().ok()
+    }
 }
 
 /// A new plan and all that hangs on it.

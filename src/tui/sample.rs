@@ -303,12 +303,12 @@ pub(super) fn status(version: &str, ttl: Option<u64>) -> SideStatus {
             cluster_id: None,
             version: version.into(),
         }),
-        token: Ok(TokenInfo {
+        token: Some(Ok(TokenInfo {
             display_name: "approle".into(),
             policies: vec!["vsync".into()],
             ttl: ttl.map(Duration::from_secs),
             renewable: true,
-        }),
+        })),
         latency: Duration::from_millis(12),
     }
 }
@@ -419,7 +419,7 @@ pub(super) fn full(width: u16, height: u16) -> Model {
             cluster_id: None,
             version: "2.4.1".into(),
         }),
-        token: Err("Vault is sealed".into()),
+        token: None,
         latency: Duration::from_millis(3),
     };
     update(&mut model, Message::Probed(Side::Destination(third), sealed));

@@ -29,6 +29,20 @@ pub struct Health {
     pub cluster_id: Option<String>,
 }
 
+impl Health {
+    /// Why it can neither read nor write, if so.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<&'static str> {
+        if !self.initialized {
+            Some("not initialized")
+        } else if self.sealed {
+            Some("sealed")
+        } else {
+            None
+        }
+    }
+}
+
 /// What `auth/token/lookup-self` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenInfo {
@@ -99,7 +113,8 @@ impl fmt::Display for MountInfo {
 }
 
 impl VaultClient {
-    /// `GET sys/health`, without a token. Sent once: how it is now is the question.
+    /// `GET sys/health`, without a token. Sent once, and not waited for longer than five seconds: how it is now is the
+    /// question.
     ///
     /// # Errors
     /// [`VaultError`] when the server cannot be reached or does not answer as Vault does.

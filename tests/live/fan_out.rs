@@ -131,6 +131,51 @@ fn a_dead_destination_is_not_waited_for_longer_than_patience_however_few_its_tas
 }
 
 #[test]
+fn a_destination_that_hangs_is_set_aside_long_before_its_requests_time_out() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 60);
+    there.client().enable_kv("there");
+    let proxy = FaultProxy::start(&there.address());
+    let keys = "patience = \"3s\"\nnum_workers = 4";
+    let vsync = Vsync::new(&config(&origin.address(), "", &[("there", &proxy.address(), keys)]));
+    let hangs = [("^/v1/there/data/", 20), ("^/v1/sys/health", 2)]
+        .map(|(pattern, from)| proxy.rule("", pattern, When::From(from), Fault::Hold));
+    let start = Instant::now();
+    let run = vsync.run(&["--output", "json", "sync", "--yes"]).expect(1);
+    // five seconds until it is asked how it is, five for the answer, the patience, and ten for what may yet be answered
+    assert!(start.elapsed() < Duration::from_secs(40), "{:?}: {}", start.elapsed(), run.text());
+    let report = part(&run, "there");
+    assert_eq!((&report["failed"], &report["done"]["add"]), (&json!(0), &json!(19)), "{report}");
+    assert!(report["blocked"].as_str().expect("a reason").contains("did not answer for"), "{report}");
+    for rule in hangs {
+        rule.remove();
+    }
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert_eq!(at(&there, "there"), at(&origin, "secret"));
+    let versions = there.client().metadata_all("there");
+    assert!(versions.iter().all(|(_, metadata)| metadata["current_version"] == 1), "written once");
+}
+
+#[test]
+fn nobody_waits_for_a_plan_because_a_destination_is_sealed() {
+    let (origin, there, sealed) = (BaoServer::start(), BaoServer::start(), BaoServer::persistent());
+    seed(&origin, 10);
+    there.client().enable_kv("open");
+    sealed.client().enable_kv("sealed");
+    let (open, shut) = (there.address(), sealed.address());
+    let text = config(&origin.address(), "", &[("sealed", &shut, "create_mounts = true"), ("open", &open, "")]);
+    let vsync = Vsync::new(&text.replace("max_retries = 0", "max_retries = 6"));
+    sealed.seal();
+    let start = Instant::now();
+    let run = vsync.run(&["--output", "json", "plan"]).expect(2);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}: {}", start.elapsed(), run.text());
+    let lines = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let plans: Vec<Value> = lines.filter(|object| object["type"] == "plan").collect();
+    let answered: Vec<_> = plans.iter().map(|plan| (&plan["destination"], &plan["answered"])).collect();
+    assert_eq!(answered, [(&json!("sealed"), &json!(false)), (&json!("open"), &json!(true))], "{}", run.text());
+}
+
+#[test]
 fn a_destination_that_comes_back_is_gone_on_with() {
     let (origin, mut there) = (BaoServer::start(), BaoServer::persistent());
     seed(&origin, 60);

@@ -474,9 +474,9 @@ impl Lane {
 }
 
 /// The secrets whose values need not have changed, although their insights have: a value of KV version 1 may have changed
-/// back, what it was may no longer be recorded, or its mount became one of version 2. What a delete or an undo that was cut off left may
-/// be any value. And where the version is the same and only the time differs, `OpenBao` has changed metadata, or the secret
-/// was removed and written anew.
+/// back, what it was may no longer be recorded, or its mount became one of version 2. What a delete or an undo that was
+/// cut off left may be any value. And where the version is the same and only the time differs, `OpenBao` has changed
+/// metadata, or the secret was removed and written anew.
 fn perhaps_equal(plan: &DestinationPlan) -> HashSet<SecretPath> {
     let may_be_equal = |task: &&Task| {
         let (Some(now), Some(before)) = (task.insight, plan.recorded.get(&task.origin)) else { return false };

@@ -1,7 +1,8 @@
 //! Whether a server answers, and when it is asked again if it does not.
 //!
 //! ```text
-//!   unwell when a request is tried again,
+//!   unwell when a request is tried again
+//!  or not answered for five seconds,
 //!          or limit misses in a row            answers again
 //!  at work ────────────────────────▶ set aside ────────────────────▶ at work
 //!                                    asked after 0.5 s, 1 s, 2 s … 30 s
@@ -10,8 +11,8 @@
 //!                                       gone: what is left stays pending
 //! ```
 //!
-//! A request that fails is tried again for a while by itself. Meanwhile the server is asked how it is, so that a dead one is
-//! not found out only when many requests have given up.
+//! A request that fails is tried again for a while by itself, and one that is not answered waits for its timeout. Meanwhile
+//! the server is asked how it is, so that a dead one is not found out only when many requests have given up.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -28,9 +29,7 @@ use crate::vault::{VaultClient, VaultError};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a server may take to say how it is.
-const ASKING: Duration = Duration::from_secs(5);
-/// How often a server is asked how it is while requests to it are tried again.
+/// How often a server is asked how it is while requests to it are held up.
 const DOUBT: Duration = Duration::from_secs(1);
 
 /// A server as the workers of a cycle find it.
@@ -49,7 +48,7 @@ struct Standing {
     misses: u32,
     /// Since when it has not done anything that it was to do.
     trouble: Option<Instant>,
-    /// When it was last asked how it is because requests were tried again.
+    /// When it was last asked how it is because requests were held up.
     doubted: Option<Instant>,
     /// How often it was asked in vain since.
     pauses: u32,
@@ -125,8 +124,8 @@ impl Reach {
         self.changed.notify_waiters();
     }
 
-    /// Requests are tried again and again: asks the server how it is, if that was not done just now. A server that is unwell
-    /// is set aside.
+    /// Requests are held up: asks the server how it is, if that was not done just now. A server that is unwell is set
+    /// aside.
     pub(in crate::engine) async fn doubt(&self) {
         {
             let mut standing = lock(&self.standing);
@@ -275,13 +274,10 @@ impl Reach {
 
 /// Why a server can do nothing, in its own words or the system's, if so.
 pub(in crate::engine) async fn is_well(server: &VaultClient) -> Result<(), String> {
-    match tokio::time::timeout(ASKING, server.health()).await {
-        Ok(Ok(health)) if health.sealed => Err("it is sealed".to_owned()),
-        Ok(Ok(health)) if !health.initialized => Err("it is not initialized".to_owned()),
+    match server.health().await {
         // a standby may well pass requests on
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.message().to_owned()),
-        Err(_) => Err(format!("no answer within {} s", ASKING.as_secs())),
+        Ok(health) => health.obstacle().map_or(Ok(()), |obstacle| Err(format!("it is {obstacle}"))),
+        Err(error) => Err(error.message().to_owned()),
     }
 }
 

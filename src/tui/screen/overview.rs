@@ -17,6 +17,7 @@ use super::Screen;
 use crate::engine::{CycleSnapshot, DestinationName, SecretState, Side};
 use crate::tui::effect::Effect;
 use crate::tui::keymap::Action;
+use crate::tui::message::SideStatus;
 use crate::tui::model::{Model, obstacles};
 use crate::tui::update::{movement, show};
 use crate::tui::watch;
@@ -148,9 +149,7 @@ fn badness(model: &Model, at: usize) -> u8 {
     let part = model.plan.as_ref().and_then(|plan| plan.destination(name));
     let short = |ttl: Option<Duration>| ttl.is_some_and(|ttl| ttl < SHORT_LIFE);
     let status = side.status.as_ref();
-    let well = status.is_none_or(|status| {
-        status.health.as_ref().is_ok_and(|health| health.initialized && !health.sealed) && status.token.is_ok()
-    });
+    let well = status.is_none_or(|status| status.token().is_some());
     let stopped = model.plan.iter().flat_map(|plan| obstacles(plan)).any(|(stopped, _)| stopped == name)
         || model.watch.standings.get(name).is_some_and(watch::Standing::is_bad)
         || model.cycle.unsaved.contains_key(name)
@@ -160,7 +159,7 @@ fn badness(model: &Model, at: usize) -> u8 {
         () if stopped => 1,
         () if count(SecretState::Failed) > 0 => 2,
         () if count(SecretState::Drifted) > 0 || count(SecretState::Unknown) > 0 => 3,
-        () if status.and_then(|status| status.token.as_ref().ok()).is_some_and(|token| short(token.ttl)) => 4,
+        () if status.and_then(SideStatus::token).is_some_and(|token| short(token.ttl)) => 4,
         () if part.is_some_and(|part| !part.tasks.is_empty()) => 5,
         () => 6,
     }

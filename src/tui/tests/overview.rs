@@ -92,9 +92,8 @@ fn every_state() {
         let mut model = sample::opened(width, height);
         tell(&mut model, News::Asking(sample::time()));
         for side in model.sides.iter().map(|side| side.side.clone()).collect::<Vec<_>>() {
-            let refused = || "connection refused".to_owned();
-            let status =
-                SideStatus { health: Err(refused()), token: Err(refused()), latency: Duration::from_millis(1) };
+            let refused = Err("connection refused".to_owned());
+            let status = SideStatus { health: refused, token: None, latency: Duration::from_millis(1) };
             update(&mut model, Message::Probed(side.clone(), status));
             tell(
                 &mut model,

@@ -8,6 +8,7 @@ use ratatui::widgets::Widget;
 
 use crate::engine::Phase;
 use crate::tui::format;
+use crate::tui::message::SideStatus;
 use crate::tui::model::Model;
 use crate::tui::screen::{Screen, failures};
 use crate::tui::watch;
@@ -74,7 +75,7 @@ fn connection(model: &Model, room: usize) -> (Vec<Span<'static>>, usize) {
     let theme = &model.theme;
     let origin = model.sides.first();
     let address = origin.map_or("", |side| side.address.as_str());
-    let token = origin.and_then(|side| side.status.as_ref()).and_then(|status| status.token.as_ref().ok());
+    let token = origin.and_then(|side| side.status.as_ref()).and_then(SideStatus::token);
     let whom = token.map(|token| token.display_name.as_str()).filter(|name| !name.is_empty());
     let whom = whom.map(|name| format!(" as {}", cell::left(name, name.len().min(32)).trim_end()));
     let targets = format!(" to {}", format::plural(model.destinations.len() as u64, "destination"));

@@ -137,7 +137,7 @@ impl Run {
                 lane.forgo(&self.reads);
             }
         }
-        self.doubt_those_who_retry();
+        self.doubt_those_who_hold_up();
         self.origin_reach.lose_patience();
         self.lanes.iter().for_each(|lane| lane.reach.lose_patience());
         let is_aside = |lane: &Lane| origin_is_aside || lane.reach.aside().is_some();
@@ -148,10 +148,10 @@ impl Run {
         self.leave_those_that_are_gone();
     }
 
-    /// Asks servers how they are of which requests are being tried again.
-    fn doubt_those_who_retry(&self) {
+    /// Asks servers how they are whose requests are tried again or not answered for long.
+    fn doubt_those_who_hold_up(&self) {
         for lane in self.lanes.iter().filter(|lane| lane.is_at_work()) {
-            if lane.slots.iter().any(|slot| slot.is_retrying()) {
+            if lane.slots.iter().any(|slot| slot.is_held_up()) {
                 for reach in [&lane.reach, &self.origin_reach] {
                     let reach = Arc::clone(reach);
                     tokio::spawn(async move { reach.doubt().await });

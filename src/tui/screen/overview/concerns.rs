@@ -129,7 +129,7 @@ pub(super) fn concerns(model: &Model) -> Vec<Concern> {
         }
     }
     for side in &model.sides {
-        let ttl = side.status.as_ref().and_then(|status| status.token.as_ref().ok()).and_then(|token| token.ttl);
+        let ttl = side.status.as_ref().and_then(SideStatus::token).and_then(|token| token.ttl);
         if let Some(ttl) = ttl.filter(|ttl| *ttl < SHORT_LIFE) {
             let text = format!("{}: the token expires in {}.", side.name(), format::duration(ttl));
             found.push(Concern::new('*', theme.warning(), text));
@@ -144,8 +144,8 @@ fn side_concerns(side: &SideView, status: &SideStatus) -> Vec<String> {
         (Err(reason), _) => vec![format!("{name} is unreachable at {}: {reason}", side.address)],
         (Ok(health), _) if !health.initialized => vec![format!("{name} is not initialized.")],
         (Ok(health), _) if health.sealed => vec![format!("{name} is sealed: unseal it, then press r.")],
-        (Ok(_), Err(reason)) => vec![format!("{name} refuses the token: {reason}")],
-        (Ok(_), Ok(_)) => Vec::new(),
+        (Ok(_), Some(Err(reason))) => vec![format!("{name} refuses the token: {reason}")],
+        (Ok(_), Some(Ok(_)) | None) => Vec::new(),
     }
 }
 

@@ -18,18 +18,16 @@ pub(super) fn health(model: &Model, side: &SideView) -> Vec<Span<'static>> {
     };
     let (text, style) = match &status.health {
         Err(_) => ("unreachable".to_owned(), theme.bad()),
-        Ok(health) if !health.initialized => ("not initialized".to_owned(), theme.bad()),
-        Ok(health) if health.sealed => ("sealed".to_owned(), theme.bad()),
         Ok(health) => {
             let role = if health.standby { "standby" } else { "active" };
-            (format!("{role} {}", health.version), theme.good())
+            let well = || (format!("{role} {}", health.version), theme.good());
+            health.obstacle().map_or_else(well, |obstacle| (obstacle.to_owned(), theme.bad()))
         }
     };
-    let answers = status.health.as_ref().is_ok_and(|health| health.initialized && !health.sealed);
     let token = match &status.token {
-        Err(_) if !answers => Span::styled(cell::right("–", 9), theme.muted()),
-        Err(_) => Span::styled(cell::right("refused", 9), theme.bad()),
-        Ok(token) => match token.ttl {
+        None => Span::styled(cell::right("–", 9), theme.muted()),
+        Some(Err(_)) => Span::styled(cell::right("refused", 9), theme.bad()),
+        Some(Ok(token)) => match token.ttl {
             None => Span::styled(cell::right("no expiry", 9), theme.muted()),
             Some(ttl) => {
                 let style = if ttl < SHORT_LIFE { theme.warning() } else { theme.text() };
