@@ -11,6 +11,8 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+pub(super) use known::was_taken_over;
+
 use known::Known;
 
 use super::binding::{Binding, Place};
@@ -113,8 +115,8 @@ impl Engine {
             binding.awaits_removal = waits || (binding.awaits_removal && !waiting);
         }
         self.guard_deletes(&mut part, &at_inventory);
-        // where nothing was ever copied, no other server can be mistaken for the one that it was copied to
-        if !part.recorded.is_empty() {
+        // where nothing was ever recorded, no other server can be mistaken for the one that it was recorded of
+        if part.stored.is_some() || known.has_journal() {
             part.objections.extend(former.iter().filter_map(|former| former.objection(&binding)));
             part.objections.extend(doubt);
         }

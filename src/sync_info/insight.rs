@@ -21,14 +21,18 @@ pub struct Insight {
 
 impl Insight {
     /// Stands where a copy is about to be deleted, or changed by an undo, and stays if that is cut off: nobody knows then
-    /// what came of it, and what the origin has need not tell. No secret has it, neither of KV version 1 nor of 2, so whatever the origin has calls for a look at the copy. It
-    /// is stored as any other, and v0.3, too, copies what has it.
+    /// what came of it, and what the origin has need not tell. No secret has it, neither of KV version 1 nor of 2, so
+    /// whatever the origin has calls for a look at the copy. It is stored as any other, and v0.3, too, copies what has it.
     pub const IN_DOUBT: Self = Self { version: 0, update_time: UpdateTime::EPOCH, kind: EngineKind::KvV1 };
+
+    /// The same for a copy of which only the sync info knew, because a vsync without a ledger made it: whatever is there is
+    /// vsync's, as it was before.
+    pub const TAKEN_OVER_IN_DOUBT: Self = Self { update_time: UpdateTime::SECOND, ..Self::IN_DOUBT };
 
     /// Whether it says nothing about what is at the destination; see [`Insight::IN_DOUBT`].
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
-        *self == Self::IN_DOUBT
+        *self == Self::IN_DOUBT || *self == Self::TAKEN_OVER_IN_DOUBT
     }
 
     /// Whether a destination that recorded `recorded` must be written again, as v0.3 decides it: another type, a higher
@@ -92,6 +96,9 @@ pub struct UpdateTime {
 impl UpdateTime {
     /// 1970.
     pub const EPOCH: Self = Self { seconds_high: 0, seconds_low: 0, nanoseconds: 0 };
+
+    /// The second after it.
+    const SECOND: Self = Self { seconds_low: 1, ..Self::EPOCH };
 
     /// The moment itself.
     #[must_use]
@@ -201,10 +208,15 @@ mod tests {
         assert!(!seen.calls_for_copy(&seen));
         assert!(Insight { version: 1, ..seen }.calls_for_copy(&seen), "whose value was is not known");
         assert!(Insight { update_time: time("2025-01-01T00:00:00Z"), ..seen }.calls_for_copy(&seen));
-        for any in [old, seen, Insight::IN_DOUBT] {
-            assert!(any.calls_for_copy(&Insight::IN_DOUBT), "{any:?}");
-            assert!(!Insight::IN_DOUBT.is_later_than(&any), "{any:?}");
+        let doubts = [Insight::IN_DOUBT, Insight::TAKEN_OVER_IN_DOUBT];
+        for doubt in doubts {
+            for any in [old, seen].into_iter().chain(doubts) {
+                assert!(any.calls_for_copy(&doubt), "{any:?}");
+            }
+            for any in [old, seen] {
+                assert!(!doubt.is_later_than(&any), "{any:?}");
+            }
+            assert!(old.supersedes(&doubt), "for v0.3, too");
         }
-        assert!(old.supersedes(&Insight::IN_DOUBT), "for v0.3, too");
     }
 }

@@ -396,3 +396,33 @@ fn an_address_that_never_answered_can_be_corrected() {
     let run = vsync.run(&["sync", "--yes"]).expect(4);
     assert!(run.text().contains("another server than the recorded one"), "{}", run.text());
 }
+
+#[test]
+fn a_destination_that_was_emptied_is_still_not_taken_for_another_server() {
+    let (origin, there, other) = (BaoServer::start(), BaoServer::start(), BaoServer::start());
+    seed(&origin, 2);
+    let theirs = json!({ "by": "somebody else" });
+    for server in [&there, &other] {
+        server.client().enable_kv("there");
+    }
+    other.client().write("there", "app/0", &theirs);
+    let keys = "on_delete = \"purge\"\nguards = { max_delete = \"100%\", max_purge = \"100%\" }";
+    let with = |server: &BaoServer| config(&origin.address(), "", &[("there", &server.address(), keys)]);
+    let vsync = Vsync::new(&with(&there));
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    for n in 0..2 {
+        origin.client().delete("secret", &format!("app/{n}"));
+    }
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert!(at(&there, "there").is_empty());
+    // now the copies wait to be purged; their versions are those of what is at the other server
+    (0..2).for_each(|n| origin.client().remove("secret", &format!("app/{n}")));
+    vsync.configure(&with(&other));
+    let run = vsync.run(&["sync", "--yes", "--confirm-purge", "2"]).expect(4);
+    assert!(run.text().contains("another server than the recorded one"), "{}", run.text());
+    // and it has them again
+    seed(&origin, 2);
+    let run = vsync.run(&["sync", "--yes"]).expect(4);
+    assert!(run.text().contains("another server than the recorded one"), "{}", run.text());
+    assert_eq!(other.client().read("there", "app/0"), Some(theirs));
+}

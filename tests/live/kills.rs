@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use vsync::state::StoreSettings;
 
 use crate::support::{BaoServer, Fault, FaultProxy, RootClient, Run, Vsync, When, canary};
 use crate::trial::{Setup, Trial};
@@ -292,6 +293,52 @@ fn what_the_origin_undeletes_after_a_kill_amid_its_delete_comes_back() {
             let was_deleted = matches!(name.as_str(), "app-0" | "app-1");
             assert_eq!(metadata["current_version"], if was_deleted { 2 } else { 1 }, "{on_delete}: {name}");
         }
+        let _ = trial.vsync.run(&["plan"]).expect(0);
+        let _ = trial.vsync.run(&["verify"]).expect(0);
+    }
+}
+
+/// As a vsync without a ledger leaves it: nothing but sync info.
+fn forget_ledger(trial: &Trial) {
+    let file = trial.vsync.folder().join("state/vsync/vsync.redb");
+    let store = vsync::state::open(&StoreSettings::Embedded { file }).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut keys = store.list("").await.unwrap();
+        keys.retain(|key| key.contains("/ledger/"));
+        assert!(!keys.is_empty());
+        store.delete(&keys).await.unwrap();
+    });
+}
+
+#[test]
+fn copies_of_a_vsync_without_ledger_stay_its_own_when_their_deletes_are_killed() {
+    for planned in [false, true] {
+        let keys = "num_workers = 1\nguards = { max_delete = \"100%\" }";
+        let trial = Trial::start(&Setup { destination: keys, retries: 2, ..Setup::default() });
+        let origin = trial.origin.client();
+        origin.write_all("secret", (0..6).map(|n| (format!("app-{n}"), json!({ "n": canary(n) }))));
+        let _ = trial.sync().expect(0);
+        forget_ledger(&trial);
+        for n in 0..4 {
+            origin.delete("secret", &format!("app-{n}"));
+        }
+        let arguments: &[&str] = if planned {
+            let _ = trial.vsync.run(&["plan", "--out", "saved.plan"]).expect(2);
+            &["sync", "--yes", "--plan", "saved.plan"]
+        } else {
+            &["sync", "--yes"]
+        };
+        killed_at(&trial.vsync, arguments, &trial.at_destination, ("DELETE", "^/v1/secret/data/"), 2);
+        // some come back as they were, whether their copies are gone or not; the others stay away
+        for n in [1, 2] {
+            let undelete =
+                origin.request("POST", &format!("secret/undelete/app-{n}"), Some(json!({ "versions": [1] })));
+            assert_eq!(undelete.0, 204);
+        }
+        let _ = trial.sync().expect(0);
+        trial.assert_equal();
+        let versions = [1, 2].map(|n| trial.destination.client().metadata("secret", &format!("app-{n}")).unwrap());
+        assert_eq!(versions.map(|metadata| metadata["current_version"].clone()), [json!(2), json!(1)], "{planned}");
         let _ = trial.vsync.run(&["plan"]).expect(0);
         let _ = trial.vsync.run(&["verify"]).expect(0);
     }

@@ -16,12 +16,13 @@ use super::record::{Record, Save};
 use crate::engine::event::{Aside, DestinationProgress, Standing};
 use crate::engine::fidelity::FidelityReport;
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
+use crate::engine::planning::was_taken_over;
 use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome, Unverified};
 use crate::engine::worker::{Brought, Manner, Queue, Reach, Reads, Slot};
 use crate::engine::{Destination, Fidelity, NewMount, mounts};
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
-use crate::sync_info::EngineKind;
+use crate::sync_info::{EngineKind, Insight};
 
 /// How long a server that does not answer is waited for, where neither `patience` nor `timeout` says so.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
@@ -106,13 +107,7 @@ impl Lane {
         let brought = if manner.fidelity == Fidelity::Value { Brought::new() } else { brought(&plan) };
         let tasks = Vec::from_iter(std::mem::take(&mut plan.tasks));
         let is_first = |task: &Task| destination.canary.as_ref().is_some_and(|canary| canary.admits(&task.origin));
-        // should it be cut off, what came of these could not be told by what the origin has then
-        let is_doubtful = |task: &&Task| {
-            let is_copied =
-                || plan.recorded.get(&task.origin).is_some() && matches!(task.expected, Expected::Version(_));
-            !manner.dry_run && (manner.undo || task.operation.is_delete() && is_copied())
-        };
-        let doubtful: Vec<SecretPath> = tasks.iter().filter(is_doubtful).map(|task| task.origin.clone()).collect();
+        let doubts = doubts(&plan, &tasks, manner);
         let (canaries, rest): (Vec<Task>, Vec<Task>) =
             if manner.dry_run || manner.undo { (Vec::new(), tasks) } else { tasks.into_iter().partition(is_first) };
         let (first, rest, at) =
@@ -157,7 +152,7 @@ impl Lane {
         let (partial, new_mounts) = (plan.partial, std::mem::take(&mut plan.new_mounts));
         let changed = changed && !manner.dry_run;
         let mut record = Record::new(cycle, plan, state, destination.journal.as_deref(), changed);
-        record.doubt(doubtful);
+        record.doubt(doubts);
         Self {
             brought: Arc::new(brought),
             perhaps_equal: Arc::new(perhaps_equal),
@@ -484,6 +479,25 @@ fn perhaps_equal(plan: &DestinationPlan) -> HashSet<SecretPath> {
         before.is_in_doubt() || is_of_v1 || now.version == before.version
     };
     plan.tasks.iter().filter(may_be_equal).map(|task| task.origin.clone()).collect()
+}
+
+/// The secrets of which nobody could tell, should the cycle be cut off, what came of their copies: what the origin has then
+/// does not say it. And what is recorded of them meanwhile.
+fn doubts(plan: &DestinationPlan, tasks: &[Task], manner: Manner) -> HashMap<SecretPath, Insight> {
+    if manner.dry_run {
+        return HashMap::new();
+    }
+    let doubt = |task: &Task| {
+        let recorded = plan.recorded.get(&task.origin);
+        if !manner.undo && (!task.operation.is_delete() || recorded.is_none()) {
+            return None;
+        }
+        let entry = plan.ledger.get(&task.destination);
+        let taken_over = recorded.is_some_and(|recorded| was_taken_over(task, entry, recorded));
+        let doubt = if taken_over { Insight::TAKEN_OVER_IN_DOUBT } else { Insight::IN_DOUBT };
+        Some((task.origin.clone(), doubt))
+    };
+    tasks.iter().filter_map(doubt).collect()
 }
 
 fn brought(plan: &DestinationPlan) -> Brought {

@@ -1,7 +1,7 @@
 //! What a cycle records of one destination while it runs: sync info, ledger and changes in the store, under the
 //! destination's lock, and in a local journal until the store has them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,8 @@ pub(super) struct Record {
     cycle: CycleId,
     state: State,
     recorded: SyncInfo,
-    /// The secrets of deletes, and of all tasks of an undo, that have not ended.
-    in_doubt: HashSet<SecretPath>,
+    /// The secrets of deletes, and of all tasks of an undo, that have not ended, with what is recorded of them until then.
+    in_doubt: HashMap<SecretPath, Insight>,
     ledger: Ledger,
     /// What the sync info belongs to; it is kept before the first write.
     binding: Option<Binding>,
@@ -80,7 +80,7 @@ pub(super) struct Save {
     writers: Writers,
     info: SyncInfo,
     /// What the sync info is to say of these is that nobody knows.
-    in_doubt: HashSet<SecretPath>,
+    in_doubt: HashMap<SecretPath, Insight>,
     ledger: Ledger,
     changes: Vec<Change>,
     chunk: usize,
@@ -120,9 +120,9 @@ fn worked(note: Option<&Binding>) -> (Option<CycleId>, Option<CycleId>) {
     note.map_or((None, None), |note| (note.open, note.last))
 }
 
-fn add_doubts(info: &mut SyncInfo, in_doubt: &HashSet<SecretPath>) {
-    for path in in_doubt {
-        info.insert(path.clone(), Insight::IN_DOUBT);
+fn add_doubts(info: &mut SyncInfo, in_doubt: &HashMap<SecretPath, Insight>) {
+    for (path, doubt) in in_doubt {
+        info.insert(path.clone(), *doubt);
     }
 }
 
@@ -142,7 +142,7 @@ impl Record {
         Self {
             cycle,
             recorded: plan.recorded,
-            in_doubt: HashSet::new(),
+            in_doubt: HashMap::new(),
             ledger: plan.ledger,
             binding: match (&plan.former_binding, plan.partial) {
                 // those that were left out have not met the new policies yet
@@ -303,13 +303,13 @@ impl Record {
 
     /// What these secrets of the origin have at the destination is not known from when the cycle begins until each is taken
     /// in or [settled](Self::settle).
-    pub(super) fn doubt(&mut self, origins: impl IntoIterator<Item = SecretPath>) {
-        self.in_doubt.extend(origins);
+    pub(super) fn doubt(&mut self, in_doubt: HashMap<SecretPath, Insight>) {
+        self.in_doubt = in_doubt;
     }
 
     /// Nothing was done about this secret: what is recorded of it holds.
     pub(super) fn settle(&mut self, origin: &SecretPath) {
-        self.changed |= self.in_doubt.remove(origin);
+        self.changed |= self.in_doubt.remove(origin).is_some();
     }
 
     /// Takes in a change, after which the records of the secrets `gone` hold no longer.

@@ -62,6 +62,11 @@ impl Known {
         Ok(())
     }
 
+    /// Whether the journal has what the store has not.
+    pub(super) fn has_journal(&self) -> bool {
+        !self.journaled.is_empty()
+    }
+
     /// The whole ledger.
     pub(super) async fn whole(&mut self, state: &State) -> Result<Ledger, StateError> {
         self.open(state).await?;
@@ -132,14 +137,13 @@ impl Known {
                 part.confirmed += 1;
                 continue;
             }
-            // a record in doubt does not say that vsync wrote anything there
-            let before = part.recorded.get(&task.origin).copied().filter(|before| !before.is_in_doubt());
+            let recorded = part.recorded.get(&task.origin).copied();
             task.expected = match ours {
-                Some(entry) if before.is_some_and(|before| was_taken_over(&task, entry, &before)) => Expected::Recorded,
+                _ if recorded.is_some_and(|recorded| was_taken_over(&task, ours, &recorded)) => Expected::Recorded,
                 Some(entry) => Expected::Version(entry.version),
-                None if before.is_some() => Expected::Recorded,
                 None => Expected::Version(0),
             };
+            let before = recorded.filter(|recorded| !recorded.is_in_doubt());
             let met = entry.and_then(|entry| entry.foreign.as_ref());
             // after a cycle that was cut off nobody knows what of it is whose
             let met = met.filter(|_| !again && since.is_none() && holds_back(&task, destination));
@@ -180,9 +184,14 @@ pub(super) fn destinations_of(tasks: &[Task]) -> Vec<SecretPath> {
     tasks.iter().map(|task| task.destination.clone()).collect()
 }
 
-/// Whether a vsync without a ledger has copied a newer version since: its sync info says so.
-fn was_taken_over(task: &Task, entry: &LedgerEntry, recorded: &Insight) -> bool {
-    entry.origin != task.origin || entry.is_behind(recorded)
+/// Whether a vsync without a ledger made the copy: its sync info says so, and the ledger has none, or an older one. A record
+/// that is in doubt does not say that vsync wrote anything there, unless it says just that.
+pub(in crate::engine) fn was_taken_over(task: &Task, entry: Option<&LedgerEntry>, recorded: &Insight) -> bool {
+    if recorded.is_in_doubt() {
+        return *recorded == Insight::TAKEN_OVER_IN_DOUBT;
+    }
+    let entry = entry.filter(|entry| entry.version > 0);
+    entry.is_none_or(|entry| entry.origin != task.origin || entry.is_behind(recorded))
 }
 
 /// Whether the ledger has this very task as carried out.
@@ -252,6 +261,11 @@ mod tests {
             assert_eq!(expected(None, None, operation), Expected::Version(0));
             // what the ledger knows holds
             assert_eq!(expected(Some(Insight::IN_DOUBT), Some(7), operation), Expected::Version(7), "{operation:?}");
+            // unless such a vsync had been there since
+            for left in [None, Some(7)] {
+                let taken_over = Some(Insight::TAKEN_OVER_IN_DOUBT);
+                assert_eq!(expected(taken_over, left, operation), Expected::Recorded, "{operation:?}");
+            }
         }
     }
 }
