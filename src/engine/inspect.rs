@@ -59,12 +59,12 @@ impl CopyDetail {
         let (Ok(record), Ok(_)) = (&self.record, &self.present) else { return None };
         let live = self.live_version();
         match (&record.entry, record.copied) {
+            // a delete or an undo was cut off: what it left is not known
+            (_, Some(copied)) if copied.is_in_doubt() => None,
             (Some(entry), _) => match judge(entry, live.map_or(Holds::Nothing, Holds::Live)) {
                 Verdict::Wrong(kind, ..) => Some(kind),
                 _ => None,
             },
-            // an undo was cut off: what it left is not known
-            (None, Some(copied)) if copied.is_in_doubt() => None,
             // nobody recorded which version was written, so any will do, but one there must be
             (None, Some(_)) => live.is_none().then_some(FindingKind::Gone),
             (None, None) => live.map(|_| FindingKind::Foreign),
@@ -378,9 +378,11 @@ mod tests {
         assert_eq!(finding(Some(entry(2, true)), None, Some(2)), Some(FindingKind::CameBack));
         assert_eq!(finding(None, Some(1), Some(7)), None, "copied without a ledger");
         assert_eq!(finding(None, Some(1), None), Some(FindingKind::Gone));
-        let in_doubt = Record { copied: Some(Insight::IN_DOUBT), entry: None };
-        let in_doubt = CopyDetail { path: path("a"), record: Ok(in_doubt), present: Ok(None) };
-        assert_eq!(in_doubt.finding(), None, "an undo was cut off");
+        for entry in [None, Some(entry(2, false))] {
+            let in_doubt = Record { copied: Some(Insight::IN_DOUBT), entry };
+            let in_doubt = CopyDetail { path: path("a"), record: Ok(in_doubt), present: Ok(None) };
+            assert_eq!(in_doubt.finding(), None, "a delete or an undo was cut off");
+        }
         assert_eq!(finding(None, None, Some(7)), Some(FindingKind::Foreign));
         assert_eq!(finding(None, None, None), None);
     }

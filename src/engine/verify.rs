@@ -191,6 +191,8 @@ struct Left {
     ledger: Ledger,
     /// Secrets that are recorded without being in the ledger: the destination's path, the origin's, and its insight.
     unversioned: BTreeMap<SecretPath, (SecretPath, Insight)>,
+    /// Secrets of the origin whose deletes or undos are at work or were cut off.
+    in_doubt: HashSet<SecretPath>,
     /// Secrets that are recorded, but nobody knows any more where.
     lost: u64,
     /// The last cycle here never said how it ended, so that its last writes may not be recorded.
@@ -248,7 +250,10 @@ impl Engine {
             for (path, before) in suspicious.iter().filter_map(|path| Some((path, left.ledger.get(path)?))) {
                 let entry = newer.get(path).filter(|newer| newer.at > before.at).unwrap_or(before);
                 let verdict = judge(entry, presences.of(path));
-                if left.interrupted && may_be_ours(entry, presences.of(path)) {
+                let is_wrong = matches!(verdict, Verdict::Wrong(..));
+                if left.interrupted && may_be_ours(entry, presences.of(path))
+                    || is_wrong && left.in_doubt.contains(&entry.origin)
+                {
                     verification.take_doubtful(path);
                 } else {
                     verification.take(verdict, path, &entry.origin, entry.insight);
@@ -256,6 +261,10 @@ impl Engine {
             }
         }
         for (path, (origin, insight)) in &left.unversioned {
+            if left.in_doubt.contains(origin) && presences.of(path) != Holds::Unknown {
+                verification.take_doubtful(path);
+                continue;
+            }
             let verdict = match presences.of(path) {
                 Holds::Live(found) => Verdict::Unversioned(found),
                 Holds::Nothing => Verdict::Wrong(FindingKind::Gone, None, None),
@@ -299,7 +308,9 @@ impl Engine {
             }
         }
         let interrupted = former.as_ref().is_some_and(|former| former.open.is_some());
-        let mut left = Left { ledger, unversioned: BTreeMap::new(), lost: 0, interrupted };
+        let in_doubt =
+            recorded.iter().filter(|(_, insight)| insight.is_in_doubt()).map(|(path, _)| path.clone()).collect();
+        let mut left = Left { ledger, unversioned: BTreeMap::new(), in_doubt, lost: 0, interrupted };
         let former = former.and_then(|former| former.former_transforms(transforms));
         let is_behind = |entry: &LedgerEntry| recorded.get(&entry.origin).is_some_and(|newer| entry.is_behind(newer));
         let current = left.ledger.iter().filter(|(_, entry)| !entry.deleted && !is_behind(entry));
@@ -329,7 +340,7 @@ fn may_be_ours(entry: &LedgerEntry, holds: Holds) -> bool {
 impl Verification {
     /// Takes in a secret of which the next sync finds out whose it is.
     fn take_doubtful(&mut self, path: &SecretPath) {
-        const REASON: &str = "the last cycle was cut off, and may have written them; the next sync finds out";
+        const REASON: &str = "a cycle is at work or was cut off, and may have changed them; the next sync finds out";
         if let Some(doubtful) = self.unverified.iter_mut().find(|place| place.reason == REASON) {
             doubtful.secrets += 1;
         } else {

@@ -186,7 +186,8 @@ pub(super) struct Worker {
     pub(super) outcomes: mpsc::UnboundedSender<(usize, Outcome)>,
 }
 
-/// The cycle was stopped before anything was sent to the destination.
+/// The cycle was stopped before anything was sent to the destination; or what was sent has not been answered for so long
+/// since that the task is [doubtful](Slot::doubt).
 struct Abandoned;
 
 impl Worker {

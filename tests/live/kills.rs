@@ -281,6 +281,10 @@ fn what_the_origin_undeletes_after_a_kill_amid_its_delete_comes_back() {
         }
         // the second is on its way, and is carried out
         killed_at(&trial.vsync, &["sync", "--yes"], &trial.at_destination, ("DELETE", "^/v1/secret/data/"), 2);
+        // nobody is blamed for what vsync did itself
+        let looked = trial.vsync.run(&["verify"]).expect(1);
+        let text = looked.text();
+        assert!(text.contains("may have changed them; the next sync finds out") && !text.contains("gone"), "{text}");
         // the origin has all of them again, as they were
         for n in 0..3 {
             let undelete =
@@ -341,5 +345,31 @@ fn copies_of_a_vsync_without_ledger_stay_its_own_when_their_deletes_are_killed()
         assert_eq!(versions.map(|metadata| metadata["current_version"].clone()), [json!(2), json!(1)], "{planned}");
         let _ = trial.vsync.run(&["plan"]).expect(0);
         let _ = trial.vsync.run(&["verify"]).expect(0);
+    }
+}
+
+#[test]
+fn who_stops_a_cycle_while_a_server_hangs_does_not_wait_for_its_requests_to_time_out() {
+    for fidelity in ["value", "metadata", "history"] {
+        let keys = format!("fidelity = \"{fidelity}\"\nnum_workers = 2");
+        let trial = Trial::start(&Setup { destination: &keys, retries: 2, ..Setup::default() });
+        trial.origin.client().write_all("secret", (0..20).map(|n| (format!("app-{n}"), json!({ "n": canary(n) }))));
+        let hangs = [("POST", 5), ("GET", 60)]
+            .map(|(method, from)| trial.at_destination.rule(method, "^/v1/secret/", When::From(from), Fault::Hold));
+        let cycle = trial.vsync.spawn(&["sync", "--yes"]);
+        hangs[0].wait_until_picked(2);
+        let start = Instant::now();
+        cycle.signal("INT");
+        let run = cycle.wait();
+        assert!(start.elapsed() < Duration::from_secs(20), "{fidelity}: {:?} {}", start.elapsed(), run.text());
+        assert_eq!(run.code, Some(130), "{fidelity}: {}", run.text());
+        for rule in hangs {
+            rule.remove();
+        }
+        // what was held has arrived meanwhile, and is known for vsync's own
+        let _ = trial.sync().expect(0);
+        trial.assert_equal();
+        trial.assert_versions(1);
+        let _ = trial.vsync.run(&["plan"]).expect(0);
     }
 }

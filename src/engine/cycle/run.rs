@@ -28,7 +28,7 @@ use crate::engine::{Destination, Engine};
 const FRAME: Duration = Duration::from_millis(100);
 /// When state is first saved.
 const FIRST_SAVE: Duration = Duration::from_millis(500);
-/// How long writes that are under way may take when the cycle is stopped: longer than a request takes.
+/// How long workers may take to end when the cycle is stopped: longer than they ever should.
 const GRACE: Duration = Duration::from_mins(2);
 /// How long lanes that are being prepared may go on when the cycle is stopped.
 const PREPARE_GRACE: Duration = Duration::from_secs(5);

@@ -33,8 +33,6 @@ impl Worker {
         data: &SecretData,
         mut cas: Option<u64>,
     ) -> Result<Done, Failed> {
-        // a write of a cycle that did not end properly may not have been recorded
-        let mut doubtful = self.manner.interrupted || self.slot.is_doubtful();
         for _ in 0..TRIES {
             self.slot.step(Step::Writing);
             let error = match self.destination.write(&task.destination, data, cas).await {
@@ -51,8 +49,12 @@ impl Worker {
                 return Err(Failed { unsettled, ..self.destination_reach.failed(&error) });
             };
             self.destination_reach.answered();
-            // an earlier attempt of this very request may have been carried out
-            doubtful |= self.slot.attempts.get() > 1;
+            if self.slot.attempts.get() > 1 {
+                // an earlier attempt of this very request may have been carried out
+                self.slot.doubt();
+            }
+            // a write of a cycle that did not end properly may not have been recorded
+            let doubtful = self.manner.interrupted || self.slot.is_doubtful();
             let verdict = self.judge(task, data, expected, doubtful).await;
             match verdict.map_err(|failed| Failed { unsettled: doubtful && failed.met.is_none(), ..failed })? {
                 Verdict::Ours(version) => return Ok(Done::Written { insight, before: expected, version }),

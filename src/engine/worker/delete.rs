@@ -37,7 +37,7 @@ impl Worker {
                 Tried::Refused(error) => error,
             };
             let lost = may_have_been_done(error.kind());
-            if lost {
+            if lost || self.slot.attempts.get() > 1 {
                 // should this fail in the end, it is not settled
                 self.slot.doubt();
             }
@@ -80,18 +80,21 @@ impl Worker {
         })
     }
 
-    /// What an attempt whose answer was lost has come to, if it can be seen that nothing is left to take away.
+    /// What an attempt whose answer was lost has come to, if it can be seen that nothing is left to take away. What somebody
+    /// else wrote since is left, and is for the next plan.
     async fn was_taken_away(&self, task: &Task) -> Option<Done> {
-        if task.operation.is_irrevocable() {
-            return match self.removable(task).await {
-                Ok(Removable::Not(done)) => Some(done),
-                _ => None,
-            };
-        }
-        match self.deletable(task).await {
-            Ok(Deletable::Not(done)) => Some(done),
-            _ => None,
-        }
+        let done = if task.operation.is_irrevocable() {
+            match self.removable(task).await {
+                Ok(Removable::Not(done)) => done,
+                _ => return None,
+            }
+        } else {
+            match self.deletable(task).await {
+                Ok(Deletable::Not(done)) => done,
+                _ => return None,
+            }
+        };
+        (!matches!(done, Done::Kept { .. })).then_some(done)
     }
 
     /// Whether an earlier try of this task, whose answer was lost, has taken away this version.

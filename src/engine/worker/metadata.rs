@@ -97,12 +97,12 @@ impl Worker {
         if self.manner.dry_run || !self.is_faithful(task) {
             return Ok((self.perform(task).await?, copied));
         }
-        let ended = self.with_metadata(task, &mut copied).await;
+        let ended = self.within_the_last_word(Box::pin(self.with_metadata(task, &mut copied))).await;
         if !copied.asked {
             // other destinations need not keep it for this one
             self.reads.forgo(task);
         }
-        match ended {
+        match ended? {
             Ok(done) => Ok((Ok(done), copied)),
             Err(Stopped::Failed(failed)) => Ok((Err(failed), copied)),
             Err(Stopped::Abandoned) => {

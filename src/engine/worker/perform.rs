@@ -1,7 +1,7 @@
 //! Carrying out one task.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::conflict::may_have_been_done;
 use super::{Abandoned, Worker, brief};
@@ -50,27 +50,35 @@ impl Worker {
         }
     }
 
-    /// Finishes what may have left a trace at the destination; what still waits to be sent there is given up.
+    /// Finishes what may have left a trace at the destination, as [`Self::within_the_last_word`]; what still waits to be
+    /// sent there is given up.
     pub(super) async fn unless_unsent<T>(&self, work: impl Future<Output = T>) -> Result<T, Abandoned> {
-        let mut work = std::pin::pin!(work);
-        let mut stopped = None;
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return Ok(done),
-                () = self.stop.cancelled() => {}
-            }
-            if !self.slot.attempts.left_a_trace() {
-                return Err(Abandoned);
-            }
-            if stopped.get_or_insert_with(Instant::now).elapsed() >= LAST_WORD {
-                // the next cycle finds out what came of it
-                self.slot.doubt();
-                return Err(Abandoned);
-            }
+        let unsent = async {
+            self.stop.cancelled().await;
             // it may turn out to have been refused
-            if let Ok(done) = tokio::time::timeout(GLANCE, &mut work).await {
-                return Ok(done);
+            while self.slot.attempts.left_a_trace() {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = self.within_the_last_word(work) => done,
+            () = unsent => Err(Abandoned),
+        }
+    }
+
+    /// Finishes what has begun, unless it takes too long once it is to stop: then the next cycle finds out what came of it.
+    pub(super) async fn within_the_last_word<T>(&self, work: impl Future<Output = T>) -> Result<T, Abandoned> {
+        let last_word = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(LAST_WORD).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = last_word => {
+                self.slot.doubt();
+                Err(Abandoned)
             }
         }
     }

@@ -81,12 +81,12 @@ impl Queue {
         Some((task, again))
     }
 
-    /// It was not begun.
+    /// It was not begun, or nobody waits for what comes of it.
     pub(super) fn give_back(&self, task: Task) {
         lock(&self.0).waiting.push_front(task);
     }
 
-    /// Part of it was written.
+    /// It, or part of it, may have been carried out.
     pub(super) fn mark_doubtful(&self, task: &Task) {
         lock(&self.0).again.entry(task.destination.clone()).or_default().doubtful = true;
     }

@@ -146,6 +146,9 @@ fn versions(model: &Model, name: &DestinationName, failure: &Failure, text: &mut
     }
     let Some(part) = model.plan.as_ref().and_then(|plan| plan.destination(name)) else { return };
     let copied = match part.recorded_insight(&failure.origin) {
+        Some(insight) if insight.is_in_doubt() => {
+            "what is there is not known, since a delete or an undo was cut off".to_owned()
+        }
         Some(insight) => format!("copied there last: the origin's version {}", insight.version),
         None => "never copied there".to_owned(),
     };

@@ -88,6 +88,9 @@ fn why(task: &Task, part: &DestinationPlan) -> String {
         _ if task.source == Source::Metadata => {
             "Only its metadata differs from what was copied: no value is read or written.".to_owned()
         }
+        (_, _, Some(then)) if then.is_in_doubt() => {
+            "A delete or an undo of it was cut off: what is there is looked at first.".to_owned()
+        }
         (_, Some(now), Some(then)) if now.version == then.version => {
             "The origin has written its version anew since it was copied.".to_owned()
         }
@@ -113,6 +116,7 @@ fn expected(task: &Task, exact: bool) -> String {
 
 fn in_words(insight: Option<&Insight>) -> String {
     match insight {
+        Some(insight) if insight.is_in_doubt() => "nobody knows what, since a delete or an undo was cut off".to_owned(),
         Some(insight) => {
             let time = format::time(insight.update_time.timestamp());
             format!("version {}, of {time}", insight.version)
