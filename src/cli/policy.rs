@@ -141,7 +141,8 @@ impl<'a> Page<'a> {
         if side.is_origin() {
             comment(
                 &mut text,
-                "A process that serves destinations alone (\"vsync destination\") only reads these keys.",
+                "A process that serves destinations alone (\"vsync destination\") writes only reports here, and for KV \
+                 version 1 what values it has seen.",
             );
         } else if sides[0].consul == Some(consul) {
             comment(

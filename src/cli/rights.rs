@@ -133,10 +133,11 @@ pub(super) fn sides(config: &Config) -> Result<Vec<Side<'_>>, ConnectError> {
     Ok(std::iter::once(origin).chain(destinations).collect())
 }
 
-/// A token that is given beside a login goes before it.
+/// Whether another login brings another token. A token that is given beside a login goes before it, and with a wrapped
+/// secret id there may be no second one.
 fn logs_in(vault: &Vault) -> bool {
     let Vault { approle, kubernetes, jwt, userpass, ldap, cert, token, .. } = vault;
-    let has_login = approle.is_some()
+    let has_login = approle.as_ref().is_some_and(|login| !login.secret_id_wrapped)
         || kubernetes.is_some()
         || jwt.is_some()
         || userpass.is_some()

@@ -53,7 +53,7 @@ impl fmt::Display for ExposedFile {
 
 impl Loaded {
     /// The files with secrets in them that others than their owner can read, each once: the configuration file, and those
-    /// that it names for tokens, secret ids and private keys. A file without a secret may be read by anybody.
+    /// that it names for tokens, secret ids, JWTs, passwords and private keys. A file without a secret may be read by anybody.
     #[must_use]
     pub fn exposed(&self) -> Vec<ExposedFile> {
         let mut found = Found(Vec::new());
@@ -74,19 +74,14 @@ struct Found(Vec<ExposedFile>);
 impl Found {
     fn side(&mut self, side: &str, key: &str, vault: &Vault, consul: Option<&Consul>) {
         let (of_vault, of_consul) = (format!("{key}.vault"), format!("{key}.consul"));
-        match (&vault.token, &vault.token_file, &vault.approle) {
-            (None, Some(file), _) => self.look(side, file, join(&of_vault, "token_file")),
-            (None, None, Some(approle)) => {
-                if let (None, Some(file)) = (&approle.secret_id, &approle.secret_id_file) {
-                    self.look(side, file, join(&of_vault, "approle.secret_id_file"));
-                }
-            }
-            (None, None, None) => {
+        match way_in(vault) {
+            WayIn::File(file, key) => self.look(side, file, join(&of_vault, key)),
+            WayIn::NoFile => {}
+            WayIn::Ambient => {
                 if let Some(file) = vault_token() {
                     self.look(side, &file, of_vault.clone());
                 }
             }
-            _ => {}
         }
         // without a key file of its own, the certificate's file holds the key
         let key_of = |cert: &Option<PathBuf>, key: &Option<PathBuf>| key.clone().or_else(|| cert.clone());
@@ -109,6 +104,37 @@ impl Found {
         if about.is_file() && mode & 0o044 != 0 && self.0.iter().all(|one| one.file != file) {
             self.0.push(ExposedFile { side: side.to_owned(), file: file.to_owned(), mode, key });
         }
+    }
+}
+
+/// Where the secret comes from that leads to a token.
+enum WayIn<'a> {
+    /// From this file, which this key names.
+    File(&'a Path, &'static str),
+    /// From elsewhere, or a private key is all there is. Whoever mounts a service account's token sees to its mode.
+    NoFile,
+    /// Nothing is configured.
+    Ambient,
+}
+
+fn way_in(vault: &Vault) -> WayIn<'_> {
+    fn from<'a>(file: Option<&'a Path>, key: &'static str) -> WayIn<'a> {
+        file.map_or(WayIn::NoFile, |file| WayIn::File(file, key))
+    }
+    let Vault { token, token_file, token_helper, approle, kubernetes, jwt, userpass, ldap, cert, .. } = vault;
+    if token.is_some() {
+        return WayIn::NoFile;
+    }
+    if token_file.is_some() {
+        return from(token_file.as_deref(), "token_file");
+    }
+    match (approle, jwt, userpass, ldap) {
+        (Some(login), ..) => from(login.secret_id_file.as_deref(), "approle.secret_id_file"),
+        (_, Some(login), ..) => from(login.jwt_file.as_deref(), "jwt.jwt_file"),
+        (_, _, Some(login), _) => from(login.password_file.as_deref(), "userpass.password_file"),
+        (.., Some(login)) => from(login.password_file.as_deref(), "ldap.password_file"),
+        _ if token_helper.is_some() || kubernetes.is_some() || cert.is_some() => WayIn::NoFile,
+        _ => WayIn::Ambient,
     }
 }
 
@@ -221,5 +247,29 @@ mod tests {
         write(&folder.path().join("token"), "s.x", 0o600);
         write(&folder.path().join("se'c ret"), "id", 0o400);
         assert!(exposed(folder.path(), WITHOUT, 0o644, &[]).is_empty());
+    }
+
+    #[test]
+    fn only_the_file_that_leads_to_the_token_is_looked_at() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in ["proof", "helper"] {
+            write(&folder.path().join(file), "s.x", 0o644);
+        }
+        let of = |way: &str| {
+            let text = WITH_TOKEN.replace("token_file = \"FOLDER/none\"", way);
+            let found = exposed(folder.path(), &text, 0o600, &[]);
+            found.into_iter().map(|line| line.split_once(": ").map(|(side, _)| side.to_owned())).collect::<Vec<_>>()
+        };
+        for (way, is_looked_at) in [
+            (r#"jwt = { role = "r", jwt_file = "FOLDER/proof" }"#, true),
+            (r#"userpass = { username = "u", password_file = "FOLDER/proof" }"#, true),
+            (r#"ldap = { username = "u", password_file = "FOLDER/proof" }"#, true),
+            (r#"userpass = { username = "u", password = "p" }"#, false),
+            (r#"kubernetes = { role = "r", jwt_file = "FOLDER/proof" }"#, false),
+            (r#"token_helper = "FOLDER/helper""#, false),
+        ] {
+            let expected = if is_looked_at { vec![Some("origin".to_owned())] } else { Vec::new() };
+            assert_eq!(of(way), expected, "{way}");
+        }
     }
 }

@@ -149,3 +149,22 @@ fn a_given_token_that_is_revoked_in_mid_cycle_ends_it_with_the_rest_pending() {
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_all_copied_once(&from, &to);
 }
+
+#[test]
+fn the_token_of_a_wrapped_secret_id_is_renewed_because_there_is_no_second_login() {
+    let (from, to, vsync) = slow_cycle(|api| {
+        let once = copier(json!({ "token_ttl": "2s", "secret_id_num_uses": 1 }));
+        let (role_id, _) = api.approle("approle", "copier", &once);
+        format!("approle = {{ role_id = \"{role_id}\", secret_id_file = \"wrapped\", secret_id_wrapped = true }}")
+    });
+    let wrapped = to.client().wrapped("auth/approle/role/copier/secret-id", "5m");
+    let token = wrapped["wrap_info"]["token"].as_str().expect("a token");
+    std::fs::write(vsync.folder().join("wrapped"), token).expect("a file");
+    let audit = to.audit();
+    let begun = Instant::now();
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    assert!(begun.elapsed() > Duration::from_millis(2500), "it lived longer than its token would: {:?}", begun.elapsed());
+    assert_eq!(audit.times("auth/approle/login").len(), 1);
+    assert!(!audit.times("auth/token/renew-self").is_empty());
+    assert_all_copied_once(&from, &to);
+}
