@@ -11,6 +11,7 @@
 //!        └────────────── retry: survey, plan, keep only what failed ◀────────────┘
 //! ```
 
+mod away;
 mod binding;
 mod cycle;
 mod drift;

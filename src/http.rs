@@ -272,7 +272,9 @@ impl HttpClient {
                     let target = nodes.target(node, begun.headers())?;
                     if redirects == 0 || target == at {
                         let message = "the server's nodes redirect to each other: none of them leads the cluster now";
-                        return Err(HttpError::new(HttpErrorKind::Redirect, message));
+                        // several are about to agree, one alone is wrong about its own address
+                        let kind = if target == at { HttpErrorKind::Redirect } else { HttpErrorKind::Connect };
+                        return Err(HttpError::new(kind, message));
                     }
                     redirects -= 1;
                     at = target;

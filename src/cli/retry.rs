@@ -66,6 +66,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
         })
         .filter(|(_, paths)| !paths.is_empty())
         .collect();
+    survey::await_origin(&context, &mut interrupts).await?;
     let inventory = survey::inventory(&context, &mut interrupts).await?;
     let options = PlanOptions { only: chosen, again: true };
     let planned = interrupts.unless(context.engine.plan(inventory, &options)).await?;

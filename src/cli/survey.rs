@@ -8,11 +8,31 @@ use tokio::sync::mpsc;
 use super::drift::DriftCounts;
 use super::interrupt::Interrupts;
 use super::object::Object;
-use super::output::Paint;
+use super::output::{Paint, duration};
 use super::progress::{Progress, say};
 use super::{CliError, Context, Output};
 use crate::engine::{DestinationName, DestinationPlan, Inventory, InventoryUpdate, Plan, PlanOptions};
 use crate::text::sanitize;
+
+/// Waits for an origin that is sealed, or whose cluster has no leader, as a cycle does in its midst.
+///
+/// # Errors
+/// When that takes longer than `origin.patience` says, and when a signal comes.
+pub(super) async fn await_origin(context: &Context, interrupts: &mut Interrupts) -> Result<(), CliError> {
+    let address = context.engine.origin().vault.address();
+    let told = |obstacle: &str, patience: Duration| {
+        let patience = duration(patience);
+        say(&format!(
+            "the origin {} is {obstacle}: it is waited for, up to {patience} (origin.patience)",
+            sanitize(address)
+        ));
+    };
+    let awaited = interrupts.unless(context.engine.await_origin(told)).await?;
+    awaited.map_err(|obstacle| CliError::Origin {
+        address: address.to_owned(),
+        reason: format!("it is {obstacle}, and was for {}", duration(context.engine.patience_with_origin())),
+    })
+}
 
 /// Lists the origin and plans for the destinations asked for.
 ///

@@ -50,6 +50,7 @@ pub(super) async fn run(args: &Args, common: &Common, out: &mut Output) -> Resul
     let mut interrupts = Interrupts::listen()?;
     let context = Context::new(&args.drift.over(common)?)?;
     out.note_unverified(&context.loaded.config);
+    survey::await_origin(&context, &mut interrupts).await?;
     let (plan, stale) = match &args.plan {
         Some(file) => {
             let (plan, stale) = load(&context, file, &mut interrupts).await?;

@@ -230,6 +230,8 @@ fn kind_of(status: StatusCode, body: Option<&Refusal<'_>>, said: &str) -> ErrorK
         429 => ErrorKind::RateLimited,
         412 | 472 | 473 | 503 => ErrorKind::Unavailable,
         400..=499 => ErrorKind::BadRequest,
+        // a standby whose cluster is about to choose another leader
+        500 if said.contains("active cluster node not found") => ErrorKind::Unavailable,
         500..=599 => ErrorKind::Server,
         _ => ErrorKind::Protocol,
     }

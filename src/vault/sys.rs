@@ -128,6 +128,28 @@ impl VaultClient {
             .map_err(|error| if answer.status.is_success() { target.protocol(&error) } else { target.refusal(&answer) })
     }
 
+    /// `GET sys/leader`, without a token: whether the cluster of a standby has a node that leads it. Sent once, as
+    /// [`Self::health`].
+    ///
+    /// # Errors
+    /// [`VaultError`] when the server cannot be reached or does not answer as Vault does.
+    pub async fn has_leader(&self) -> Result<bool, VaultError> {
+        #[derive(Deserialize)]
+        struct Leader {
+            #[serde(default)]
+            leader_address: String,
+        }
+        let target = Target { operation: "look for the leader of", path: self.address() };
+        let answer = self.http.send(request(Method::GET, "sys/leader", Repeat::Never).apart()).await;
+        let answer = answer.map_err(|error| target.transport(&error))?;
+        if !answer.status.is_success() {
+            return Err(target.refusal(&answer));
+        }
+        let Leader { leader_address } =
+            serde_json::from_slice(&answer.body).map_err(|error| target.protocol(&error))?;
+        Ok(!leader_address.is_empty())
+    }
+
     /// `GET auth/token/lookup-self`; logs in first where that is the way to a token.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod daemon;
 mod deletes;
 mod drift;
 mod engine;
+mod failover;
 mod fan_out;
 mod faults;
 mod fidelity;

@@ -308,18 +308,31 @@ impl RootClient {
     }
 
     pub(super) fn is_active(&self) -> bool {
-        let client = self.clone();
-        wait(async move {
-            let url = client.address.join("v1/sys/health").expect("a path");
-            client.http.get(url).send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
-        })
+        self.status("v1/sys/health") == Some(StatusCode::OK)
+    }
+
+    /// Unsealed, and not the leader of its cluster.
+    pub(super) fn stands_by(&self) -> bool {
+        self.status("v1/sys/health") == Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// How many nodes of its cluster take part in choosing a leader.
+    pub(super) fn voters(&self) -> usize {
+        let (_, answer) = self.request("GET", "sys/storage/raft/configuration", None);
+        let servers = answer["data"]["config"]["servers"].as_array();
+        servers.map_or(0, |servers| servers.iter().filter(|server| server["voter"] == true).count())
     }
 
     pub(super) fn answers(&self) -> bool {
-        let client = self.clone();
+        self.status("v1/sys/seal-status") == Some(StatusCode::OK)
+    }
+
+    /// The status of an answer that needs no token, if there is one.
+    fn status(&self, path: &str) -> Option<StatusCode> {
+        let (client, path) = (self.clone(), path.to_owned());
         wait(async move {
-            let url = client.address.join("v1/sys/seal-status").expect("a path");
-            client.http.get(url).send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
+            let url = client.address.join(&path).expect("a path");
+            Some(client.http.get(url).send().await.ok()?.status())
         })
     }
 }

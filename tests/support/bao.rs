@@ -37,10 +37,14 @@ pub enum Tls {
 pub struct BaoServer {
     process: Option<Process>,
     port: u16,
+    /// Where the other nodes of its cluster reach a persistent one.
+    cluster_port: u16,
     /// The port that asks for client certificates.
     guarded_port: Option<u16>,
     options: BaoOptions,
     unseal_key: Option<String>,
+    /// The ports of its cluster's nodes, its own too, if it is one of several.
+    peers: Vec<u16>,
     // Last, so that the server is gone when its folder goes.
     folder: TempDir,
 }
@@ -75,15 +79,60 @@ impl BaoServer {
     pub fn with(options: BaoOptions) -> Self {
         assert!(!(options.tls.is_some() && options.persistent), "only a server in memory makes its own certificates");
         start_on_free_port(|| {
-            let folder = TempDir::new().expect("a temporary folder");
-            let guarded_port = (options.tls == Some(Tls::Mutual)).then(free_port);
-            let mut server = Self { process: None, port: free_port(), guarded_port, options, unseal_key: None, folder };
+            let mut server = Self::new(free_port(), options);
             server.launch()?;
             if options.persistent {
                 server.set_up();
             }
             Ok(server)
         })
+    }
+
+    /// A cluster of three on disk, as [`Self::persistent`]. The first one leads it.
+    ///
+    /// # Panics
+    /// If it does not come to be.
+    #[must_use]
+    pub fn cluster() -> [Self; 3] {
+        start_on_free_port(|| {
+            let ports = [free_port(), free_port(), free_port()];
+            let options = BaoOptions { persistent: true, ..BaoOptions::default() };
+            let mut nodes = ports.map(|port| Self::new(port, options));
+            let [first, others @ ..] = &mut nodes;
+            first.launch()?;
+            first.set_up();
+            first.peers = ports.to_vec();
+            for node in others {
+                node.peers = ports.to_vec();
+                node.unseal_key.clone_from(&first.unseal_key);
+                node.launch()?;
+                node.unseal();
+            }
+            let client = first.client();
+            // a node that has just joined has no vote, and would get it after ten seconds
+            let (status, answer) = client.request(
+                "POST",
+                "sys/storage/raft/autopilot/configuration",
+                Some(json!({ "server_stabilization_time": "1s" })),
+            );
+            assert!(status < 300, "{answer}");
+            let process = first.process.as_mut().expect("a running server");
+            process.wait_until(|_| client.voters() == 3)?;
+            Ok(nodes)
+        })
+    }
+
+    fn new(port: u16, options: BaoOptions) -> Self {
+        Self {
+            process: None,
+            port,
+            cluster_port: free_port(),
+            guarded_port: (options.tls == Some(Tls::Mutual)).then(free_port),
+            options,
+            unseal_key: None,
+            peers: Vec::new(),
+            folder: TempDir::new().expect("a temporary folder"),
+        }
     }
 
     fn launch(&mut self) -> Result<(), String> {
@@ -146,13 +195,17 @@ impl BaoServer {
             let data = self.path("data");
             fs::create_dir_all(&data).expect("the storage's folder");
             let data = data.display();
-            let port = self.port;
+            let (port, cluster_port) = (self.port, self.cluster_port);
+            let mut join = String::new();
+            for node in &self.peers {
+                writeln!(join, "  retry_join {{\n    leader_api_addr = \"http://127.0.0.1:{node}\"\n  }}").unwrap();
+            }
             write!(
                 config,
-                "storage \"raft\" {{\n  path = \"{data}\"\n  node_id = \"one\"\n  performance_multiplier = 1\n}}\n\
-                 listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}}\n\
-                 api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"http://127.0.0.1:{}\"\n",
-                port.wrapping_add(1)
+                "storage \"raft\" {{\n  path = \"{data}\"\n  node_id = \"{port}\"\n  performance_multiplier = 1\n{join}}}\n\
+                 listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  \
+                 cluster_address = \"127.0.0.1:{cluster_port}\"\n  tls_disable = true\n}}\n\
+                 api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"http://127.0.0.1:{cluster_port}\"\n"
             )
             .unwrap();
         }
@@ -182,13 +235,17 @@ impl BaoServer {
     /// Opens a persistent one again.
     ///
     /// # Panics
-    /// If it does not become active.
+    /// If it does not become active, or, in a cluster, stands by.
     pub fn unseal(&mut self) {
         let client = self.client();
-        let (status, answer) = client.request("PUT", "sys/unseal", Some(json!({ "key": self.unseal_key })));
-        assert_eq!(status, 200, "sys/unseal: {answer}");
         let process = self.process.as_mut().expect("a running server");
-        process.wait_until(|_| client.is_active()).expect("an active server");
+        // a node of a cluster has to hear of it first
+        let body = json!({ "key": self.unseal_key });
+        process
+            .wait_until(|_| client.request("PUT", "sys/unseal", Some(body.clone())).0 == 200)
+            .expect("a server that knows its key");
+        let may_stand_by = !self.peers.is_empty();
+        process.wait_until(|_| client.is_active() || may_stand_by && client.stands_by()).expect("an active server");
     }
 
     /// `http://127.0.0.1:PORT`, or `https`.
@@ -243,6 +300,12 @@ impl BaoServer {
         if self.options.persistent {
             self.unseal();
         }
+    }
+
+    /// Whether it leads its cluster now.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.process.is_some() && self.client().is_active()
     }
 
     /// Freezes it: connections are accepted, nothing is answered.

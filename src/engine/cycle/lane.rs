@@ -13,6 +13,7 @@ use super::Skip;
 use super::canary::Canary;
 use super::rate::Rate;
 use super::record::{Record, Save};
+use crate::engine::away::PATIENCE;
 use crate::engine::event::{Aside, DestinationProgress, Standing};
 use crate::engine::fidelity::FidelityReport;
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
@@ -23,9 +24,6 @@ use crate::engine::{Destination, Fidelity, NewMount, mounts};
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
 use crate::sync_info::{EngineKind, Insight};
-
-/// How long a server that does not answer is waited for, where neither `patience` nor `timeout` says so.
-pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Debug)]
 pub(super) struct Lane {

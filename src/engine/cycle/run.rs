@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, interval_at, sleep_until};
 
-use super::lane::{Lane, PATIENCE, took};
+use super::lane::{Lane, took};
 use super::rate::Rate;
 use super::record::Save;
 use super::{CycleControl, CycleHandle, CycleOptions};
@@ -84,11 +84,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
     }
     let most = engine.destinations().iter().map(|destination| destination.num_workers).max().unwrap_or(1);
     let origin = engine.origin();
-    // each destination may wait for as long as it says
-    let patience = origin.patience.unwrap_or_else(|| {
-        let times = lanes.iter().map(|lane| lane.destination.timeout);
-        times.max().flatten().unwrap_or(PATIENCE)
-    });
+    let patience = engine.patience_with_origin();
     let run = Run {
         id,
         engine: engine.clone(),

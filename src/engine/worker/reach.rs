@@ -274,11 +274,15 @@ impl Reach {
 
 /// Why a server can do nothing, in its own words or the system's, if so.
 pub(in crate::engine) async fn is_well(server: &VaultClient) -> Result<(), String> {
-    match server.health().await {
-        // a standby may well pass requests on
-        Ok(health) => health.obstacle().map_or(Ok(()), |obstacle| Err(format!("it is {obstacle}"))),
-        Err(error) => Err(error.message().to_owned()),
+    let health = server.health().await.map_err(|error| error.message().to_owned())?;
+    if let Some(obstacle) = health.obstacle() {
+        return Err(format!("it is {obstacle}"));
     }
+    // a standby passes requests on, if there is somebody to pass them on to
+    if health.standby && matches!(server.has_leader().await, Ok(false)) {
+        return Err("its cluster has no leader".to_owned());
+    }
+    Ok(())
 }
 
 impl Standing {

@@ -163,7 +163,11 @@ fn the_token_of_a_wrapped_secret_id_is_renewed_because_there_is_no_second_login(
     let audit = to.audit();
     let begun = Instant::now();
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    assert!(begun.elapsed() > Duration::from_millis(2500), "it lived longer than its token would: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() > Duration::from_millis(2500),
+        "it lived longer than its token would: {:?}",
+        begun.elapsed()
+    );
     assert_eq!(audit.times("auth/approle/login").len(), 1);
     assert!(!audit.times("auth/token/renew-self").is_empty());
     assert_all_copied_once(&from, &to);
