@@ -75,14 +75,13 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     }
     let only = common.destinations(config)?;
     let mut all_good = true;
-    for (side, finding) in lost_globs(config)? {
+    let is_meant = |destination: &str| only.is_empty() || only.iter().any(|name| name.as_str() == destination);
+    for (side, finding) in lost_globs(config, is_meant)? {
         all_good = false;
         show(side, &finding, out)?;
     }
     let mut stores = Stores::new(config);
-    let sides = rights::sides(config)?
-        .into_iter()
-        .filter(|side| side.is_origin() || only.is_empty() || only.iter().any(|name| name.as_str() == side.label));
+    let sides = rights::sides(config)?.into_iter().filter(|side| side.is_origin() || is_meant(side.label));
     let sides: Vec<_> = sides.collect();
     // all at once, so that a server that does not answer does not hide what the others say
     let vaults: Vec<_> = sides
@@ -110,17 +109,19 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     Ok(if all_good { Exit::Done } else { Exit::Failed })
 }
 
-/// Include globs that no secret can match, and whose they are.
-fn lost_globs(config: &Config) -> Result<Vec<(&str, Finding)>, CliError> {
+/// Globs that no secret can match, and whose they are: the origin's, and those of the destinations that are meant.
+fn lost_globs(config: &Config, is_meant: impl Fn(&str) -> bool) -> Result<Vec<(&str, Finding)>, CliError> {
     let mounts = connect::mounts(&config.origin.mounts).map_err(ConnectError::from)?;
-    let of_destinations = config.destinations.iter().map(|one| (one.name.as_str(), &one.include));
+    let destinations = config.destinations.iter().filter(|one| is_meant(&one.name));
+    let of_destinations = destinations
+        .flat_map(|one| [(one.name.as_str(), "include", &one.include), (one.name.as_str(), "canary", &one.canary)]);
     let mut found = Vec::new();
-    for (side, globs) in std::iter::once(("origin", &config.origin.include)).chain(of_destinations) {
+    for (side, key, globs) in std::iter::once(("origin", "include", &config.origin.include)).chain(of_destinations) {
         for glob in globs {
             let filter = PathFilter::new(std::slice::from_ref(glob), &[], &mounts).map_err(ConnectError::from)?;
             if !mounts.iter().any(|mount| filter.may_admit_below(mount.as_str())) {
                 let detail = format!("\"{glob}\" lies in none of the origin's mounts, so no secret matches it");
-                found.push((side, Finding::bad("include", detail, "mend it, or name its mount in origin.mounts")));
+                found.push((side, Finding::bad(key, detail, "mend it, or name its mount in origin.mounts")));
             }
         }
     }

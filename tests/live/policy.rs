@@ -192,6 +192,8 @@ fn a_mount_that_nothing_leads_to_needs_no_rule() {
     }
     let run = vsync.run(&[&["sync", "--yes"], &typo[..]].concat());
     assert!(run.stdout.contains("no secret that takes part"), "{}", run.text());
+    let run = vsync.run(&["check", "--set", "canary=[\"secrets/**\"]"]).expect(1);
+    assert!(run.stdout.contains("canary       \"secrets/**\" lies in none"), "{}", run.stdout);
 }
 
 #[test]
