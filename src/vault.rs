@@ -11,6 +11,7 @@ mod echo;
 mod error;
 mod fidelity;
 mod helper;
+mod index;
 mod kv1;
 mod kv2;
 mod login;
@@ -24,6 +25,8 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
+
+use index::Seen;
 
 pub use auth::{Auth, SecretSource};
 pub use error::{ErrorKind, VaultError};
@@ -65,6 +68,7 @@ pub struct VaultClient {
 struct Shared {
     namespace: Option<HeaderValue>,
     tokens: TokenSource,
+    seen: Seen,
 }
 
 /// What is being done to what, in a person's words: the beginning of every error.
@@ -102,7 +106,8 @@ impl VaultClient {
                 target.error(ErrorKind::BadRequest, "the namespace contains characters no header can carry")
             })
         });
-        let shared = Shared { namespace: namespace.transpose()?, tokens: TokenSource::new(auth) };
+        let shared =
+            Shared { namespace: namespace.transpose()?, tokens: TokenSource::new(auth), seen: Seen::default() };
         Ok(Self { http, shared: Arc::new(shared) })
     }
 
@@ -202,11 +207,13 @@ impl VaultClient {
 
     /// Sends a request without a token.
     async fn send_bare(&self, target: Target<'_>, request: Request) -> Result<Response, VaultError> {
-        self.http.send(self.complete(request)).await.map_err(|error| target.transport(&error))
+        let answer = self.http.send(self.complete(request)).await.map_err(|error| target.transport(&error))?;
+        self.shared.seen.note(&answer.headers);
+        Ok(answer)
     }
 
     fn complete(&self, request: Request) -> Request {
-        let request = request.header(REQUEST, HeaderValue::from_static("true"));
+        let request = self.shared.seen.ask_for_no_less(request.header(REQUEST, HeaderValue::from_static("true")));
         match &self.shared.namespace {
             Some(namespace) => request.header(NAMESPACE, namespace.clone()),
             None => request,

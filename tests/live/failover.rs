@@ -130,3 +130,26 @@ fn an_origin_that_is_sealed_before_the_cycle_begins_is_waited_for() {
     let _ = cycle.wait().expect(0);
     assert_copied_once(&origin, &destination);
 }
+
+#[test]
+fn standbys_alone_serve_both_sides() {
+    let (from, to) = (BaoServer::cluster(), BaoServer::cluster());
+    seed(&from[0]);
+    let vault = |server: &BaoServer| format!("address = \"{}\"", server.address());
+    let keys = "canary = [\"secret/app-1*\"]\nguards = { max_delete = \"100%\" }\nfidelity = \"metadata\"";
+    let vsync = Vsync::new(&config(&vault(&from[1]), &vault(&to[2]), keys));
+    let _ = vsync.run(&["sync", "--yes"]).expect(0);
+    for round in 0..3 {
+        let changed =
+            (round..COUNT).step_by(3).map(|n| (format!("app-{n}"), json!({ "n": canary(n), "round": round })));
+        from[0].client().write_all("secret", changed);
+        (round * 4..round * 4 + 4).for_each(|n| from[0].client().delete("secret", &format!("app-{n}")));
+        // what the standby does not know yet is for the next cycle
+        let begun = Instant::now();
+        while to[0].client().read_all("secret") != from[0].client().read_all("secret") {
+            let _ = vsync.run(&["sync", "--yes"]).expect(0);
+            assert!(begun.elapsed() < Duration::from_mins(1), "never in step");
+        }
+    }
+    let _ = vsync.run(&["verify"]).expect(0);
+}
