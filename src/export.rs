@@ -130,6 +130,7 @@ pub(crate) mod tests {
             locked: None,
             blocked: (name == "ap-south").then(|| "its lock is held by <b>anna</b>".to_owned()),
             unreached: false,
+            canaries_failed: false,
             unverified: Vec::new(),
             fidelity: None,
             failures,

@@ -210,6 +210,7 @@ fn part(
         locked: None,
         blocked: None,
         unreached: false,
+        canaries_failed: false,
         unverified: Vec::new(),
         fidelity: None,
         failures: Vec::new(),

@@ -379,7 +379,11 @@ pub struct DestinationReport {
     /// What was copied beside values, and what could not be made equal; `None` if values alone are copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<FidelityReport>,
-    /// Secrets of `canary` that the next cycle has to look at before it goes on.
+    /// Secrets of `canary` failed, are not as they should be, or cannot be looked at, and that is why the rest is pending.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canaries_failed: bool,
+    /// Secrets of `canary` that the next cycle has to look at before it goes on: those that this one wrote, and those that
+    /// were left to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unverified: Vec<Unverified>,
     /// What could not be done, in the order it happened.
@@ -390,12 +394,17 @@ impl DestinationReport {
     /// Whether it had better not be tried again at once: its server does not answer, or its canaries want a look.
     #[must_use]
     pub fn wants_rest(&self) -> bool {
-        self.unreached || self.blocked.is_some() && !self.unverified.is_empty()
+        self.unreached || self.canaries_failed
     }
 
     /// Whether its canaries were surely verified, if there were any: nothing else was left.
     pub(super) fn is_past_its_canaries(&self) -> bool {
         self.blocked.is_none() && self.pending == 0 && self.unverified.is_empty()
+    }
+
+    /// Whether anything was done or looked at, so that what earlier cycles left unverified is known here, too.
+    pub(super) fn knows_its_canaries(&self) -> bool {
+        self.pending < self.planned.total() || !self.unverified.is_empty()
     }
 
     /// Takes in what became of one task.

@@ -185,6 +185,7 @@ pub(super) fn report(id: &str, failed: bool) -> Report {
         locked: None,
         blocked: None,
         unreached: false,
+        canaries_failed: false,
         unverified: Vec::new(),
         fidelity: None,
         failures,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When, free_port};
 
 /// Destinations in one Vault, each with a mount of its own: `NAME`, the address of its Vault and keys of its own.
-fn config(origin: &str, top: &str, destinations: &[(&str, &str, &str)]) -> String {
+pub(crate) fn config(origin: &str, top: &str, destinations: &[(&str, &str, &str)]) -> String {
     let mut text = format!(
         "{top}\n[origin]\nmounts = [\"secret\"]\nvault = {{ address = \"{origin}\", token = \"least\", max_retries = 1 }}\n"
     );
@@ -25,17 +25,17 @@ fn config(origin: &str, top: &str, destinations: &[(&str, &str, &str)]) -> Strin
     text
 }
 
-fn seed(server: &BaoServer, count: usize) {
+pub(crate) fn seed(server: &BaoServer, count: usize) {
     let secrets = (0..count).map(|n| (format!("app/{n}"), json!({ "n": n })));
     server.client().write_all("secret", secrets);
 }
 
-fn at(server: &BaoServer, mount: &'static str) -> BTreeMap<String, String> {
+pub(crate) fn at(server: &BaoServer, mount: &'static str) -> BTreeMap<String, String> {
     server.client().read_all(mount).into_iter().collect()
 }
 
 /// The report's part for a destination.
-fn part(run: &Run, name: &str) -> Value {
+pub(crate) fn part(run: &Run, name: &str) -> Value {
     let lines = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let report = lines.into_iter().find(|object| object["type"] == "report").expect("a report");
     let parts = report["destinations"].as_array().expect("destinations");

@@ -11,6 +11,7 @@ use support::canary;
 
 mod auth;
 mod canaries;
+mod canary_again;
 mod clients;
 mod commands;
 mod console;

@@ -69,7 +69,7 @@ async fn look(origin: &OriginReader, destination: &VaultClient, canary: &Canary)
     let there = match destination.read(&written.destination).await {
         Ok(there) => there,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            return by_metadata(destination, canary).await;
+            return by_metadata(destination, written).await;
         }
         Err(error) => {
             let is_gone = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deleted);
@@ -107,10 +107,10 @@ async fn is_gone_at(origin: &OriginReader, written: &Unverified) -> bool {
 }
 
 /// Where the token may not read values, the version must do.
-async fn by_metadata(destination: &VaultClient, Canary { copy: written, again }: &Canary) -> Result<(), String> {
+async fn by_metadata(destination: &VaultClient, written: &Unverified) -> Result<(), String> {
     let metadata = destination.metadata(&written.destination).await;
     let info = metadata.map_err(|error| format!("it cannot be looked at: {}", error.message()))?.key_info();
-    if info.live && (*again || info.version == written.version) {
+    if info.live && info.version == written.version {
         Ok(())
     } else {
         Err(format!("version {} is there, and vsync wrote version {}", info.version, written.version))

@@ -18,7 +18,7 @@ use crate::engine::event::{Aside, DestinationProgress, Standing};
 use crate::engine::fidelity::FidelityReport;
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
 use crate::engine::planning::was_taken_over;
-use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome, Unverified};
+use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome};
 use crate::engine::worker::{Brought, Manner, Queue, Reach, Reads, Slot};
 use crate::engine::{Destination, Fidelity, NewMount, mounts};
 use crate::kv::SecretPath;
@@ -56,6 +56,8 @@ pub(super) struct Lane {
     pub(super) deadline: Option<tokio::time::Instant>,
     /// What follows when the canaries have been written and verified.
     rest: Vec<Task>,
+    /// An earlier wave is at work: the one whose end is waited for.
+    after: Option<u32>,
     stage: Stage,
     /// Tasks of this stage that have not ended.
     stage_left: usize,
@@ -67,11 +69,9 @@ pub(super) struct Lane {
     left: Option<bool>,
 }
 
-/// What a lane is at.
+/// What a lane is at, or will be when its wave begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// An earlier wave is at work: the one whose end is waited for.
-    AfterWave(u32),
     Canary,
     Verifying,
     Work,
@@ -111,21 +111,8 @@ impl Lane {
         let (first, rest, at) =
             if canaries.is_empty() { (rest, Vec::new(), Stage::Work) } else { (canaries, rest, Stage::Canary) };
         let patience = destination.patience.or(destination.timeout).unwrap_or(PATIENCE);
-        let in_canary = |path: &SecretPath| destination.canary.as_ref().is_some_and(|canary| canary.admits(path));
-        let foreign = plan.drifted.iter().find(|drift| !drift.kept && in_canary(&drift.origin));
-        let foreign = foreign.filter(|_| planned.total() > 0 && !manner.dry_run && !manner.undo);
-        let unverified = foreign.map(|drift| Unverified {
-            origin: drift.origin.clone(),
-            destination: drift.destination.clone(),
-            copy_of: Some(0),
-            version: drift.found,
-        });
-        let foreign = foreign.map(|drift| {
-            format!(
-                "{} is in canary, and somebody else wrote what is there: that wants a decision first",
-                drift.destination
-            )
-        });
+        let may_begin = planned.total() > 0 && !manner.dry_run && !manner.undo;
+        let foreign = canaries::foreign(&plan, &destination).filter(|_| may_begin);
         let report = DestinationReport {
             destination: plan.destination.clone(),
             planned,
@@ -140,10 +127,11 @@ impl Lane {
             ended: None,
             unsaved: None,
             locked: None,
+            canaries_failed: foreign.is_some(),
             blocked: foreign,
             unreached: false,
             fidelity: FidelityReport::new(manner.fidelity).filter(|_| planned.total() > 0 && !manner.dry_run),
-            unverified: unverified.into_iter().collect(),
+            unverified: Vec::new(),
             failures: Vec::new(),
         };
         let manner = Manner { interrupted: plan.interrupted_cycle().is_some(), ..manner };
@@ -159,6 +147,7 @@ impl Lane {
             queue: Arc::new(Queue::new(first)),
             reach: Arc::new(Reach::of_destination(destination.vault.clone(), destination.num_workers, patience)),
             rest,
+            after: None,
             stage: at,
             written: Vec::new(),
             claims: false,
@@ -186,18 +175,16 @@ impl Lane {
 
     /// It waits until the lanes of this wave have ended.
     pub(super) fn wait_for_wave(&mut self, wave: u32) {
-        self.stage = Stage::AfterWave(wave);
+        self.after = Some(wave);
     }
 
     pub(super) fn waits_for_its_wave(&self) -> bool {
-        matches!(self.stage, Stage::AfterWave(_))
+        self.after.is_some()
     }
 
     /// Its time begins. `reads`: where it says which values it will need, if others may need them, too.
     pub(super) fn begin(&mut self, reads: Option<&Reads>) {
-        if self.waits_for_its_wave() {
-            self.stage = if self.rest.is_empty() { Stage::Work } else { Stage::Canary };
-        }
+        self.after = None;
         self.deadline = self.destination.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         if let Some(reads) = reads {
             self.claim(reads);
@@ -229,7 +216,7 @@ impl Lane {
 
     /// Whether all of it was done, well.
     pub(super) fn is_clean(&self) -> bool {
-        self.report.pending == 0 && self.report.failures.is_empty()
+        self.report.pending == 0 && self.report.failures.is_empty() && self.is_verified()
     }
 
     /// Why the rest of it is not done, unless somebody stopped it.
@@ -258,15 +245,17 @@ impl Lane {
     }
 
     fn standing(&self, origin: Option<Aside>) -> Standing {
-        match self.stage {
-            Stage::AfterWave(wave) => Standing::AfterWave(wave),
-            _ if !self.is_at_work() => Standing::AtWork,
-            stage => match (self.reach.aside().or(origin), stage) {
-                (Some(aside), _) => Standing::SetAside(aside),
-                (None, Stage::Canary) => Standing::Canary,
-                (None, Stage::Verifying) => Standing::Verifying,
-                (None, _) => Standing::AtWork,
-            },
+        if let Some(wave) = self.after {
+            return Standing::AfterWave(wave);
+        }
+        if !self.is_at_work() {
+            return Standing::AtWork;
+        }
+        match (self.reach.aside().or(origin), self.stage) {
+            (Some(aside), _) => Standing::SetAside(aside),
+            (None, Stage::Canary) => Standing::Canary,
+            (None, Stage::Verifying) => Standing::Verifying,
+            (None, Stage::Work) => Standing::AtWork,
         }
     }
 
@@ -276,9 +265,17 @@ impl Lane {
         if self.report.pending == 0 && !self.record.has_news() {
             return Ok(());
         }
+        let is_blocked = self.report.blocked.is_some();
+        if is_blocked {
+            if !self.record.has_news() {
+                return Ok(());
+            }
+            // nothing is begun, so nothing will be in doubt
+            self.settle_what_waits();
+        }
         self.record.begin(holder, &self.stop).await?;
         tracing::info!(destination = self.destination.name.as_str(), "the lock is taken");
-        if self.waits_for_its_wave() {
+        if is_blocked || self.waits_for_its_wave() {
             return Ok(());
         }
         let new_mounts = std::mem::take(&mut self.new_mounts);

@@ -15,8 +15,8 @@ use crate::engine::planning::load_binding;
 use crate::engine::report::CycleId;
 use crate::kv::SecretPath;
 use crate::state::{
-    Change, ChangeLog, Journal, Ledger, LedgerWriter, Lock, LockError, LockHolder, LockTaken, Segment, State,
-    StateError, SyncInfoWriter,
+    Change, ChangeLog, Journal, Ledger, LedgerEntry, LedgerWriter, Lock, LockError, LockHolder, LockTaken, Segment,
+    State, StateError, SyncInfoWriter,
 };
 use crate::sync_info::{Index, Insight, SyncInfo};
 
@@ -299,6 +299,19 @@ impl Record {
     /// The version that vsync left at a path of the destination, as the ledger knows.
     pub(super) fn version(&self, destination: &SecretPath) -> u64 {
         self.ledger.get(destination).map_or(0, |entry| entry.version)
+    }
+
+    /// What vsync last did at these paths of the destination, which the plan need not know.
+    pub(super) async fn left_at<'a>(
+        &mut self,
+        paths: impl Iterator<Item = &'a SecretPath> + Clone,
+    ) -> Result<HashMap<SecretPath, LedgerEntry>, StateError> {
+        self.ledger.load(paths.clone()).await?;
+        // a plan without tasks has not opened it
+        let mut stored = Ledger::open(&self.state).await?;
+        stored.load(paths.clone()).await?;
+        let left = |path: &SecretPath| self.ledger.get(path).or_else(|| stored.get(path)).cloned();
+        Ok(paths.filter_map(|path| Some((path.clone(), left(path)?))).collect())
     }
 
     /// What these secrets of the origin have at the destination is not known from when the cycle begins until each is taken

@@ -1,5 +1,6 @@
 //! The coordinator of a cycle.
 
+mod earlier;
 mod order;
 mod saving;
 
@@ -20,7 +21,7 @@ use super::{CycleControl, CycleHandle, CycleOptions};
 use crate::engine::event::{CycleSnapshot, Event, Phase};
 use crate::engine::inventory::Inventory;
 use crate::engine::plan::{DestinationName, OperationCounts, Plan};
-use crate::engine::report::{CycleId, DestinationReport, Ending, Failure, Outcome, Report};
+use crate::engine::report::{CycleId, Ending, Failure, Outcome, Report};
 use crate::engine::worker::{Gate, Manner, Reach, Reads, Slot, Worker};
 use crate::engine::{Destination, Engine};
 
@@ -36,8 +37,6 @@ const PREPARE_GRACE: Duration = Duration::from_secs(5);
 const ORIGIN_GRACE: Duration = Duration::from_mins(1);
 /// How long keeping it may take when the cycle has ended.
 const EARLY_PATIENCE: Duration = Duration::from_secs(10);
-/// How many reports are searched for canaries that were not verified.
-const REPORTS_WITH_CANARIES: usize = 20;
 /// Failures that a snapshot shows.
 const RECENT: usize = 50;
 
@@ -52,7 +51,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
     let (events, events_taken) = mpsc::unbounded_channel();
     let (outcomes, outcomes_taken) = mpsc::unbounded_channel();
     let started = Instant::now();
-    let mut lanes: Vec<Lane> = plan
+    let lanes: Vec<Lane> = plan
         .destinations
         .into_iter()
         .filter_map(|part| {
@@ -72,16 +71,6 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
             Some(Lane::new(id, destination, part, state, manner, skip))
         })
         .collect();
-    // what is only tried, or taken back, has no order
-    if !options.dry_run && options.undoes.is_none() {
-        let with_tasks = |lane: &&mut Lane| lane.report.pending > 0;
-        let first = lanes.iter_mut().filter(with_tasks).map(|lane| lane.wave()).min();
-        for lane in lanes.iter_mut().filter(with_tasks) {
-            if let Some(first) = first.filter(|first| lane.wave() > *first) {
-                lane.wait_for_wave(first);
-            }
-        }
-    }
     let most = engine.destinations().iter().map(|destination| destination.num_workers).max().unwrap_or(1);
     let origin = engine.origin();
     let patience = engine.patience_with_origin();
@@ -277,39 +266,13 @@ impl Run {
         held == self.outcomes_taken
     }
 
-    /// Canaries that an earlier cycle wrote and could not verify come first, and so do those of cycles that may not have
-    /// come to it: those that were killed, stopped or blocked.
-    async fn look_again(&mut self) {
-        if !self.lanes.iter().any(Lane::has_canaries) {
-            return;
-        }
-        let reports = self.engine.history(REPORTS_WITH_CANARIES).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "it cannot be told whether canaries of earlier cycles are to be looked at");
-            Vec::new()
-        });
-        for lane in self.lanes.iter_mut().filter(|lane| lane.has_canaries()) {
-            let mut again = Vec::new();
-            for report in reports.iter().filter(|report| report.undoes.is_none()) {
-                let is_here = |part: &&DestinationReport| part.destination == lane.destination.name;
-                let here = report.destinations.iter().find(is_here).filter(|part| part.planned.total() > 0);
-                let Some(part) = here else { continue };
-                if report.ending != Ending::Unfinished && part.is_past_its_canaries() {
-                    break;
-                }
-                again.extend(lane.canaries_of(report.cycle).await);
-                again.extend(part.unverified.iter().cloned());
-            }
-            again.retain(|copy| self.engine.origin().filter.admits(&copy.origin));
-            lane.look_again(again);
-        }
-    }
-
     /// Lanes whose state cannot be saved do not begin.
     async fn prepare(&mut self, deadline: Option<tokio::time::Instant>) {
         if self.options.dry_run {
             return;
         }
         self.look_again().await;
+        self.wait_for_waves();
         let holder = self.engine.operator().holder(self.options.purpose);
         let (stop, late) = (self.control.stop.clone(), until(deadline));
         let stopped = async {

@@ -10,6 +10,19 @@ use crate::engine::cycle::lane::Lane;
 use crate::engine::event::{Event, Phase};
 
 impl Run {
+    /// Later waves wait for the first one that has something to do.
+    pub(super) fn wait_for_waves(&mut self) {
+        // what is only tried, or taken back, has no order
+        if self.options.dry_run || self.options.undoes.is_some() {
+            return;
+        }
+        let wanted = |lane: &&Lane| lane.is_wanted();
+        let Some(first) = self.lanes.iter().filter(wanted).map(Lane::wave).min() else { return };
+        for lane in self.lanes.iter_mut().filter(|lane| lane.is_wanted() && lane.wave() > first) {
+            lane.wait_for_wave(first);
+        }
+    }
+
     /// Lanes of the first wave begin.
     pub(super) fn begin_lanes(&mut self) {
         let begins = |lane: &&mut Lane| !lane.waits_for_its_wave() && lane.report.blocked.is_none();
@@ -41,7 +54,12 @@ impl Run {
             .filter(|lane| !lane.waits_for_its_wave() && !lane.is_clean())
             .map(|lane| {
                 let (failed, pending) = (lane.report.failures.len(), lane.report.pending);
-                format!("{} (wave {}): {failed} failed, {pending} pending", lane.destination.name, lane.wave())
+                let canaries = if lane.report.canaries_failed { ", canaries not verified" } else { "" };
+                format!(
+                    "{} (wave {}): {failed} failed, {pending} pending{canaries}",
+                    lane.destination.name,
+                    lane.wave()
+                )
             })
             .collect();
         if !unclean.is_empty() {
@@ -96,7 +114,7 @@ impl Run {
                     self.staff();
                 }
             }
-            Ok(Some((at, Err(reason)))) => self.halt(at, reason),
+            Ok(Some((at, Err(reason)))) => self.canaries_failed(at, reason),
             // the lane's rest stays pending
             Err(error) => tracing::error!(%error, "looking at the canaries failed unexpectedly"),
         }
@@ -110,11 +128,16 @@ impl Run {
         let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason));
     }
 
+    pub(super) fn canaries_failed(&mut self, at: usize, reason: String) {
+        self.lanes[at].report.canaries_failed = true;
+        self.halt(at, reason);
+    }
+
     /// Sees to the canaries of a lane, once they have all ended.
     pub(super) fn mind_canaries(&mut self, at: usize) {
         match self.lanes[at].canaries() {
             None => {}
-            Some(Err(reason)) => self.halt(at, reason),
+            Some(Err(reason)) => self.canaries_failed(at, reason),
             Some(Ok(written)) => {
                 let (origin, destination) = (self.engine.origin_reader(), self.lanes[at].destination.vault.clone());
                 let stop = self.lanes[at].stop.clone();
