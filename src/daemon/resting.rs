@@ -21,14 +21,18 @@ struct Rest {
     /// What it answered, or why it did not.
     reason: String,
     pauses: u32,
+    /// It is about its canaries.
+    canaries: bool,
     until: Instant,
 }
 
 impl Resting {
-    /// It did not answer, once more.
-    pub(crate) fn add(&mut self, name: &DestinationName, reason: &str) {
-        let new = || Rest { reason: String::new(), pauses: 0, until: Instant::now() };
+    /// It did not answer, or its `canaries` are not as they should be, once more.
+    pub(crate) fn add(&mut self, name: &DestinationName, reason: &str, canaries: bool) {
+        let new = || Rest { reason: String::new(), pauses: 0, canaries, until: Instant::now() };
         let rest = self.0.entry(name.clone()).or_insert_with(new);
+        // they are not seen to be well because the server is away
+        rest.canaries |= canaries;
         reason.clone_into(&mut rest.reason);
         rest.until = Instant::now() + FIRST.saturating_mul(1 << rest.pauses.min(10)).min(LONGEST);
         rest.pauses += 1;
@@ -43,6 +47,11 @@ impl Resting {
         self.0.contains_key(name)
     }
 
+    /// Whether its canaries want a look, even if nothing else is to be done there.
+    pub(crate) fn wants_look(&self, name: &DestinationName) -> bool {
+        self.0.get(name).is_some_and(|rest| rest.canaries)
+    }
+
     /// What is wrong, if nothing is to be sent to it now.
     pub(crate) fn reason(&self, name: &DestinationName) -> Option<&str> {
         self.0.get(name).filter(|rest| rest.until > Instant::now()).map(|rest| rest.reason.as_str())
@@ -55,7 +64,7 @@ impl Resting {
         let ask = due.map(|(name, rest)| async { (name.clone(), rest.reason.clone(), engine.is_well(name).await) });
         for (name, reason, well) in join_all(ask).await {
             if !well {
-                self.add(&name, &reason);
+                self.add(&name, &reason, false);
             }
         }
     }
@@ -63,5 +72,5 @@ impl Resting {
 
 /// What is wrong with it, in words.
 pub(crate) fn unreached(reason: &str, pending: u64) -> String {
-    format!("{reason}; {pending} are pending until then")
+    if pending > 0 { format!("{reason}; {pending} are pending until then") } else { reason.to_owned() }
 }

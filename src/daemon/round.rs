@@ -305,7 +305,7 @@ impl Daemon<'_> {
             }
         }
         match &part.blocked {
-            Some(reason) if part.wants_rest() => self.resting.add(name, reason),
+            Some(reason) if part.wants_rest() => self.resting.add(name, reason, part.canaries_failed),
             _ => self.resting.remove(name),
         }
         match (&part.locked, &part.blocked) {

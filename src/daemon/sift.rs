@@ -67,7 +67,7 @@ pub(crate) fn sift(
         } else if !part.objections.is_empty() {
             let reasons: Vec<String> = part.objections.iter().map(ToString::to_string).collect();
             Verdict::Guarded(reasons.join("; "))
-        } else if part.tasks.is_empty() && !part.has_unsaved_records() {
+        } else if part.tasks.is_empty() && !part.has_unsaved_records() && !resting.wants_look(name) {
             resting.remove(name);
             Verdict::Idle
         } else if let Some(reason) = resting.reason(name) {
@@ -79,8 +79,23 @@ pub(crate) fn sift(
         };
         Sifted { part, all, oldest, verdict }
     });
-    let sifted = sifted.collect();
+    let mut sifted: Vec<Sifted> = sifted.collect();
+    look_before_later_waves(engine, &mut sifted);
     (plan, sifted)
+}
+
+/// A later wave begins only if what an earlier one has left of its canaries is as it should be, even if nothing else is to
+/// be done there: the cycle sees to it.
+fn look_before_later_waves(engine: &Engine, sifted: &mut [Sifted]) {
+    let is_ready = |one: &&Sifted| matches!(one.verdict, Verdict::Ready);
+    let ready = sifted.iter().filter(is_ready).filter_map(|one| engine.destination(&one.part.destination));
+    let Some(last) = ready.map(|destination| destination.wave).max() else { return };
+    for one in sifted.iter_mut().filter(|one| matches!(one.verdict, Verdict::Idle)) {
+        let destination = engine.destination(&one.part.destination);
+        if destination.is_some_and(|destination| destination.canary.is_some() && destination.wave < last) {
+            one.verdict = Verdict::Ready;
+        }
+    }
 }
 
 fn oldest(part: &DestinationPlan) -> Option<Timestamp> {

@@ -1,6 +1,7 @@
 //! Canaries that a cycle wrote and nobody has verified: neither later waves nor later cycles pass them by.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -35,7 +36,8 @@ fn canaries_of_a_later_wave_are_verified_where_nothing_else_is_to_be_done() {
     let (origin, there) = (BaoServer::start(), BaoServer::start());
     seed(&origin, 3);
     let write = |name: &str, n: usize| origin.client().write("secret", &format!("canary/{name}"), &json!({ "n": n }));
-    (write("a", 0), write("b", 0));
+    write("a", 0);
+    write("b", 0);
     for mount in ["staging", "prod", "later"] {
         there.client().enable_kv(mount);
     }
@@ -104,6 +106,39 @@ fn canaries_of_the_first_wave_hold_up_the_next_although_nothing_is_left_to_write
 }
 
 #[test]
+fn a_watch_begins_no_later_wave_before_the_canaries_of_the_one_before_are_verified() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
+    for mount in ["staging", "prod"] {
+        there.client().enable_kv(mount);
+    }
+    let (proxy, address) = (FaultProxy::start(&there.address()), there.address());
+    let at_proxy = proxy.address();
+    let destinations = [("staging", at_proxy.as_str(), ""), ("prod", address.as_str(), "wave = 2")];
+    let vsync = Vsync::new(&config(&origin.address(), CANARY, &destinations));
+    let unseen = lost(&proxy, "staging/data/canary/a");
+    // the second one finds nothing left to write in the first wave
+    for name in ["first", "second"] {
+        let seen = unseen.picked();
+        let mut daemon = vsync.background(name, &["sync", "--watch", "--tick", "1s"], &[]);
+        unseen.wait_until_picked(seen + 3);
+        assert!(at(&there, "prod").is_empty(), "{}", daemon.told());
+        assert!(daemon.told().contains("staging/canary/a is in canary"), "{}", daemon.told());
+        daemon.signal("TERM");
+        let _ = daemon.end(Duration::from_mins(1));
+        assert!(at(&there, "prod").is_empty(), "{}", daemon.told());
+    }
+    unseen.remove();
+    let daemon = vsync.background("third", &["sync", "--watch", "--tick", "1s"], &[]);
+    let start = Instant::now();
+    while at(&there, "prod").is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{}", daemon.told());
+        sleep(Duration::from_millis(50));
+    }
+    assert_eq!(at(&there, "prod"), at(&origin, "secret"));
+}
+
+#[test]
 fn a_canary_of_a_stopped_cycle_is_not_forgotten_however_many_cycles_follow() {
     let (origin, there) = (BaoServer::start(), BaoServer::start());
     seed(&origin, 3);
@@ -139,7 +174,8 @@ fn a_canary_of_a_stopped_cycle_is_not_forgotten_however_many_cycles_follow() {
         let run = sync(&vsync, 1);
         assert!(blocked(&run, "there").contains("answer"), "{}", run.text());
     }
-    (away.remove(), unwell.remove());
+    away.remove();
+    unwell.remove();
 
     let broken = proxy.rule("GET", &format!("^/v1/there/data/{first}$"), When::Always, Fault::Status(500));
     let run = sync(&vsync, 1);

@@ -355,7 +355,7 @@ impl Watcher {
         self.setbacks.fold(part, tried);
         match &part.blocked {
             Some(reason) if part.wants_rest() => {
-                self.resting.add(&part.destination, reason);
+                self.resting.add(&part.destination, reason, part.canaries_failed);
                 let standing = Standing::HeldBack(unreached(reason, part.pending));
                 self.standings.insert(part.destination.clone(), standing);
                 return;
