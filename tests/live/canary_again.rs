@@ -24,6 +24,35 @@ fn lost(proxy: &FaultProxy, path: &str) -> FaultRule {
     proxy.rule("GET", &format!("^/v1/{path}$"), When::Always, Fault::Status(404))
 }
 
+#[test]
+fn a_canary_that_somebody_wrote_over_holds_up_later_waves_until_that_is_decided() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
+    for mount in ["staging", "prod"] {
+        there.client().enable_kv(mount);
+    }
+    let address = there.address();
+    let with =
+        |keys: &str| config(&origin.address(), CANARY, &[("staging", &address, keys), ("prod", &address, "wave = 2")]);
+    let vsync = Vsync::new(&with(""));
+    let _ = sync(&vsync, 0);
+    there.client().write("staging", "canary/a", &json!({ "n": "somebody else's" }));
+    origin.client().write("secret", "canary/a", &json!({ "n": 1 }));
+    // it is met, and then known
+    for (failed, why) in [(1, "failed"), (0, "somebody else wrote what is there")] {
+        let run = sync(&vsync, 1);
+        assert_eq!(part(&run, "staging")["failed"], failed, "{}", run.text());
+        assert!(blocked(&run, "staging").contains(why), "{}", run.text());
+        assert!(blocked(&run, "prod").contains("staging (wave 1)"), "{}", run.text());
+        assert_eq!(there.client().read("prod", "canary/a"), Some(json!({ "n": 0 })));
+    }
+    vsync.configure(&with("on_drift = \"overwrite\""));
+    let _ = sync(&vsync, 0);
+    for mount in ["staging", "prod"] {
+        assert_eq!(at(&there, mount), at(&origin, "secret"), "{mount}");
+    }
+}
+
 /// With the state of both sides in Consul.
 fn with_consul(text: &str, address: &str) -> String {
     let consul = format!("consul = {{ address = \"{address}\", max_retries = 0 }}\nsync_path");

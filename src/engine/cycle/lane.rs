@@ -63,6 +63,8 @@ pub(super) struct Lane {
     stage_left: usize,
     /// What was written for the canaries.
     written: Vec<Canary>,
+    /// Why nothing may be begun, here or in later waves, if somebody else wrote over a canary.
+    pub(super) foreign_canary: Option<String>,
     /// Its values are among those the shared reads hold.
     claims: bool,
     /// It was ended because a server is gone: whether somebody had stopped it before.
@@ -111,8 +113,7 @@ impl Lane {
         let (first, rest, at) =
             if canaries.is_empty() { (rest, Vec::new(), Stage::Work) } else { (canaries, rest, Stage::Canary) };
         let patience = destination.patience.or(destination.timeout).unwrap_or(PATIENCE);
-        let may_begin = planned.total() > 0 && !manner.dry_run && !manner.undo;
-        let foreign = canaries::foreign(&plan, &destination).filter(|_| may_begin);
+        let foreign_canary = canaries::foreign(&plan, &destination);
         let report = DestinationReport {
             destination: plan.destination.clone(),
             planned,
@@ -127,8 +128,8 @@ impl Lane {
             ended: None,
             unsaved: None,
             locked: None,
-            canaries_failed: foreign.is_some(),
-            blocked: foreign,
+            canaries_failed: false,
+            blocked: None,
             unreached: false,
             fidelity: FidelityReport::new(manner.fidelity).filter(|_| planned.total() > 0 && !manner.dry_run),
             unverified: Vec::new(),
@@ -150,6 +151,7 @@ impl Lane {
             after: None,
             stage: at,
             written: Vec::new(),
+            foreign_canary,
             claims: false,
             left: None,
             slots: Vec::new(),

@@ -271,10 +271,15 @@ impl Run {
         if self.options.dry_run {
             return;
         }
-        self.look_again().await;
+        let stop = self.control.stop.clone();
+        tokio::select! {
+            () = self.look_again() => {}
+            () = stop.cancelled() => {}
+            () = until(deadline) => stop.cancel(),
+        }
         self.wait_for_waves();
         let holder = self.engine.operator().holder(self.options.purpose);
-        let (stop, late) = (self.control.stop.clone(), until(deadline));
+        let late = until(deadline);
         let stopped = async {
             tokio::select! { () = stop.cancelled() => {}, () = late => stop.cancel() }
             // lanes that wait for a lock see it, too; one that is just getting it had better let it go again

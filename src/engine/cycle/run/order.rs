@@ -10,11 +10,20 @@ use crate::engine::cycle::lane::Lane;
 use crate::engine::event::{Event, Phase};
 
 impl Run {
-    /// Later waves wait for the first one that has something to do.
+    /// Later waves wait for the first one that has something to do, or whose canaries want a decision.
     pub(super) fn wait_for_waves(&mut self) {
         // what is only tried, or taken back, has no order
         if self.options.dry_run || self.options.undoes.is_some() {
             return;
+        }
+        let last = self.lanes.iter().filter(|lane| lane.report.pending > 0).map(Lane::wave).max();
+        for at in 0..self.lanes.len() {
+            let lane = &mut self.lanes[at];
+            // where nobody has anything to do, the cycle is there to look
+            let is_asked = lane.report.pending > 0 || last.is_none_or(|last| lane.wave() < last);
+            if is_asked && let Some(reason) = lane.foreign_canary.take() {
+                self.canaries_failed(at, reason);
+            }
         }
         let wanted = |lane: &&Lane| lane.is_wanted();
         let Some(first) = self.lanes.iter().filter(wanted).map(Lane::wave).min() else { return };
