@@ -20,9 +20,9 @@ mod throttle;
 
 use std::future::Future;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use backon::Retryable;
 use bytes::Bytes;
@@ -47,6 +47,8 @@ pub struct Attempts(Arc<Counts>);
 struct Counts {
     sent: AtomicU32,
     refused: AtomicU32,
+    /// When the attempt began that is under way.
+    under_way: Mutex<Option<Instant>>,
 }
 
 impl Attempts {
@@ -63,15 +65,33 @@ impl Attempts {
         self.get() > self.0.refused.load(Ordering::Relaxed)
     }
 
+    /// For how long an attempt has waited for its answer; nothing while none does, or it waits for its turn.
+    #[must_use]
+    pub fn unanswered_for(&self) -> Duration {
+        self.under_way().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Begins to count anew.
     pub fn reset(&self) {
         self.0.sent.store(0, Ordering::Relaxed);
         self.0.refused.store(0, Ordering::Relaxed);
+        *self.under_way() = None;
     }
 
     /// One more attempt.
     pub(crate) fn count(&self) {
         self.0.sent.fetch_add(1, Ordering::Relaxed);
+        *self.under_way() = Some(Instant::now());
+    }
+
+    /// The attempt counted last has ended.
+    fn end(&self) {
+        *self.under_way() = None;
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, Option<Instant>> {
+        // a moment, which a panic leaves as it is
+        self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The attempt counted last was refused.
@@ -237,6 +257,9 @@ impl HttpClient {
             Ok(begun) => finish(begun).await,
             Err(error) => Err(error.into()),
         };
+        if let Some(attempts) = &self.attempts {
+            attempts.end();
+        }
         if let (Some(place), Err(failure)) = (&place, &done)
             && let Some((cause, retry_after)) = failure.overload()
         {

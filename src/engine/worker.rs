@@ -35,7 +35,7 @@ use reach::Admission;
 pub(super) use reach::{Reach, is_well};
 pub(super) use reads::Reads;
 
-/// A step that takes longer is worth the question how its servers are.
+/// A request that takes longer is worth the question how its server is.
 const LONG: Duration = Duration::from_secs(5);
 
 /// A panic while a lock of this module is held leaves plain data behind it, so its poison means nothing.
@@ -60,8 +60,6 @@ struct Current {
     task: Task,
     step: Step,
     since: Instant,
-    /// Since when it is at this step.
-    step_since: Instant,
 }
 
 impl Slot {
@@ -98,17 +96,15 @@ impl Slot {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Whether a request is being tried again, or takes so long that its server may be the reason.
+    /// Whether a request is being tried again, or has not been answered for long.
     pub(super) fn is_held_up(&self) -> bool {
-        let current = lock(&self.current);
-        current.as_ref().is_some_and(|current| self.attempts.get() > 1 || current.step_since.elapsed() >= LONG)
+        lock(&self.current).is_some() && (self.attempts.get() > 1 || self.attempts.unanswered_for() >= LONG)
     }
 
     fn begin(&self, task: &Task, again: Again) {
         self.attempts.reset();
         self.doubtful.store(again.doubtful, Ordering::Relaxed);
-        let now = Instant::now();
-        *lock(&self.current) = Some(Current { task: task.clone(), step: Step::Reading, since: now, step_since: now });
+        *lock(&self.current) = Some(Current { task: task.clone(), step: Step::Reading, since: Instant::now() });
     }
 
     /// Whether an earlier try of the task may have been carried out.
@@ -124,7 +120,7 @@ impl Slot {
     fn step(&self, step: Step) {
         self.attempts.reset();
         if let Some(current) = lock(&self.current).as_mut() {
-            (current.step, current.step_since) = (step, Instant::now());
+            current.step = step;
         }
     }
 

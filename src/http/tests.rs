@@ -253,9 +253,11 @@ async fn waiting_for_a_place_is_not_waiting_for_an_answer() {
     });
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!waiting.is_finished() && !attempts.left_a_trace());
+    assert_eq!(attempts.unanswered_for(), Duration::ZERO);
     drop(place);
     assert_eq!(waiting.await.expect("no panic").expect("an answer"), 200);
     assert!(attempts.left_a_trace());
+    assert_eq!(attempts.unanswered_for(), Duration::ZERO, "it has ended");
 }
 
 #[tokio::test]
