@@ -110,8 +110,8 @@ fn canaries_of_a_later_wave_are_verified_where_nothing_else_is_to_be_done() {
     }
 }
 
-#[test]
-fn canaries_of_the_first_wave_hold_up_the_next_although_nothing_is_left_to_write() {
+/// An origin with nothing but a canary, and what goes to `staging` first, by a proxy, and then to `prod`.
+fn two_waves() -> (BaoServer, BaoServer, FaultProxy, Vsync) {
     let (origin, there) = (BaoServer::start(), BaoServer::start());
     origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
     for mount in ["staging", "prod"] {
@@ -121,6 +121,12 @@ fn canaries_of_the_first_wave_hold_up_the_next_although_nothing_is_left_to_write
     let at_proxy = proxy.address();
     let destinations = [("staging", at_proxy.as_str(), ""), ("prod", address.as_str(), "wave = 2")];
     let vsync = Vsync::new(&config(&origin.address(), CANARY, &destinations));
+    (origin, there, proxy, vsync)
+}
+
+#[test]
+fn canaries_of_the_first_wave_hold_up_the_next_although_nothing_is_left_to_write() {
+    let (origin, there, proxy, vsync) = two_waves();
     let unseen = lost(&proxy, "staging/data/canary/a");
     for planned in [1, 0] {
         let run = sync(&vsync, 1);
@@ -136,15 +142,7 @@ fn canaries_of_the_first_wave_hold_up_the_next_although_nothing_is_left_to_write
 
 #[test]
 fn a_watch_begins_no_later_wave_before_the_canaries_of_the_one_before_are_verified() {
-    let (origin, there) = (BaoServer::start(), BaoServer::start());
-    origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
-    for mount in ["staging", "prod"] {
-        there.client().enable_kv(mount);
-    }
-    let (proxy, address) = (FaultProxy::start(&there.address()), there.address());
-    let at_proxy = proxy.address();
-    let destinations = [("staging", at_proxy.as_str(), ""), ("prod", address.as_str(), "wave = 2")];
-    let vsync = Vsync::new(&config(&origin.address(), CANARY, &destinations));
+    let (origin, there, proxy, vsync) = two_waves();
     let unseen = lost(&proxy, "staging/data/canary/a");
     // the second one finds nothing left to write in the first wave
     for name in ["first", "second"] {
