@@ -226,6 +226,8 @@ pub enum Object<'a> {
         last_started: Option<Timestamp>,
         /// How that ended: `completed`, `cancelled`, `timed_out`, `halted`, `unfinished`.
         last_ending: Option<crate::engine::Ending>,
+        /// Whether it is `unfinished` because it is at work now.
+        running: bool,
         /// Why it cannot be told: its state could not be read.
         unavailable: Option<&'a str>,
     },

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::drift::{DriftCounts, show_drift};
@@ -11,7 +12,7 @@ use super::object::Object;
 use super::output::{self, Paint};
 use super::survey::{self, show_unknown};
 use super::{CliError, Common, Context, Output};
-use crate::engine::{DestinationPlan, Failure, Ignored, OperationCounts, Report};
+use crate::engine::{DestinationPlan, Ending, Engine, Failure, Holders, Ignored, OperationCounts, Report, Side};
 use crate::exit::Exit;
 use crate::kv::SecretPath;
 use crate::text::sanitize;
@@ -34,6 +35,8 @@ struct Standing<'a> {
     ignored: u64,
     lag: Option<Duration>,
     last: Option<&'a Report>,
+    /// Whether that one is at work now.
+    running: bool,
 }
 
 impl<'a> Standing<'a> {
@@ -52,7 +55,17 @@ impl<'a> Standing<'a> {
             last: history
                 .iter()
                 .find(|report| report.destinations.iter().any(|other| other.destination == part.destination)),
+            running: false,
         }
+    }
+
+    /// Finds out whether the last cycle, which never said how it ended, is still at work: who ran it has the lock.
+    async fn look_for_its_end(&mut self, engine: &Engine) {
+        let Some(last) = self.last.filter(|report| report.ending == Ending::Unfinished) else { return };
+        let side = Side::Destination(self.part.destination.clone());
+        let Ok(Holders { cycle: Some(taken), .. }) = engine.holders(&side).await else { return };
+        self.running =
+            taken.holder().is_some_and(|holder| holder.operator == last.operator && holder.host == last.host);
     }
 
     fn row(&self) -> Vec<String> {
@@ -69,7 +82,10 @@ impl<'a> Standing<'a> {
         let unavailable = self.part.unavailable.is_some();
         let last = self.last.map_or_else(
             || "never".to_owned(),
-            |report| format!("{} {}", output::time(report.started), report.ending.as_str()),
+            |report| {
+                let ending = if self.running { "running" } else { report.ending.as_str() };
+                format!("{} {ending}", output::time(report.started))
+            },
         );
         std::iter::once(sanitize(self.part.destination.as_str()).into_owned())
             .chain(counts.map(|count| if unavailable { "-".to_owned() } else { count.to_string() }))
@@ -96,6 +112,7 @@ impl<'a> Standing<'a> {
             last_cycle: self.last.map(|report| report.cycle.to_string()),
             last_started: self.last.map(|report| report.started),
             last_ending: self.last.map(|report| report.ending),
+            running: self.running,
             unavailable: self.part.unavailable.as_deref(),
         }
     }
@@ -109,7 +126,7 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
     let history = interrupts.unless(context.engine.history(HISTORY)).await??;
     let failures = interrupts.unless(context.engine.standing_failures()).await??;
     let ignored = interrupts.unless(context.engine.ignored()).await??;
-    let standings: Vec<Standing<'_>> = plan
+    let mut standings: Vec<Standing<'_>> = plan
         .destinations
         .iter()
         .map(|part| {
@@ -117,6 +134,8 @@ pub(super) async fn run(_: &Args, common: &Common, out: &mut Output) -> Result<E
             Standing::new(part, failures, ignored.get(&part.destination).map_or(&[][..], Vec::as_slice), &history)
         })
         .collect();
+    let looks = standings.iter_mut().map(|standing| standing.look_for_its_end(&context.engine));
+    interrupts.unless(join_all(looks)).await?;
     show_unknown(&plan, out)?;
     if out.is_json() {
         for standing in &standings {

@@ -490,3 +490,22 @@ fn one_destination_in_trouble_is_told_once_and_keeps_no_other_waiting() {
         assert_eq!(daemon.end(LIMIT), Some(0), "{}", daemon.told());
     }
 }
+
+#[test]
+fn status_says_of_a_cycle_that_runs_that_it_runs() {
+    let (origin, destination, consul) = (BaoServer::start(), BaoServer::start(), ConsulServer::start());
+    many(&origin.client(), 300);
+    let vsync = Vsync::new(&config(&origin, &destination, &consul, ""));
+    let cycle = vsync.spawn(&["sync", "--yes", "--set", "destination.vault.requests_per_second=30"]);
+    let status = || {
+        let run = vsync.run(&["status", "--output", "json"]).expect(0);
+        let line = run.stdout.lines().find(|line| line.contains("\"type\":\"status\"")).expect("a status").to_owned();
+        serde_json::from_str::<Value>(&line).expect("JSON")
+    };
+    wait_until("a cycle that runs", LIMIT, || status()["running"] == true);
+    assert_eq!(status()["last_ending"], "unfinished");
+    assert!(vsync.run(&["status"]).expect(0).stdout.contains(" running"));
+    let _ = cycle.wait().expect(0);
+    let status = status();
+    assert_eq!((&status["running"], &status["last_ending"]), (&json!(false), &json!("completed")));
+}
