@@ -1,5 +1,8 @@
 //! Many destinations: one read for all of them, dead ones that keep no other waiting, waves and canaries.
 
+mod canary_values;
+mod watched_waves;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::thread::sleep;
