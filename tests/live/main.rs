@@ -30,6 +30,7 @@ mod ignored;
 mod inspect;
 mod kills;
 mod kv1;
+mod limits;
 mod locks;
 mod lost;
 mod mounts;

@@ -22,5 +22,5 @@ pub use canary::canary;
 pub use consul::{ConsulOptions, ConsulServer};
 pub use least::token_with;
 pub use process::free_port;
-pub use proxy::{Exchange, Fault, FaultProxy, FaultRule, When, scrambled};
+pub use proxy::{Exchange, Fault, FaultProxy, FaultRule, When, most_at_once, scrambled};
 pub use vsync::{Run, Running, Vsync};

@@ -4,7 +4,7 @@ mod message;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regex::Regex;
 use tokio::io::BufReader;
@@ -103,6 +103,17 @@ pub struct Exchange {
     pub status: Option<u16>,
     /// What the server answered; `None` if it was not asked.
     pub by_server: Option<u16>,
+    /// When it had come.
+    pub began: Instant,
+    /// When its answer, or the end of the connection, was about to be sent.
+    pub ended: Instant,
+}
+
+/// How many of these requests were under way at the same time, at most.
+#[must_use]
+pub fn most_at_once(requests: &[Exchange]) -> usize {
+    let at_once = |moment: Instant| requests.iter().filter(|one| one.began <= moment && moment < one.ended).count();
+    requests.iter().map(|one| at_once(one.began)).max().unwrap_or_default()
 }
 
 struct Rule {
@@ -284,9 +295,11 @@ impl Connection {
     /// Deals with one request; whether there may be another.
     async fn exchange(&mut self) -> io::Result<bool> {
         let Some(request) = Message::read_request(&mut self.client).await? else { return Ok(false) };
+        let began = Instant::now();
         let (method, path) = request.target()?;
         let note = |status, by_server| {
-            let exchange = Exchange { method: method.to_owned(), path: path.to_owned(), status, by_server };
+            let (method, path, ended) = (method.to_owned(), path.to_owned(), Instant::now());
+            let exchange = Exchange { method, path, status, by_server, began, ended };
             lock(&self.shared.log).push(exchange);
         };
         let rule = self.shared.pick(method, path);
