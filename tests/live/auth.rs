@@ -2,6 +2,7 @@
 //!
 //! OpenBao 2.7 has no LDAP; what vsync says to it is tested beside the code.
 
+mod expiry;
 mod life;
 mod signer;
 

@@ -1,6 +1,7 @@
 //! Many destinations: one read for all of them, dead ones that keep no other waiting, waves and canaries.
 
 mod canary_values;
+mod standings;
 mod watched_waves;
 
 use std::collections::BTreeMap;
