@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{BaoOptions, BaoServer, Fault, Tls, Vsync, When, canary, free_port, token_with};
+use crate::terminal::{Console, rows};
 use crate::trial::{Setup, Trial, seed};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -345,4 +346,37 @@ fn a_certificate_of_an_unknown_authority_is_never_taken_unasked() {
         assert!(run.text().contains("comes from an unknown authority"), "{}", run.text());
         assert!(!run.text().contains("TLS unverified"), "{}", run.text());
     }
+}
+
+#[test]
+fn a_certificate_that_nobody_checks_is_said_by_every_screen_of_the_console() {
+    const TITLES: [&str; 8] = ["Overview", "Browse", "Plan", "Cycle", "Failures", "History", "Transforms", "Logs"];
+    let (_origin, _destination, vsync, _) = trusting(true);
+    let config = vsync.folder().join("vsync.toml").display().to_string();
+    let mut console = Console::start(&["--config", &config], (100, 30), &[]);
+    console.wait_for_texts(&["as of ", "TLS unverified"]);
+    let says_so = |screen: &vt100::Screen| screen.contents().contains("TLS unverified");
+    // the tab of the screen that is shown stands out
+    let shows = |screen: &vt100::Screen, number: usize| {
+        let tabs = rows(screen).swap_remove(1);
+        let colour = |number: usize| {
+            let at = tabs.find(&format!("{number} {}", TITLES[number - 1])).expect("a tab");
+            let column = u16::try_from(tabs[..at].chars().count()).expect("a column");
+            screen.cell(1, column).expect("a cell").bgcolor()
+        };
+        (1..=8).filter(|other| *other != number).all(|other| colour(other) != colour(number))
+    };
+    for number in 1..=8 {
+        console.keys(&number.to_string());
+        let screen = console.wait_for(TITLES[number - 1], |screen| shows(screen, number));
+        assert!(says_so(&screen), "{}", screen.contents());
+    }
+    // nor is it out of sight where one is asked
+    console.keys("3");
+    console.wait_for_texts(&["secret/app-0"]);
+    console.keys("X");
+    let screen = console.wait_for_texts(&[" y yes "]);
+    assert!(says_so(&screen), "{}", screen.contents());
+    console.keys("nq");
+    assert_eq!(console.wait_for_end().code, 0);
 }
