@@ -16,7 +16,7 @@ use std::thread;
 use serde_json::{Value, json};
 use signer::Signer;
 
-use crate::support::{BaoOptions, BaoServer, RootClient, Run, Tls, Vsync};
+use crate::support::{BaoOptions, BaoServer, RootClient, Run, Tls, Vsync, canary};
 
 /// `vsync` from one server, let in by `way` (TOML), to another. Whoever is let in may do what `vsync policy` prints.
 fn vsync(origin: &BaoServer, way: &str, destination: &BaoServer) -> Vsync {
@@ -45,7 +45,7 @@ fn origin(method: &str) -> (BaoServer, RootClient) {
 
 fn prepare(server: &BaoServer, method: &str) -> RootClient {
     let api = server.client();
-    api.write("secret", "a", &json!({ "x": "value" }));
+    api.write("secret", "a", &json!({ "x": canary("value") }));
     if !method.is_empty() {
         write(&api, &format!("sys/auth/{method}"), json!({ "type": method }));
     }
@@ -77,7 +77,7 @@ fn assert_lets_in(vsync: &Vsync, title: &str, destination: &BaoServer) {
     let line = token_line(&check);
     assert!(line.starts_with("ok") && line.ends_with(&format!("by {title}")), "{line}");
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    assert_eq!(destination.client().read("secret", "a"), Some(json!({ "x": "value" })));
+    assert_eq!(destination.client().read("secret", "a"), Some(json!({ "x": canary("value") })));
 }
 
 /// The way does not let in, and `check` says why and what to do.
@@ -100,17 +100,20 @@ fn program(folder: &Path, name: &str, text: &str) -> String {
 
 #[test]
 fn userpass_lets_in() {
+    for password in ["pass-canary-of-the-user", "wrong-canary-of-the-user"] {
+        canary::register(password);
+    }
     let ((from, api), to) = (origin("userpass"), BaoServer::start());
-    write(&api, "auth/userpass/users/me", copier(json!({ "password": "pass-canary" })));
-    let inline = vsync(&from, "userpass = { username = \"me\", password = \"pass-canary\" }", &to);
+    write(&api, "auth/userpass/users/me", copier(json!({ "password": "pass-canary-of-the-user" })));
+    let inline = vsync(&from, "userpass = { username = \"me\", password = \"pass-canary-of-the-user\" }", &to);
     assert_lets_in(&inline, "userpass at auth/userpass", &to);
     let shown = inline.run(&["config", "show"]).expect(0);
     assert!(shown.stdout.contains("origin.vault.userpass.password") && !shown.text().contains("canary"));
 
     let from_file = vsync(&from, "userpass = { username = \"me\", password_file = \"password\" }", &to);
-    fs::write(from_file.folder().join("password"), "pass-canary\n").expect("a file");
+    fs::write(from_file.folder().join("password"), "pass-canary-of-the-user\n").expect("a file");
     assert!(token_line(&from_file.run(&["check"])).starts_with("ok"));
-    fs::write(from_file.folder().join("password"), "wrong-canary\n").expect("a file");
+    fs::write(from_file.folder().join("password"), "wrong-canary-of-the-user\n").expect("a file");
     let next_step = "see that username and password are right";
     let run =
         assert_keeps_out(&from_file, &["by userpass at auth/userpass", "invalid username or password", next_step]);
@@ -119,7 +122,8 @@ fn userpass_lets_in() {
     assert_keeps_out(&from_file, &["the password's file password"]);
 
     let from_variable = vsync(&from, "userpass = { username = \"me\", password_env = \"MY_PASSWORD\" }", &to);
-    let output = from_variable.command(&["plan"]).env("MY_PASSWORD", "pass-canary").output().expect("vsync starts");
+    let output =
+        from_variable.command(&["plan"]).env("MY_PASSWORD", "pass-canary-of-the-user").output().expect("vsync starts");
     assert!(matches!(output.status.code(), Some(0 | 2)), "{}", String::from_utf8_lossy(&output.stderr));
     assert_keeps_out(&from_variable, &["the password's variable MY_PASSWORD is not set"]);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Fault, RootClient, Run, When};
+use crate::support::{Fault, RootClient, Run, When, canary};
 use crate::trial::{Setup, Trial};
 
 const ALL_MAY_GO: &str = "guards = { max_delete = \"100%\" }";
@@ -18,7 +18,7 @@ fn trial(on_delete: &str, more: &str) -> Trial {
 /// `app-0` … with two versions each, copied once per version.
 fn fill(trial: &Trial, count: usize) {
     for round in [1, 2] {
-        let secrets = (0..count).map(|n| (format!("app-{n}"), json!({ "n": n, "round": round })));
+        let secrets = (0..count).map(|n| (format!("app-{n}"), json!({ "n": canary(n), "round": round })));
         trial.origin.client().write_all("secret", secrets);
         let _ = trial.sync().expect(0);
     }
@@ -154,10 +154,10 @@ fn a_secret_comes_back_after_every_kind_of_delete() {
         let _ = trial.vsync.run(&["sync", "--yes"]).expect(0);
         assert_eq!(versions(&destination, "app-0").as_deref(), gone, "{on_delete}");
         assert_eq!(planned(&trial), [], "{on_delete}");
-        origin.write("secret", "app-0", &json!({ "again": on_delete }));
+        origin.write("secret", "app-0", &json!({ "again": canary(on_delete) }));
         let _ = trial.sync().expect(0);
         assert_eq!(versions(&destination, "app-0").as_deref(), Some(back), "{on_delete}");
-        assert_eq!(destination.read("secret", "app-0"), Some(json!({ "again": on_delete })));
+        assert_eq!(destination.read("secret", "app-0"), Some(json!({ "again": canary(on_delete) })));
         assert_eq!(planned(&trial), [], "{on_delete}");
         let _ = trial.vsync.run(&["verify"]).expect(0);
     }
@@ -193,7 +193,7 @@ fn what_somebody_else_wrote_is_never_purged() {
     let trial = trial("purge", "on_drift = \"overwrite\"");
     fill(&trial, 2);
     let (origin, destination) = (trial.origin.client(), trial.destination.client());
-    destination.write("secret", "app-0", &json!({ "theirs": true }));
+    destination.write("secret", "app-0", &json!({ "theirs": canary(true) }));
     origin.remove("secret", "app-0");
     let refused = trial.vsync.run(&["sync", "--yes", "--confirm-purge", "1"]).expect(3);
     assert!(refused.stdout.contains("what somebody else wrote is never destroyed"), "{}", refused.text());
@@ -246,7 +246,7 @@ fn a_daemon_purges_only_as_many_as_the_configuration_allows() {
     fill(&trial, 4);
     let destination = trial.destination.client();
     trial.remove("secret", "app-0");
-    trial.origin.client().write("secret", "app-3", &json!({ "new": true }));
+    trial.origin.client().write("secret", "app-3", &json!({ "new": canary(true) }));
     let mut daemon = trial.vsync.background("held", &["sync", "--watch", "--tick", "200ms"], &[]);
     let limit = Duration::from_secs(30);
     let until = |what: &dyn Fn() -> bool| {
@@ -258,7 +258,7 @@ fn a_daemon_purges_only_as_many_as_the_configuration_allows() {
     };
     daemon.wait_for("1 secret would be destroyed or purged for good, more than guards.max_purge allows", limit);
     assert!(daemon.told().contains("--confirm-purge 1"), "{}", daemon.told());
-    until(&|| destination.read("secret", "app-3") == Some(json!({ "new": true })));
+    until(&|| destination.read("secret", "app-3") == Some(json!({ "new": canary(true) })));
     daemon.signal("TERM");
     assert_eq!(daemon.end(limit), Some(0));
     assert_eq!(versions(&destination, "app-0").as_deref(), Some("++"));
@@ -271,9 +271,9 @@ fn a_daemon_purges_only_as_many_as_the_configuration_allows() {
     // two are more than one: then none of them goes. No tick may see the first alone.
     trial.remove("secret", "app-1");
     trial.remove("secret", "app-2");
-    trial.origin.client().write("secret", "app-3", &json!({ "newer": true }));
+    trial.origin.client().write("secret", "app-3", &json!({ "newer": canary(true) }));
     let mut daemon = trial.vsync.background("again", &allowed, &[]);
-    until(&|| destination.read("secret", "app-3") == Some(json!({ "newer": true })));
+    until(&|| destination.read("secret", "app-3") == Some(json!({ "newer": canary(true) })));
     daemon.signal("TERM");
     assert_eq!(daemon.end(limit), Some(0));
     for name in ["app-1", "app-2"] {

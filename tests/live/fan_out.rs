@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When, free_port};
+use crate::support::{BaoServer, Fault, FaultProxy, Run, Vsync, When, canary, free_port};
 
 /// Destinations in one Vault, each with a mount of its own: `NAME`, the address of its Vault and keys of its own.
 pub(crate) fn config(origin: &str, top: &str, destinations: &[(&str, &str, &str)]) -> String {
@@ -30,7 +30,7 @@ pub(crate) fn config(origin: &str, top: &str, destinations: &[(&str, &str, &str)
 }
 
 pub(crate) fn seed(server: &BaoServer, count: usize) {
-    let secrets = (0..count).map(|n| (format!("app/{n}"), json!({ "n": n })));
+    let secrets = (0..count).map(|n| (format!("app/{n}"), json!({ "n": canary(n) })));
     server.client().write_all("secret", secrets);
 }
 
@@ -73,7 +73,7 @@ fn one_read_of_the_origin_serves_five_destinations() {
 
     audit.restart();
     for n in 0..3 {
-        origin.client().write("secret", &format!("app/{n}"), &json!({ "n": "new" }));
+        origin.client().write("secret", &format!("app/{n}"), &json!({ "n": canary("new") }));
     }
     audit.restart();
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
@@ -124,7 +124,7 @@ fn a_dead_destination_is_not_waited_for_longer_than_patience_however_few_its_tas
     // a watch goes on with the other one
     let daemon = vsync.background("watch", &["sync", "--watch", "--tick", "1s"], &[]);
     for n in 1..4 {
-        origin.client().write("secret", &format!("app/{n}"), &json!({ "n": n }));
+        origin.client().write("secret", &format!("app/{n}"), &json!({ "n": canary(n) }));
         let written = Instant::now();
         while at(&there, "alive").len() < n + 1 {
             assert!(written.elapsed() < Duration::from_secs(15), "{}", daemon.told());
@@ -264,7 +264,7 @@ fn canaries_come_first_and_are_verified_before_the_rest() {
     let (origin, there) = (BaoServer::start(), BaoServer::start());
     seed(&origin, 40);
     for n in 0..3 {
-        origin.client().write("secret", &format!("canary/{n}"), &json!({ "n": n }));
+        origin.client().write("secret", &format!("canary/{n}"), &json!({ "n": canary(n) }));
     }
     there.client().enable_kv("there");
     let proxy = FaultProxy::start(&there.address());
@@ -291,7 +291,7 @@ fn canaries_come_first_and_are_verified_before_the_rest() {
     assert_eq!(at(&there, "there").len(), 3);
     lost.remove();
     proxy.forget();
-    origin.client().write("secret", "canary/2", &json!({ "n": "new" }));
+    origin.client().write("secret", "canary/2", &json!({ "n": canary("new") }));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(at(&there, "there"), at(&origin, "secret"));
     let order: Vec<String> =
@@ -306,7 +306,7 @@ fn canaries_of_a_cycle_that_was_stopped_or_blocked_are_looked_at_before_the_rest
     let (origin, there) = (BaoServer::start(), BaoServer::start());
     seed(&origin, 10);
     for n in 0..3 {
-        origin.client().write("secret", &format!("canary/{n}"), &json!({ "n": n }));
+        origin.client().write("secret", &format!("canary/{n}"), &json!({ "n": canary(n) }));
     }
     there.client().enable_kv("there");
     let proxy = FaultProxy::start(&there.address());
@@ -344,7 +344,7 @@ fn canaries_of_a_cycle_that_was_stopped_or_blocked_are_looked_at_before_the_rest
 fn a_canary_that_takes_no_part_any_more_keeps_nothing_waiting() {
     let (origin, there) = (BaoServer::start(), BaoServer::start());
     seed(&origin, 10);
-    origin.client().write("secret", "canary/a", &json!({ "n": 1 }));
+    origin.client().write("secret", "canary/a", &json!({ "n": canary(1) }));
     there.client().enable_kv("there");
     let proxy = FaultProxy::start(&there.address());
     let with = |keys: &str| {
@@ -373,13 +373,13 @@ fn a_canary_that_takes_no_part_any_more_keeps_nothing_waiting() {
     assert_eq!(at(&there, "there"), at(&origin, "secret"));
 
     // undone, and left out from then on
-    origin.client().write("secret", "canary/a", &json!({ "n": 2 }));
+    origin.client().write("secret", "canary/a", &json!({ "n": canary(2) }));
     let cycle = unverified();
     let _ = vsync.run(&["undo", &cycle, "--yes"]).expect(0);
-    origin.client().write("secret", "app/0", &json!({ "n": "new" }));
+    origin.client().write("secret", "app/0", &json!({ "n": canary("new") }));
     vsync.configure(&with("exclude = [\"secret/canary/a\"]"));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    assert_eq!(there.client().read("there", "app/0"), Some(json!({ "n": "new" })));
+    assert_eq!(there.client().read("there", "app/0"), Some(json!({ "n": canary("new") })));
 }
 
 #[test]

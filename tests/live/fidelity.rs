@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Audit, BaoServer, RootClient, Run, Vsync};
+use crate::support::{Audit, BaoServer, RootClient, Run, Vsync, canary};
 
 /// An origin, two destinations, all with audit logs, and the built program.
 struct Copies {
@@ -72,8 +72,8 @@ pub(crate) fn data_requests(audit: &Audit) -> Vec<String> {
 fn metadata_comes_with_the_value_and_alone_when_it_changes_alone() {
     let (origin, there, vsync) = pair(METADATA);
     let here = origin.client();
-    here.write("secret", "plain", &json!({ "v": 1 }));
-    here.write("secret", "rich", &json!({ "v": 1 }));
+    here.write("secret", "plain", &json!({ "v": canary(1) }));
+    here.write("secret", "rich", &json!({ "v": canary(1) }));
     let rich = json!({
         "custom_metadata": { "owner": "payments", "tier": "1" }, "max_versions": 7, "cas_required": true,
         "delete_version_after": "48h0m0s",
@@ -83,7 +83,7 @@ fn metadata_comes_with_the_value_and_alone_when_it_changes_alone() {
     let copy = there.client();
     assert_eq!(settings(&copy, "rich"), rich);
     assert_eq!(settings(&copy, "plain"), settings(&here, "plain"));
-    assert_eq!(copy.read("secret", "rich"), Some(json!({ "v": 1 })));
+    assert_eq!(copy.read("secret", "rich"), Some(json!({ "v": canary(1) })));
     let deletion = copy.metadata("secret", "rich").unwrap()["versions"]["1"]["deletion_time"].clone();
     assert_ne!(deletion, json!(""), "the version expires there as it does at the origin");
 
@@ -121,14 +121,14 @@ fn metadata_comes_with_the_value_and_alone_when_it_changes_alone() {
     assert_eq!(settings(&copy, "plain")["custom_metadata"], Value::Null);
 
     // a new value and new metadata together, where the destination wants a check-and-set
-    here.request("POST", "secret/data/rich", Some(json!({ "options": { "cas": 1 }, "data": { "v": 2 } })));
+    here.request("POST", "secret/data/rich", Some(json!({ "options": { "cas": 1 }, "data": { "v": canary(2) } })));
     here.write_metadata(
         "secret",
         "rich",
         json!({ "custom_metadata": { "owner": "third" }, "delete_version_after": "0s" }),
     );
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    assert_eq!(copy.read("secret", "rich"), Some(json!({ "v": 2 })));
+    assert_eq!(copy.read("secret", "rich"), Some(json!({ "v": canary(2) })));
     assert_eq!(settings(&copy, "rich"), settings(&here, "rich"));
 }
 
@@ -136,14 +136,14 @@ fn metadata_comes_with_the_value_and_alone_when_it_changes_alone() {
 fn two_destinations_may_want_different_fidelity() {
     let copies = Copies::start(METADATA, "fidelity = \"value\"");
     let here = copies.origin.client();
-    here.write("secret", "a", &json!({ "v": 1 }));
+    here.write("secret", "a", &json!({ "v": canary(1) }));
     here.write_metadata("secret", "a", json!({ "custom_metadata": { "owner": "me" } }));
     let _ = copies.sync().expect(0);
     let (near, far) = (copies.near.client(), copies.far.client());
     assert_eq!(settings(&near, "a"), settings(&here, "a"));
     assert_eq!(settings(&far, "a")["custom_metadata"], Value::Null);
     for copy in [&near, &far] {
-        assert_eq!(copy.read("secret", "a"), Some(json!({ "v": 1 })));
+        assert_eq!(copy.read("secret", "a"), Some(json!({ "v": canary(1) })));
     }
     let (mut at_near, mut at_far) = (copies.near.audit(), copies.far.audit());
     at_near.restart();
@@ -156,7 +156,7 @@ fn two_destinations_may_want_different_fidelity() {
 fn a_destination_that_copied_values_catches_up() {
     let (origin, there, vsync) = pair("");
     let here = origin.client();
-    here.write("secret", "a", &json!({ "v": 1 }));
+    here.write("secret", "a", &json!({ "v": canary(1) }));
     here.write_metadata("secret", "a", json!({ "custom_metadata": { "owner": "me" } }));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(settings(&there.client(), "a")["custom_metadata"], Value::Null);
@@ -174,7 +174,7 @@ fn metadata_that_somebody_changed_at_the_destination_is_not_lost() {
     let (origin, there, vsync) = pair(METADATA);
     let (here, copy) = (origin.client(), there.client());
     let write = |owner: &str| here.write_metadata("secret", "a", json!({ "custom_metadata": { "owner": owner } }));
-    here.write("secret", "a", &json!({ "v": 1 }));
+    here.write("secret", "a", &json!({ "v": canary(1) }));
     write("first");
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     copy.write_metadata("secret", "a", json!({ "custom_metadata": { "owner": "by hand" } }));
@@ -184,10 +184,10 @@ fn metadata_that_somebody_changed_at_the_destination_is_not_lost() {
     assert_eq!(settings(&copy, "a")["custom_metadata"], json!({ "owner": "by hand" }));
 
     // a new value arrives all the same, and the failure stays one
-    here.write("secret", "a", &json!({ "v": 2 }));
+    here.write("secret", "a", &json!({ "v": canary(2) }));
     let run = vsync.run(&["sync", "--yes"]).expect(3);
     assert!(run.text().contains("somebody else changed it there"), "{}", run.text());
-    assert_eq!(copy.read("secret", "a"), Some(json!({ "v": 2 })));
+    assert_eq!(copy.read("secret", "a"), Some(json!({ "v": canary(2) })));
     assert_eq!(settings(&copy, "a")["custom_metadata"], json!({ "owner": "by hand" }));
     let _ = vsync.run(&["sync", "--yes"]).expect(3);
     assert_eq!(version(&copy, "a"), 2, "what is there already is not written again");
@@ -203,9 +203,9 @@ fn a_secret_that_was_there_before_keeps_metadata_of_its_own() {
     let (origin, there, vsync) = pair(&format!("{METADATA}\non_existing = \"adopt\""));
     let (here, copy) = (origin.client(), there.client());
     for name in ["same", "other", "bare"] {
-        here.write("secret", name, &json!({ "v": 1 }));
+        here.write("secret", name, &json!({ "v": canary(1) }));
         here.write_metadata("secret", name, json!({ "custom_metadata": { "owner": "me" } }));
-        copy.write("secret", name, &json!({ "v": 1 }));
+        copy.write("secret", name, &json!({ "v": canary(1) }));
     }
     copy.write_metadata("secret", "same", json!({ "custom_metadata": { "owner": "me" } }));
     copy.write_metadata("secret", "other", json!({ "custom_metadata": { "owner": "them" } }));
@@ -222,7 +222,7 @@ fn a_secret_that_was_there_before_keeps_metadata_of_its_own() {
 fn a_destination_that_wants_check_and_set_for_metadata_gets_it() {
     let (origin, there, vsync) = pair(&format!("{METADATA}\non_existing = \"overwrite\""));
     let (here, copy) = (origin.client(), there.client());
-    here.write("secret", "a", &json!({ "v": 1 }));
+    here.write("secret", "a", &json!({ "v": canary(1) }));
     here.write_metadata("secret", "a", json!({ "custom_metadata": { "owner": "me" } }));
     let cas = json!({ "metadata_cas": 0, "metadata_cas_required": true, "max_versions": 3, "cas_required": true });
     copy.write_metadata("secret", "a", cas);
@@ -239,7 +239,7 @@ fn a_listing_secret_by_secret_tells_metadata_too() {
     let text = config(&origin, &[("there", &there, METADATA)]).replace("[origin]\n", "[origin]\nlisting = \"plain\"\n");
     vsync.configure(&text);
     let here = origin.client();
-    here.write("secret", "a", &json!({ "v": 1 }));
+    here.write("secret", "a", &json!({ "v": canary(1) }));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     let _ = vsync.run(&["plan"]).expect(0);
     here.write_metadata("secret", "a", json!({ "custom_metadata": { "owner": "you" } }));
@@ -255,7 +255,7 @@ fn a_listing_secret_by_secret_tells_metadata_too() {
 fn an_undo_says_what_metadata_it_cannot_take_back() {
     let (origin, there, vsync) = pair(METADATA);
     let here = origin.client();
-    here.write("secret", "a", &json!({ "v": 1 }));
+    here.write("secret", "a", &json!({ "v": canary(1) }));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     here.write_metadata("secret", "a", json!({ "custom_metadata": { "owner": "you" } }));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
@@ -269,7 +269,7 @@ fn an_undo_says_what_metadata_it_cannot_take_back() {
 #[test]
 fn a_dry_run_names_what_the_token_lacks_for_metadata() {
     let (origin, there, vsync) = pair(METADATA);
-    origin.client().write("secret", "a", &json!({ "v": 1 }));
+    origin.client().write("secret", "a", &json!({ "v": canary(1) }));
     let token = there.client().policy_token(
         "no-metadata",
         "path \"secret/data/*\" { capabilities = [\"create\", \"update\", \"read\"] }
@@ -290,7 +290,7 @@ fn what_differs_by_its_time_alone_is_compared_and_not_written_again() {
     let vsync = Vsync::new(&config(&origin, &[("there", &there, ""), ("far", &far, METADATA)]));
     let here = origin.client();
     for name in ["described", "same", "other"] {
-        here.write("secret", name, &json!({ "v": 1 }));
+        here.write("secret", name, &json!({ "v": canary(1) }));
     }
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
 
@@ -299,14 +299,14 @@ fn what_differs_by_its_time_alone_is_compared_and_not_written_again() {
     for (name, value) in [("same", 1), ("other", 2)] {
         // written anew, it is version 1 again
         here.remove("secret", name);
-        here.write("secret", name, &json!({ "v": value }));
+        here.write("secret", name, &json!({ "v": canary(value) }));
     }
     let at_origin = origin.audit();
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     for server in [&there, &far] {
         let versions = ["described", "same", "other"].map(|name| version(&server.client(), name));
         assert_eq!(versions, [1, 1, 2], "only the other value is a new version");
-        assert_eq!(server.client().read("secret", "other"), Some(json!({ "v": 2 })));
+        assert_eq!(server.client().read("secret", "other"), Some(json!({ "v": canary(2) })));
     }
     assert_eq!(settings(&far.client(), "described")["custom_metadata"]["team"], "a");
     assert_eq!(data_requests(&at_origin).len(), 3, "each is read once for both");
@@ -317,7 +317,7 @@ fn what_differs_by_its_time_alone_is_compared_and_not_written_again() {
 #[test]
 fn metadata_that_changes_alone_arrives_through_two_daemons_without_a_new_version() {
     let (origin, there, vsync) = pair(METADATA);
-    origin.client().write("secret", "app", &json!({ "v": 1 }));
+    origin.client().write("secret", "app", &json!({ "v": canary(1) }));
     let _keeper = vsync.background("origin", &["origin", "--tick", "1s"], &[]);
     let copier = vsync.background("destination", &["destination", "--tick", "1s"], &[]);
     let limit = Duration::from_mins(1);

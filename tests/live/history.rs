@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::fidelity::{config, data_requests, pair, settings, version};
-use crate::support::{BaoServer, Fault, FaultProxy, RootClient, Vsync, When};
+use crate::support::{BaoServer, Fault, FaultProxy, RootClient, Vsync, When, canary};
 
 const HISTORY: &str = "fidelity = \"history\"";
 
@@ -35,7 +35,7 @@ fn values(client: &RootClient, name: &str) -> Vec<(u64, Value)> {
 
 fn write(client: &RootClient, name: &str, numbers: impl IntoIterator<Item = u64>) {
     for number in numbers {
-        client.write("secret", name, &json!({ "v": number }));
+        client.write("secret", name, &json!({ "v": canary(number) }));
     }
 }
 
@@ -61,7 +61,7 @@ fn all_versions_arrive_in_order_with_their_states() {
     assert_eq!(values(&copy, "a"), values(&here, "a"));
     assert_eq!(settings(&copy, "a"), settings(&here, "a"));
     assert_eq!((states(&copy, "pruned"), version(&copy, "pruned")), ("LL".to_owned(), 2));
-    assert_eq!(values(&copy, "pruned"), [(1, json!(4)), (2, json!(5))]);
+    assert_eq!(values(&copy, "pruned"), [(1, json!(canary(4))), (2, json!(canary(5)))]);
     for said in
         ["1 versions of 1 secrets were soft-deleted", "secret/a (3)", "have another number", "secret/pruned (5)"]
     {
@@ -87,7 +87,7 @@ fn all_versions_arrive_in_order_with_their_states() {
     assert_eq!(reads.len(), 3, "each new version is read once: {reads:?}");
     assert_eq!((states(&copy, "a"), version(&copy, "a")), ("LXDLLL".to_owned(), 6));
     assert_eq!(values(&copy, "a"), values(&here, "a"));
-    assert_eq!(values(&copy, "pruned"), [(2, json!(5)), (3, json!(6))]);
+    assert_eq!(values(&copy, "pruned"), [(2, json!(canary(5))), (3, json!(canary(6)))]);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn states_that_change_alone_follow_without_a_value() {
     change_versions(&here, "undelete", "a", &[3, 4]);
     let run = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(states(&copy, "a"), "XDLDL");
-    assert_eq!(values(&copy, "a"), [(3, json!(3)), (5, json!(5))]);
+    assert_eq!(values(&copy, "a"), [(3, json!(canary(3))), (5, json!(canary(5)))]);
     assert!(run.stdout.contains("were undeleted after") && run.stdout.contains("secret/a (4)"), "{}", run.stdout);
     let _ = vsync.run(&["plan"]).expect(0);
 }
@@ -179,7 +179,7 @@ fn a_history_meets_check_and_set_and_a_destination_of_values_beside_it() {
     assert_eq!(reads.len(), 3, "each version is read once for both: {reads:?}");
     assert_eq!(values(&near.client(), "a"), values(&here, "a"));
     assert_eq!(settings(&near.client(), "a"), settings(&here, "a"));
-    assert_eq!(values(&far.client(), "a"), [(1, json!(3))]);
+    assert_eq!(values(&far.client(), "a"), [(1, json!(canary(3)))]);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn somebody_elses_version_stops_a_history() {
     vsync.configure(&config(&origin, &[("there", &there, &format!("{HISTORY}\non_drift = \"overwrite\""))]));
     let run = vsync.run(&["sync", "--yes"]).expect(0);
     let all: Vec<Value> = values(&copy, "a").into_iter().map(|(_, value)| value).collect();
-    assert_eq!(all, [1, 2, 99, 3, 4].map(|value| json!(value)), "nobody's value is lost");
+    assert_eq!(all, [1, 2, 99, 3, 4].map(|value| json!(canary(value))), "nobody's value is lost");
     assert!(run.stdout.contains("have another number"), "{}", run.stdout);
     // from there on numbers differ, and what belongs together is known all the same
     here.destroy("secret", "a", &[3]);
@@ -251,7 +251,7 @@ fn a_destination_of_values_is_not_written_anew_for_its_history() {
     vsync.configure(&config(&origin, &[("there", &there, HISTORY)]));
     let audit = there.audit();
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    assert_eq!((data_requests(&audit), values(&copy, "a")), (vec![], vec![(1, json!(3))]));
+    assert_eq!((data_requests(&audit), values(&copy, "a")), (vec![], vec![(1, json!(canary(3)))]));
     let _ = vsync.run(&["plan"]).expect(0);
     write(&here, "a", 4..=5);
     here.destroy("secret", "a", &[2, 4]);
@@ -281,7 +281,7 @@ fn a_saved_plan_is_for_the_states_of_older_versions_that_it_was_made_of() {
 fn a_secret_that_is_written_anew_with_the_same_newest_value_loses_no_version() {
     let (origin, there, vsync) = pair(HISTORY);
     let here = origin.client();
-    let write = |value: &str| here.write("secret", "app", &json!({ "v": value }));
+    let write = |value: &str| here.write("secret", "app", &json!({ "v": canary(value) }));
     write("a");
     write("b");
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
@@ -295,7 +295,7 @@ fn a_secret_that_is_written_anew_with_the_same_newest_value_loses_no_version() {
     };
     assert_eq!(
         values(4),
-        ["a", "b", "c", "b"].map(|value| Some(json!(value))),
+        ["a", "b", "c", "b"].map(|value| Some(json!(canary(value)))),
         "it goes on behind its former versions"
     );
 
@@ -305,6 +305,6 @@ fn a_secret_that_is_written_anew_with_the_same_newest_value_loses_no_version() {
     write("d");
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(version(&there.client(), "app"), 5, "b is not written twice in a row");
-    assert_eq!(values(5)[4], Some(json!("d")));
+    assert_eq!(values(5)[4], Some(json!(canary("d"))));
     let _ = vsync.run(&["plan"]).expect(0);
 }

@@ -12,8 +12,7 @@ use vsync::kv::SecretPath;
 
 use crate::sides::{Sides, mount, sync, vault};
 use crate::support::BaoServer;
-
-const CANARY: &str = "CANARY-5f2c";
+use crate::support::canary::{MARK as CANARY, assert_clean};
 
 fn there() -> DestinationName {
     DestinationName::new("there")
@@ -93,9 +92,9 @@ async fn a_copy_is_described_by_metadata_alone() {
     assert_eq!(at_destination.touched("secret/"), ["read secret/metadata/v2/app", "read secret/metadata/v2/new"]);
 
     let theirs = destination.client();
-    theirs.write("secret", "v2/app", &json!({ "by": "hand" }));
+    theirs.write("secret", "v2/app", &json!({ "by": CANARY }));
     theirs.delete("secret", "v2/gone");
-    theirs.write("secret", "v2/new", &json!({ "by": "hand" }));
+    theirs.write("secret", "v2/new", &json!({ "by": CANARY }));
     for (name, finding) in
         [("team/app", FindingKind::Changed), ("team/gone", FindingKind::Gone), ("team/new", FindingKind::Foreign)]
     {
@@ -150,11 +149,11 @@ async fn one_value_is_read_by_one_request_and_logged_without_itself() {
     for error in [missing, none, denied] {
         let _ = write!(said, "{error} {error:?}");
     }
-    assert!(!said.contains(CANARY), "{said}");
+    assert_clean("what was said", said.as_bytes());
 
     drop(listening);
     let log = log.text();
-    assert!(!log.contains(CANARY), "{log}");
+    assert_clean("the log", log.as_bytes());
     let line = log.lines().find(|line| line.contains("a value is read to be shown")).expect(&log);
     for part in
         ["WARN", "operator=\"tester\"", "host=\"here\"", "side=\"origin\"", "path=\"secret/app\"", "key=\"password\""]
@@ -215,6 +214,6 @@ async fn a_difference_names_keys_and_no_values() {
 
     drop(listening);
     let said = format!("{difference:?} {lone:?} {}", log.text());
-    assert!(!said.contains(CANARY), "{said}");
+    assert_clean("what was said", said.as_bytes());
     assert!(said.contains("values are compared") && said.contains("path=\"secret/app\""), "{said}");
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Fault, RootClient, When, token_with};
+use crate::support::{Fault, RootClient, When, canary, token_with};
 use crate::trial::{Setup, Trial};
 
 fn trial(destination: &str) -> Trial {
@@ -26,10 +26,10 @@ fn fill(trial: &Trial) {
     let config = json!({ "max_versions": 7, "cas_required": true, "delete_version_after": "8760h" });
     must(&origin, "POST", "more/config", &config);
     for n in 0..3 {
-        let body = json!({ "data": { "n": n }, "options": { "cas": 0 } });
+        let body = json!({ "data": { "n": canary(n) }, "options": { "cas": 0 } });
         must(&origin, "POST", &format!("more/data/app-{n}"), &body);
     }
-    origin.write("secret", "app", &json!({ "n": 0 }));
+    origin.write("secret", "app", &json!({ "n": canary(0) }));
 }
 
 fn must(client: &RootClient, method: &str, path: &str, body: &Value) -> Value {
@@ -68,7 +68,7 @@ fn a_missing_mount_is_created_with_the_options_of_the_origin() {
         (&json!(7), &json!(true), &json!("8760h0m0s"))
     );
     for n in 0..3 {
-        assert_eq!(destination.read("more", &format!("app-{n}")), Some(json!({ "n": n })));
+        assert_eq!(destination.read("more", &format!("app-{n}")), Some(json!({ "n": canary(n) })));
     }
     assert!(trial.vsync.run(&["sync", "--yes"]).expect(0).stdout.contains("nothing to do"));
 }
@@ -171,7 +171,7 @@ fn a_transform_leads_to_a_mount_that_is_created() {
     let token = format!("destinations.copy.vault.token={token}");
     let done = trial.vsync.run(&[&mounts[..], &["--set", &token, "sync", "--yes"]].concat()).expect(0);
     assert!(done.stdout.contains("other/ like the origin's more/"), "{}", done.stdout);
-    assert_eq!(destination.read("other", "app-1"), Some(json!({ "n": 1 })));
+    assert_eq!(destination.read("other", "app-1"), Some(json!({ "n": canary(1) })));
     assert_eq!(mount(&destination, "unused"), None, "nothing goes there");
     let (_, config) = destination.request("GET", "other/config", None);
     assert_eq!(config["data"]["max_versions"], 7);

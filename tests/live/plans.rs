@@ -1,11 +1,12 @@
 //! Plans that are saved, looked at, and executed exactly as they are.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::fmt::Display;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, ConsulServer, Run, Vsync};
+use crate::support::{BaoServer, ConsulServer, Run, Vsync, canary};
 
 /// An origin and a destination, and vsync between them.
 struct Sides {
@@ -18,7 +19,7 @@ impl Sides {
     /// With secrets `app-0`, `app-1`, … at the origin, synced if `synced`.
     fn with(count: usize, synced: bool) -> Self {
         let (origin, destination) = (BaoServer::start(), BaoServer::start());
-        origin.client().write_all("secret", (0..count).map(|i| (format!("app-{i}"), json!({ "i": i }))));
+        origin.client().write_all("secret", (0..count).map(|i| (format!("app-{i}"), json!({ "i": canary(i) }))));
         let vsync = Vsync::new(&config(&origin, &destination, "least"));
         if synced {
             let _ = vsync.run(&["sync", "--yes"]).expect(0);
@@ -43,6 +44,11 @@ fn config(origin: &BaoServer, destination: &BaoServer, token: &str) -> String {
     )
 }
 
+/// A value as the server sends it.
+fn raw(what: impl Display) -> String {
+    json!({ "i": canary(what) }).to_string()
+}
+
 /// What a command said of failures: path, cause, message.
 fn failures(run: &Run) -> Vec<(String, String, String)> {
     let objects = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -61,8 +67,8 @@ fn failures(run: &Run) -> Vec<(String, String, String)> {
 fn exactly_the_saved_lines_are_done() {
     let sides = Sides::with(6, true);
     let (client, vsync) = (sides.origin.client(), &sides.vsync);
-    client.write("secret", "app-1", &json!({ "i": "changed" }));
-    client.write("secret", "new", &json!({ "i": "new" }));
+    client.write("secret", "app-1", &json!({ "i": canary("changed") }));
+    client.write("secret", "new", &json!({ "i": canary("new") }));
     client.delete("secret", "app-2");
     let run = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
     assert!(run.stdout.contains("3 lines saved; \"vsync sync --plan plan.json\""), "{}", run.stdout);
@@ -83,13 +89,13 @@ fn exactly_the_saved_lines_are_done() {
     assert_eq!([line(0), line(1), line(2)], [("update", 1), ("delete", 1), ("add", 0)]);
 
     // what comes later is not part of it
-    client.write("secret", "later", &json!({ "i": "later" }));
+    client.write("secret", "later", &json!({ "i": canary("later") }));
     let run = vsync.run(&["sync", "--plan", "plan.json", "--dry-run"]).expect(0);
     assert!(run.stdout.contains("dry run completed"), "{}", run.stdout);
     let _ = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(0);
     let copied = sides.destination.client().read_all("secret");
     assert_eq!(copied.len(), 6);
-    assert_eq!((copied["app-1"].as_str(), copied["new"].as_str()), (r#"{"i":"changed"}"#, r#"{"i":"new"}"#));
+    assert_eq!((&copied["app-1"], &copied["new"]), (&raw("changed"), &raw("new")));
     assert!(!copied.contains_key("app-2") && !copied.contains_key("later"), "{copied:?}");
 
     // and it cannot be done twice
@@ -106,10 +112,10 @@ fn a_line_whose_origin_has_moved_is_refused() {
     let sides = Sides::with(4, true);
     let (client, vsync) = (sides.origin.client(), &sides.vsync);
     for name in ["app-0", "app-1", "app-2"] {
-        client.write("secret", name, &json!({ "i": "planned" }));
+        client.write("secret", name, &json!({ "i": canary("planned") }));
     }
     let _ = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
-    client.write("secret", "app-1", &json!({ "i": "not planned" }));
+    client.write("secret", "app-1", &json!({ "i": canary("not planned") }));
     client.delete("secret", "app-2");
 
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--output", "json"]).expect(3);
@@ -120,8 +126,8 @@ fn a_line_whose_origin_has_moved_is_refused() {
     ];
     assert_eq!(failures(&run), expected);
     let live = sides.destination.client().read_all("secret");
-    assert_eq!(live["app-0"], r#"{"i":"planned"}"#, "the rest is done");
-    assert_eq!((live["app-1"].as_str(), live["app-2"].as_str()), (r#"{"i":1}"#, r#"{"i":2}"#), "these are not");
+    assert_eq!(live["app-0"], raw("planned"), "the rest is done");
+    assert_eq!((&live["app-1"], &live["app-2"]), (&raw(1), &raw(2)), "these are not");
 
     // now nothing of it holds
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(4);
@@ -136,20 +142,20 @@ fn a_line_whose_destination_was_edited_is_refused() {
     let sides = Sides::with(3, true);
     let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
     for name in ["app-0", "app-1", "new"] {
-        client.write("secret", name, &json!({ "i": "planned" }));
+        client.write("secret", name, &json!({ "i": canary("planned") }));
     }
     client.delete("secret", "app-2");
     let _ = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
     for name in ["app-1", "app-2", "new"] {
-        there.write("secret", name, &json!({ "i": "by hand" }));
+        there.write("secret", name, &json!({ "i": canary("by hand") }));
     }
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--output", "json"]).expect(3);
     let causes: Vec<_> = failures(&run).into_iter().map(|(origin, cause, _)| format!("{origin} {cause}")).collect();
     assert_eq!(causes, ["secret/app-1 drift", "secret/app-2 drift", "secret/new existing"]);
     let live = there.read_all("secret");
-    assert_eq!(live["app-0"], r#"{"i":"planned"}"#);
+    assert_eq!(live["app-0"], raw("planned"));
     for name in ["app-1", "app-2", "new"] {
-        assert_eq!(live[name], r#"{"i":"by hand"}"#, "{name}");
+        assert_eq!(live[name], raw("by hand"), "{name}");
     }
     // by now all of it is known, and nothing is left that could be done
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(4);
@@ -162,9 +168,9 @@ fn a_line_whose_destination_was_edited_is_refused() {
 fn if_every_line_was_refused_by_the_destination_nothing_was_written() {
     let sides = Sides::with(2, true);
     let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
-    client.write("secret", "app-0", &json!({ "i": "planned" }));
+    client.write("secret", "app-0", &json!({ "i": canary("planned") }));
     let _ = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
-    there.write("secret", "app-0", &json!({ "i": "by hand" }));
+    there.write("secret", "app-0", &json!({ "i": canary("by hand") }));
     // not even what would be done about it in an unplanned cycle is done in this one
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--on-drift", "overwrite"]).expect(4);
     assert!(run.stdout.contains("Nothing was written: no line of the saved plan holds any more."), "{}", run.stdout);
@@ -173,7 +179,7 @@ fn if_every_line_was_refused_by_the_destination_nothing_was_written() {
         "{}",
         run.stdout
     );
-    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": "by hand" })));
+    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": canary("by hand") })));
 }
 
 #[test]
@@ -181,16 +187,16 @@ fn a_plan_can_name_the_very_version_it_writes_over() {
     let sides = Sides::with(2, true);
     let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
     for name in ["app-0", "app-1"] {
-        there.write("secret", name, &json!({ "i": "by hand" }));
-        client.write("secret", name, &json!({ "i": "planned" }));
+        there.write("secret", name, &json!({ "i": canary("by hand") }));
+        client.write("secret", name, &json!({ "i": canary("planned") }));
     }
     let _ = vsync.run(&["sync", "--yes"]).expect(3);
     let _ = vsync.run(&["plan", "--on-drift", "overwrite", "--out", "plan.json"]).expect(2);
-    there.write("secret", "app-1", &json!({ "i": "by hand again" }));
+    there.write("secret", "app-1", &json!({ "i": canary("by hand again") }));
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--output", "json"]).expect(3);
     assert_eq!(failures(&run).len(), 1);
-    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": "planned" })));
-    assert_eq!(there.read("secret", "app-1"), Some(json!({ "i": "by hand again" })));
+    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": canary("planned") })));
+    assert_eq!(there.read("secret", "app-1"), Some(json!({ "i": canary("by hand again") })));
 }
 
 #[test]
@@ -198,11 +204,11 @@ fn drift_is_counted_listed_and_decided_upon() {
     let sides = Sides::with(3, true);
     let (client, there, vsync) = (sides.origin.client(), sides.destination.client(), &sides.vsync);
     for name in ["app-0", "app-1"] {
-        there.write("secret", name, &json!({ "i": "by hand" }));
-        client.write("secret", name, &json!({ "i": "newer" }));
+        there.write("secret", name, &json!({ "i": canary("by hand") }));
+        client.write("secret", name, &json!({ "i": canary("newer") }));
     }
-    there.write("secret", "equal", &json!({ "i": "equal" }));
-    client.write("secret", "equal", &json!({ "i": "equal" }));
+    there.write("secret", "equal", &json!({ "i": canary("equal") }));
+    client.write("secret", "equal", &json!({ "i": canary("equal") }));
     let run = vsync.run(&["sync", "--yes"]).expect(3);
     for message in [
         "! drift: 2",
@@ -238,10 +244,10 @@ fn drift_is_counted_listed_and_decided_upon() {
     assert!(run.stdout.contains("copy: 1 of these held the same value already"), "{}", run.stdout);
     assert_eq!(sides.version("equal"), 1);
     let _ = vsync.run(&["retry", "--yes", "--on-drift", "overwrite", "--path", "secret/app-0"]).expect(0);
-    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": "newer" })));
+    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": canary("newer") })));
     let run = vsync.run(&["retry", "--yes", "--on-drift", "keep"]).expect(0);
     assert!(run.stdout.contains("copy: 1 of these were left as somebody else made them"), "{}", run.stdout);
-    assert_eq!(there.read("secret", "app-1"), Some(json!({ "i": "by hand" })));
+    assert_eq!(there.read("secret", "app-1"), Some(json!({ "i": canary("by hand") })));
     let _ = vsync.run(&["plan"]).expect(0);
     let run = vsync.run(&["retry", "--yes"]).expect(0);
     assert!(run.stdout.contains("Nothing has failed"), "{}", run.stdout);
@@ -256,18 +262,18 @@ fn what_overwriting_does_is_told_by_what_was_to_be_done() {
         let flags = flags.iter().map(String::as_str);
         vsync.run(&arguments.iter().copied().chain(flags).collect::<Vec<_>>()).expect(code).stdout
     };
-    there.write("secret", "app-0", &json!({ "i": "by hand" }));
+    there.write("secret", "app-0", &json!({ "i": canary("by hand") }));
     client.delete("secret", "app-0");
     for (client, value) in [(&client, "origin"), (&there, "by hand")] {
-        client.write("secret", "theirs", &json!({ "i": value }));
+        client.write("secret", "theirs", &json!({ "i": canary(value) }));
     }
     let _ = run(&["sync", "--yes"], 3);
     let told = run(&["status"], 0);
     assert!(told.contains("overwrite\" deletes them there, as the origin has"), "{told}");
     assert!(told.contains("what was equal is adopted; \"vsync retry --on-existing overwrite\""), "{told}");
     assert!(!told.contains("--on-existing adopt"), "who has adopted is not advised to: {told}");
-    there.write("secret", "app-1", &json!({ "i": "by hand" }));
-    client.write("secret", "app-1", &json!({ "i": "newer" }));
+    there.write("secret", "app-1", &json!({ "i": canary("by hand") }));
+    client.write("secret", "app-1", &json!({ "i": canary("newer") }));
     let _ = run(&["sync", "--yes"], 3);
     let told = run(&["status"], 0);
     assert!(told.contains("values over them, and deletes there what the origin has deleted"), "{told}");
@@ -282,7 +288,7 @@ fn a_locked_destination_says_who_has_it_and_exits_5() {
     vsync.configure(
         &config.replace("[[dest", &format!("origin.consul = {{ address = \"{}\" }}\n[[dest", consul.address())),
     );
-    client.write_all("secret", (0..3_000).map(|i| (format!("more/{i}"), json!({ "i": i }))));
+    client.write_all("secret", (0..3_000).map(|i| (format!("more/{i}"), json!({ "i": canary(i) }))));
     let mut first = vsync.spawn(&[
         "sync",
         "--yes",
@@ -325,7 +331,7 @@ fn what_was_copied_without_a_ledger_is_pinned_when_the_plan_is_saved() {
         consul.delete(&key);
     }
     for name in ["app-0", "app-1"] {
-        client.write("secret", name, &json!({ "i": "planned" }));
+        client.write("secret", name, &json!({ "i": canary("planned") }));
     }
     // who may not look cannot promise anything
     let blind = r#"path "secret/data/*" { capabilities = ["create", "update", "delete"] }"#;
@@ -337,11 +343,11 @@ fn what_was_copied_without_a_ledger_is_pinned_when_the_plan_is_saved() {
 
     vsync.configure(&with_token("least"));
     let _ = vsync.run(&["plan", "--out", "plan.json"]).expect(2);
-    there.write("secret", "app-1", &json!({ "i": "by hand" }));
+    there.write("secret", "app-1", &json!({ "i": canary("by hand") }));
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes", "--output", "json"]).expect(3);
     assert_eq!(failures(&run).len(), 1);
-    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": "planned" })));
-    assert_eq!(there.read("secret", "app-1"), Some(json!({ "i": "by hand" })));
+    assert_eq!(there.read("secret", "app-0"), Some(json!({ "i": canary("planned") })));
+    assert_eq!(there.read("secret", "app-1"), Some(json!({ "i": canary("by hand") })));
 }
 
 #[test]
@@ -383,7 +389,7 @@ fn guards_judge_the_lines_that_remain() {
     let _ = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(4);
     assert_eq!(sides.destination.client().read_all("secret").len(), 4);
 
-    client.write("secret", "app-2", &json!({ "i": "back" }));
+    client.write("secret", "app-2", &json!({ "i": canary("back") }));
     let run = vsync.run(&["sync", "--plan", "plan.json", "--yes"]).expect(3);
     assert!(run.stdout.contains("the origin has it again"), "{}", run.stdout);
     assert_eq!(sides.destination.client().read_all("secret").len(), 2);

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{BaoServer, ConsulOptions, ConsulServer, RootClient, Vsync, token_with};
+use crate::support::{BaoServer, ConsulOptions, ConsulServer, RootClient, Vsync, canary, token_with};
 
 fn config(
     origin: (&BaoServer, &str),
@@ -65,12 +65,12 @@ fn prepare(origin: &RootClient, destination: &RootClient, config: &str) -> Vsync
         destination.remove("secret", name);
     }
     for name in ["team/changed", "team/gone"] {
-        origin.write("secret", name, &json!({ "a": 1 }));
+        origin.write("secret", name, &json!({ "a": canary(1) }));
     }
     let vsync = Vsync::new(config);
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    origin.write("secret", "team/changed", &json!({ "a": 2 }));
-    origin.write("secret", "team/new", &json!({ "a": 1 }));
+    origin.write("secret", "team/changed", &json!({ "a": canary(2) }));
+    origin.write("secret", "team/new", &json!({ "a": canary(1) }));
     origin.delete("secret", "team/gone");
     vsync
 }
@@ -138,7 +138,7 @@ fn what_it_prints_for_globs_and_transforms_is_enough_and_opens_nothing_else() {
     ];
     let others = ["team/app", "team/db/deeper", "z/1", "x/1/deeper"];
     for name in copied.iter().map(|(name, ..)| *name).chain(others).chain(["x/no"]) {
-        from.write("secret", name, &json!({ "name": name }));
+        from.write("secret", name, &json!({ "name": canary(name) }));
     }
     for listing in ["auto", "plain", "detailed"] {
         let of_origin = format!("{of_origin}\nlisting = \"{listing}\"");
@@ -147,7 +147,7 @@ fn what_it_prints_for_globs_and_transforms_is_enough_and_opens_nothing_else() {
         let run = vsync.run(&["sync", "--yes", "--on-existing", "adopt"]).expect(0);
         assert!(!run.text().contains("denied"), "{}", run.text());
         for (name, mount, path) in copied {
-            assert_eq!(to.read(mount, path), Some(json!({ "name": name })), "{path}");
+            assert_eq!(to.read(mount, path), Some(json!({ "name": canary(name) })), "{path}");
         }
         let tokens = vsync.tokens();
         let (reader, writer) = (from.with_token(&tokens[0]), to.with_token(&tokens[1]));
@@ -171,8 +171,8 @@ fn a_mount_that_nothing_leads_to_needs_no_rule() {
     for server in [&from, &to] {
         server.enable_kv("unused");
     }
-    from.write("secret", "app", &json!({ "a": 1 }));
-    from.write("unused", "app", &json!({ "a": 1 }));
+    from.write("secret", "app", &json!({ "a": canary(1) }));
+    from.write("unused", "app", &json!({ "a": canary(1) }));
     let config = config((&origin, "least"), (&destination, "least"), "include = [\"secret/**\"]", "");
     let vsync = Vsync::new(&config.replacen("mounts = [\"secret\"]", "mounts = [\"secret\", \"unused\"]", 1));
     assert!(!vsync.policies(&[]).concat().contains("unused/"));
@@ -182,7 +182,7 @@ fn a_mount_that_nothing_leads_to_needs_no_rule() {
     }
     let run = vsync.run(&["sync", "--yes"]).expect(0);
     assert!(!run.text().contains("unused"), "{}", run.text());
-    assert_eq!(to.read("secret", "app"), Some(json!({ "a": 1 })));
+    assert_eq!(to.read("secret", "app"), Some(json!({ "a": canary(1) })));
 
     // a typo leaves out everything
     let typo = ["--set", "origin.include=[\"secrets/**\"]"];
@@ -201,7 +201,7 @@ fn one_token_with_both_policies_copies_within_a_vault() {
     let server = BaoServer::start();
     let client = server.client();
     client.enable_kv("copies");
-    client.write("secret", "app", &json!({ "a": 1 }));
+    client.write("secret", "app", &json!({ "a": canary(1) }));
     let of_destination = "mounts = [\"copies\"]\n\
         transforms = [{ name = \"all\", from = '^secret/data/(?P<rest>.*)$', to = 'copies/data/${rest}' }]";
     let with = |token: &str| config((&server, token), (&server, token), "", of_destination);
@@ -212,14 +212,14 @@ fn one_token_with_both_policies_copies_within_a_vault() {
     vsync.configure(&with(&token_with(&client, &printed.concat())));
     assert_eq!(missing(&vsync), (Vec::new(), true));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    assert_eq!(client.read("copies", "app"), Some(json!({ "a": 1 })));
+    assert_eq!(client.read("copies", "app"), Some(json!({ "a": canary(1) })));
 }
 
 #[tokio::test]
 async fn the_rules_for_consul_are_enough() {
     const MASTER: &str = "5d1f7a06-6c7a-4d9b-8a7e-3a3f0f6f9d10";
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
-    origin.client().write("secret", "app", &json!({ "a": 1 }));
+    origin.client().write("secret", "app", &json!({ "a": canary(1) }));
     let consul = ConsulServer::with(ConsulOptions { acl_token: Some(MASTER), ..ConsulOptions::default() });
     let put = async |path: &str, body: Value| -> Value {
         let request = reqwest::Client::new().put(format!("{}/v1/acl/{path}", consul.address()));
@@ -237,7 +237,7 @@ async fn the_rules_for_consul_are_enough() {
     vsync.configure(&with(token["SecretID"].as_str().unwrap()));
     assert_eq!(missing(&vsync), (Vec::new(), true));
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
-    assert_eq!(destination.client().read("secret", "app"), Some(json!({ "a": 1 })));
+    assert_eq!(destination.client().read("secret", "app"), Some(json!({ "a": canary(1) })));
 }
 
 #[test]

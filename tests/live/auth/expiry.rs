@@ -27,7 +27,7 @@ impl Cycle {
     /// `way` leads into the origin or the destination, and is let do what `vsync policy` prints.
     fn new(at_origin: bool, way: &str) -> Self {
         let (from, to) = (BaoServer::start(), BaoServer::start());
-        let secrets = (0..COUNT).map(|n| (format!("app-{n}"), json!({ "v": canary::canary(n) })));
+        let secrets = (0..COUNT).map(|n| (format!("app-{n}"), json!({ "v": canary(n) })));
         from.client().write_all("secret", secrets);
         let proxy = FaultProxy::start(&if at_origin { from.address() } else { to.address() });
         let (text, behind) = if at_origin {

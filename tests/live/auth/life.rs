@@ -10,7 +10,7 @@ use vsync::vault::{Auth, Login, SecretSource, VaultClient, VaultSettings};
 use zeroize::Zeroizing;
 
 use super::{LEAST, config, copier};
-use crate::support::{Audit, BaoServer, RootClient, Vsync};
+use crate::support::{Audit, BaoServer, RootClient, Vsync, canary};
 
 fn client(server: &BaoServer, auth: Auth) -> VaultClient {
     let http = HttpSettings { address: server.address(), max_retries: 0, ..HttpSettings::default() };
@@ -50,7 +50,7 @@ fn gaps(audit: &Audit, path: &str, next: &str) -> Vec<f64> {
 async fn a_login_is_renewed_in_time_and_made_anew_when_it_may_not_get_older() {
     let server = BaoServer::with_audit();
     let api = server.client();
-    api.write("secret", "a", &json!({ "x": 1 }));
+    api.write("secret", "a", &json!({ "x": canary(1) }));
     let auth = app_role(&api, &json!({ "token_ttl": "4s", "token_max_ttl": "8s" }));
     let audit = server.audit();
     read_for(&client(&server, auth), Duration::from_secs(10)).await;
@@ -66,7 +66,7 @@ async fn a_login_is_renewed_in_time_and_made_anew_when_it_may_not_get_older() {
 async fn a_given_token_outlives_its_life_while_nothing_is_asked() {
     let server = BaoServer::with_audit();
     let api = server.client();
-    api.write("secret", "a", &json!({ "x": 1 }));
+    api.write("secret", "a", &json!({ "x": canary(1) }));
     api.policy("copier", POLICY);
     let period = json!({ "policies": ["copier"], "period": "3s" });
     let (_, answer) = api.request("POST", "auth/token/create", Some(period));
@@ -85,7 +85,7 @@ async fn a_given_token_outlives_its_life_while_nothing_is_asked() {
 /// Two servers, slow enough to be interrupted, and the program between them; `way` leads into the destination.
 fn slow_cycle(way: impl FnOnce(&RootClient) -> String) -> (BaoServer, BaoServer, Vsync) {
     let (from, to) = (BaoServer::start(), BaoServer::with_audit());
-    from.client().write_all("secret", (0..COUNT).map(|n| (format!("app-{n}"), json!({ "n": n }))));
+    from.client().write_all("secret", (0..COUNT).map(|n| (format!("app-{n}"), json!({ "n": canary(n) }))));
     let way = format!("requests_per_second = 40\n{}", way(&to.client()));
     let vsync = Vsync::new(&config(&from, LEAST, &to, &way));
     // with this a first plan is refused a listing, so that the token has just been found valid
