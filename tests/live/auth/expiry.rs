@@ -137,3 +137,36 @@ fn a_userpass_login_that_runs_out_in_mid_cycle_is_made_anew() {
         cycle.assert_all_copied_once();
     }
 }
+
+#[test]
+fn a_watch_goes_on_when_the_file_of_a_token_that_ran_out_has_another() {
+    let (from, to) = (BaoServer::start(), BaoServer::start());
+    let vsync = Vsync::new(&config(&from, LEAST, &to, "token_file = \"token\""));
+    let server = to.client();
+    server.policy("copier", &vsync.policies(&[])[1]);
+    let put = |token: &str| std::fs::write(vsync.folder().join("token"), token).expect("a file");
+    let asked = json!({ "policies": ["copier"], "no_default_policy": true, "renewable": false, "ttl": "5s" });
+    let made = write(&server, "auth/token/create", asked);
+    let token = made["auth"]["client_token"].as_str().expect("a token").to_owned();
+    canary::register(&token);
+    put(&token);
+    let mut daemon = vsync.background("watch", &["sync", "--watch", "--tick", "1s"], &[]);
+    let limit = Duration::from_mins(1);
+    let until = |what: &str, done: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < limit, "{what}:\n{}", daemon.told());
+            sleep(Duration::from_millis(50));
+        }
+    };
+    let lookup = json!({ "token": token });
+    until("it does not run out", &|| server.request("POST", "auth/token/lookup", Some(lookup.clone())).0 == 403);
+    from.client().write("secret", "late", &json!({ "v": canary("late") }));
+    until("it does not say so", &|| daemon.told().contains("the token is no longer valid"));
+    assert_eq!(server.read("secret", "late"), None);
+    put(&server.token_without_default("copier"));
+    until("it does not go on", &|| server.read("secret", "late") == Some(json!({ "v": canary("late") })));
+    daemon.signal("TERM");
+    assert_eq!(daemon.end(limit), Some(0), "{}", daemon.told());
+    assert!(!daemon.told().contains(" failed ("), "no secret is blamed:\n{}", daemon.told());
+}

@@ -1,6 +1,8 @@
 //! Canaries are verified by what can be read back: the value, or at least the version.
 
 use std::fmt::Display;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -154,4 +156,60 @@ fn a_deleted_canary_that_can_still_be_read_stops_the_rest() {
     stays.remove();
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
     assert_eq!(at(&there, "there"), at(&origin, "secret"));
+}
+
+/// Watching, it is looked at again after growing pauses; changes of others that come meanwhile wait, too.
+#[test]
+fn a_watch_begins_nothing_while_a_canary_is_not_as_it_should_be() {
+    const LIMIT: Duration = Duration::from_mins(1);
+    let (origin, there, proxy, vsync) = prepare();
+    let other = proxy.rule("GET", COPY, When::Always, read(&value("another"), 1));
+    let mut daemon = vsync.background("watch", &["sync", "--watch", "--tick", "1s"], &[]);
+    for what in ["new", "newer"] {
+        let looked = other.picked();
+        origin.client().write("secret", "app/0", &value(what));
+        other.wait_until_picked(looked + 2);
+    }
+    daemon.wait_for("there/canary/a is in canary, and it still differs from the origin", LIMIT);
+    assert_nothing_but_the_canary(&there);
+    other.remove();
+    let begun = Instant::now();
+    while at(&there, "there") != at(&origin, "secret") {
+        assert!(begun.elapsed() < LIMIT, "the rest does not follow:\n{}", daemon.told());
+        sleep(Duration::from_millis(50));
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.end(LIMIT), Some(0), "{}", daemon.told());
+    let versions = there.client().metadata_all("there");
+    assert!(versions.values().all(|metadata| metadata["current_version"] == 1), "written once");
+}
+
+#[test]
+fn a_watch_begins_nothing_while_a_canary_cannot_be_written() {
+    const LIMIT: Duration = Duration::from_mins(1);
+    let (origin, there, proxy, vsync) = prepare();
+    let refused = proxy.rule("POST", COPY, When::Always, Fault::Status(403));
+    let mut daemon = vsync.background("watch", &["sync", "--watch", "--tick", "1s"], &[]);
+    daemon.wait_for("it waits until secret/canary/a has been copied: it is in canary, and failed", LIMIT);
+    for what in ["new", "newer"] {
+        let tried = refused.picked();
+        origin.client().write("secret", "app/0", &value(what));
+        // another version is tried at once
+        origin.client().write("secret", "canary/a", &value(what));
+        refused.wait_until_picked(tried + 1);
+    }
+    // and the same one after its pause
+    refused.wait_until_picked(refused.picked() + 1);
+    assert_eq!(at(&there, "there").len(), 0);
+    refused.remove();
+    let begun = Instant::now();
+    while at(&there, "there") != at(&origin, "secret") {
+        assert!(begun.elapsed() < LIMIT, "the rest does not follow:\n{}", daemon.told());
+        sleep(Duration::from_millis(50));
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.end(LIMIT), Some(0), "{}", daemon.told());
+    let first = proxy.requests("POST", "^/v1/there/data/app/")[0].began;
+    let canaries = proxy.requests("POST", COPY);
+    assert!(canaries.iter().any(|one| one.status == Some(200) && one.ended <= first), "the canary comes first");
 }
