@@ -362,8 +362,7 @@ fn show_part(report: &Report, part: &DestinationReport, out: &mut Output) -> Res
         }
     }
     if let Some(reason) = &part.blocked {
-        let begun = part.done.total() > 0 || !part.failures.is_empty();
-        let what = if begun { "it was stopped" } else { "nothing was written" };
+        let what = if part.has_begun() { "it was stopped" } else { "nothing was written" };
         // the first thing to find out is whether the other one is alive
         let next_step =
             if part.locked.is_some() { "; wait for its end, or see whether it still runs there" } else { "" };

@@ -315,7 +315,10 @@ impl Daemon<'_> {
             (Some(holder), _) => {
                 round.found(name.as_str(), Kind::Locked, format!("another cycle is at work, of {holder}"));
             }
-            (None, Some(reason)) => round.found(name.as_str(), Kind::Blocked, format!("nothing was written: {reason}")),
+            (None, Some(reason)) => {
+                let what = if part.has_begun() { "it was stopped" } else { "nothing was written" };
+                round.found(name.as_str(), Kind::Blocked, format!("{what}: {reason}"));
+            }
             (None, None) => {}
         }
         if let Some(reason) = &part.unsaved {

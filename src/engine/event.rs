@@ -250,8 +250,15 @@ pub enum Event {
     Failed(DestinationName, Failure),
     /// State could not be saved; it is tried again.
     Unsaved(DestinationName, String),
-    /// Nothing is begun at this destination. The reason.
-    Blocked(DestinationName, String),
+    /// Nothing more is begun at a destination.
+    Blocked {
+        /// Which one.
+        destination: DestinationName,
+        /// Whether something was done or tried there before.
+        begun: bool,
+        /// Why.
+        reason: String,
+    },
     /// The report could not be kept. The reason.
     NotKept(String),
     /// The cycle is over and its report, if the store took it, is kept. Always the last event.

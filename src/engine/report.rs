@@ -369,8 +369,8 @@ pub struct DestinationReport {
     /// Somebody else held this destination's lock, so nothing was begun, or not gone on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<LockHolder>,
-    /// Nothing was begun here, because it is locked, or the state cannot be saved or is no longer what was planned with.
-    /// The reason.
+    /// Nothing was begun here, or not gone on with, because it is locked, the state cannot be saved or is no longer what was
+    /// planned with, an earlier wave or a canary is not as it should be, or a server is gone. The reason.
     #[serde(default)]
     pub blocked: Option<String>,
     /// Its server, or the origin's, did not answer any more, and that is why the rest is pending.
@@ -395,6 +395,12 @@ impl DestinationReport {
     #[must_use]
     pub fn wants_rest(&self) -> bool {
         self.unreached || self.canaries_failed
+    }
+
+    /// Whether anything was done or tried.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.done.total() > 0 || !self.failures.is_empty()
     }
 
     /// Whether its canaries were surely verified, if there were any: nothing else was left.

@@ -25,6 +25,7 @@ use super::Exit;
 use failures::Judged;
 
 use super::message::{Asked, Message, Purpose, Refreshed, Selected, SideStatus, Work};
+use super::outcome;
 use super::screen::overview::News;
 use super::widget::tree::{Growth, Tree};
 use crate::config::RulesFile;
@@ -496,7 +497,10 @@ async fn follow(mut handle: CycleHandle, messages: UnboundedSender<Message>) -> 
             Some(event) = async { events.as_mut()?.recv().await }, if events.is_some() => {
                 let message = match event {
                     Event::Unsaved(destination, reason) => Message::Unsaved(destination, reason),
-                    Event::Blocked(destination, reason) => Message::Blocked(destination, reason),
+                    Event::Blocked { destination, begun, reason } => {
+                        let sentence = outcome::blocked(&destination, begun, &reason);
+                        Message::Blocked(destination, sentence)
+                    }
                     Event::NotKept(reason) => Message::NotKept(reason),
                     _ => continue,
                 };

@@ -48,7 +48,7 @@ pub(super) enum Message {
     Snapshot(Arc<CycleSnapshot>),
     /// State could not be saved during the cycle.
     Unsaved(DestinationName, String),
-    /// Nothing is begun at a destination in this cycle.
+    /// Nothing more is begun at a destination in this cycle: why, in a sentence.
     Blocked(DestinationName, String),
     /// The store did not take the cycle's report.
     NotKept(String),

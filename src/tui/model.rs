@@ -137,7 +137,7 @@ pub(super) struct Cycle {
     pub(super) report: Option<Arc<Report>>,
     /// While it runs: state that could not be saved, newest reason per destination.
     pub(super) unsaved: BTreeMap<DestinationName, String>,
-    /// Destinations where nothing is begun, and why.
+    /// Destinations where nothing more is begun, and why, in a sentence.
     pub(super) blocked: BTreeMap<DestinationName, String>,
 }
 

@@ -14,15 +14,11 @@ pub(super) fn went_wrong(report: &Report) -> bool {
 pub(super) fn troubles(report: &Report) -> impl Iterator<Item = String> {
     let at_destinations = report.destinations.iter().flat_map(|part| {
         let name = &part.destination;
-        let begun = part.done.total() > 0 || !part.failures.is_empty();
-        let not_begun = part
-            .blocked
-            .as_deref()
-            .map(|reason| if begun { format!("{name} was stopped: {reason}") } else { blocked(name, reason) });
+        let stopped = part.blocked.as_deref().map(|reason| blocked(name, part.has_begun(), reason));
         let not_saved = part.unsaved.as_deref().map(|reason| {
             format!("{name}: what was done could not be saved; it is kept on this machine, and the next cycle here saves it: {reason}")
         });
-        not_begun.into_iter().chain(not_saved)
+        stopped.into_iter().chain(not_saved)
     });
     let origin =
         report.origin_unsaved.iter().map(|reason| format!("What the origin holds could not be saved: {reason}"));
@@ -37,9 +33,13 @@ pub(super) fn incomplete(report: &Report) -> Option<String> {
         .then(|| format!("{parts} of the origin could not be read; nothing there was changed or deleted anywhere."))
 }
 
-/// Said of a destination where nothing was begun.
-pub(super) fn blocked(destination: &DestinationName, reason: &str) -> String {
-    format!("Nothing was written at {destination}: {reason}")
+/// Said of a destination where nothing is begun, or nothing more.
+pub(super) fn blocked(destination: &DestinationName, begun: bool, reason: &str) -> String {
+    if begun {
+        format!("{destination} was stopped: {reason}")
+    } else {
+        format!("Nothing was written at {destination}: {reason}")
+    }
 }
 
 /// Said of a report that the store did not take.

@@ -101,9 +101,9 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             model.cycle.unsaved.insert(destination, reason);
             Vec::new()
         }
-        Message::Blocked(destination, reason) => {
-            model.warn(outcome::blocked(&destination, &reason));
-            model.cycle.blocked.insert(destination, reason);
+        Message::Blocked(destination, sentence) => {
+            model.warn(sentence.clone());
+            model.cycle.blocked.insert(destination, sentence);
             Vec::new()
         }
         Message::NotKept(reason) => {

@@ -14,7 +14,7 @@ use super::canary::Canary;
 use super::rate::Rate;
 use super::record::{Record, Save};
 use crate::engine::away::PATIENCE;
-use crate::engine::event::{Aside, DestinationProgress, Standing};
+use crate::engine::event::{Aside, DestinationProgress, Event, Standing};
 use crate::engine::fidelity::FidelityReport;
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
 use crate::engine::planning::was_taken_over;
@@ -307,6 +307,12 @@ impl Lane {
     }
 
     /// Nothing can be recorded, so nothing may be written: all tasks stay pending.
+    /// Said at once to whoever watches.
+    pub(super) fn blocked_event(&self, reason: &str) -> Event {
+        let destination = self.destination.name.clone();
+        Event::Blocked { destination, begun: self.report.has_begun(), reason: reason.to_owned() }
+    }
+
     pub(super) fn block(&mut self, blocked: Blocked) {
         self.record.give_up();
         self.report.locked = blocked.locked;

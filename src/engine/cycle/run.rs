@@ -301,7 +301,7 @@ impl Run {
                 let reason = blocked.reason.clone();
                 lane.block(blocked);
                 tracing::warn!(destination = %lane.destination.name, "nothing is written: {reason}");
-                let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason));
+                let _ = self.events.send(lane.blocked_event(&reason));
             }
         }
     }

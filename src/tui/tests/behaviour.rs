@@ -202,14 +202,26 @@ fn a_report_says_what_was_not_written_and_not_kept() {
 #[test]
 fn a_blocked_destination_is_told_at_once() {
     let mut model = running();
-    update(&mut model, Message::Blocked(sample::names()[0].clone(), "the store is read-only".into()));
     let text = "Nothing was written at us-east: the store is read-only";
+    update(&mut model, Message::Blocked(sample::names()[0].clone(), text.into()));
     assert_eq!(model.notice.as_ref().map(|notice| notice.text.as_str()), Some(text));
     press(&mut model, "1");
     update(&mut model, Message::Input(Input::Resize(120, 50)));
     assert!(sample::dump(&model).contains(text));
     update(&mut model, Message::NotKept("no space left".into()));
     assert!(model.notice.as_ref().is_some_and(|notice| notice.bad && notice.text.contains("could not be kept")));
+}
+
+#[test]
+fn what_was_begun_and_blocked_is_called_stopped() {
+    let name = sample::names()[0].clone();
+    assert_eq!(crate::tui::outcome::blocked(&name, true, "why"), "us-east was stopped: why");
+    let mut model = running();
+    let sentence = crate::tui::outcome::blocked(&name, true, "why");
+    update(&mut model, Message::Blocked(name, sentence));
+    press(&mut model, "4");
+    let screen = sample::text(&model);
+    assert!(screen.contains(" stopped") && !screen.contains("not begun"), "{screen}");
 }
 
 #[test]

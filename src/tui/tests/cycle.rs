@@ -64,7 +64,10 @@ fn every_state() {
         let mut model = running(width, height);
         let [first, second, _] = sample::names();
         update(&mut model, Message::Unsaved(first, "write vsync/us-east in Consul: connection refused".into()));
-        update(&mut model, Message::Blocked(second, "its lock is held by anna@vault-sync-1".into()));
+        update(
+            &mut model,
+            Message::Blocked(second, "ap-south was stopped: its lock is held by anna@vault-sync-1".into()),
+        );
         model
     });
     snapshot("cycle_of_one", |width, height| {

@@ -190,6 +190,7 @@ fn a_watch_begins_nothing_while_a_canary_cannot_be_written() {
     let (origin, there, proxy, vsync) = prepare();
     let refused = proxy.rule("POST", COPY, When::Always, Fault::Status(403));
     let mut daemon = vsync.background("watch", &["sync", "--watch", "--tick", "1s"], &[]);
+    daemon.wait_for("there: of the secrets in canary, there/canary/a failed, so the rest was not begun", LIMIT);
     daemon.wait_for("it waits until secret/canary/a has been copied: it is in canary, and failed", LIMIT);
     for what in ["new", "newer"] {
         let tried = refused.picked();

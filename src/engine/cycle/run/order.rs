@@ -7,7 +7,7 @@ use tokio::task;
 use super::{LookedAt, Run};
 use crate::engine::cycle::canary::verify;
 use crate::engine::cycle::lane::Lane;
-use crate::engine::event::{Event, Phase};
+use crate::engine::event::Phase;
 
 impl Run {
     /// Later waves wait for the first one that has something to do, or whose canaries want a decision.
@@ -76,7 +76,7 @@ impl Run {
             for lane in self.lanes.iter_mut().filter(|lane| lane.waits_for_its_wave()) {
                 tracing::warn!(destination = %lane.destination.name, "nothing is written: {reason}");
                 lane.halt(reason.clone());
-                let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason.clone()));
+                let _ = self.events.send(lane.blocked_event(&reason));
             }
             return;
         }
@@ -133,8 +133,9 @@ impl Run {
         let lane = &mut self.lanes[at];
         tracing::warn!(destination = %lane.destination.name, "stopped: {reason}");
         lane.forgo(&self.reads);
-        lane.halt(reason.clone());
-        let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason));
+        let event = lane.blocked_event(&reason);
+        lane.halt(reason);
+        let _ = self.events.send(event);
     }
 
     pub(super) fn canaries_failed(&mut self, at: usize, reason: String) {
@@ -212,7 +213,7 @@ impl Run {
             lane.note_gone(origin.clone());
             if !was_blocked && let Some(reason) = &lane.report.blocked {
                 tracing::warn!(destination = %lane.destination.name, "the rest stays pending: {reason}");
-                let _ = self.events.send(Event::Blocked(lane.destination.name.clone(), reason.clone()));
+                let _ = self.events.send(lane.blocked_event(reason));
             }
         }
     }

@@ -175,7 +175,8 @@ fn destination(model: &Model, part: &DestinationProgress, width: usize) -> Line<
     spans.push(Span::styled(cell::right(&format::count(part.failed), FAILED), style));
     spans.push(Span::styled(cell::right(&format::count(part.pending), 8), theme.muted()));
     let word = if model.cycle.blocked.contains_key(&part.destination) {
-        Some((" not begun".to_owned(), theme.bad()))
+        let word = if part.ended() > 0 { " stopped" } else { " not begun" };
+        Some((word.to_owned(), theme.bad()))
     } else if part.unsaved.is_some() {
         Some((" state not saved".to_owned(), theme.bad()))
     } else if let Some(word) = standing(&part.standing) {

@@ -116,7 +116,7 @@ pub(super) fn concerns(model: &Model) -> Vec<Concern> {
     }
     let ended = model.cycle.report.as_deref();
     let blocked = model.cycle.blocked.iter().filter(|_| ended.is_none());
-    found.extend(blocked.map(|(name, reason)| bad(outcome::blocked(name, reason)).on(Screen::Cycle)));
+    found.extend(blocked.map(|(_, sentence)| bad(sentence.clone()).on(Screen::Cycle)));
     found.extend(ended.into_iter().flat_map(outcome::troubles).map(|text| bad(text).on(Screen::Cycle)));
     for reason in [&model.failures_error, &model.history_error].into_iter().flatten() {
         found.push(bad(format!("Past cycles could not be read: {reason}")));

@@ -118,8 +118,9 @@ pub(super) fn last_cycle(model: &Model, name: &DestinationName) -> Vec<Span<'sta
         spans.push(Span::styled(format!(" ! {}", format::short(failed)), theme.bad()));
     } else if part.is_some_and(|part| part.locked.is_some()) {
         spans.push(Span::styled(" locked", theme.bad()));
-    } else if part.is_some_and(|part| part.blocked.is_some()) {
-        spans.push(Span::styled(" not begun", theme.bad()));
+    } else if let Some(part) = part.filter(|part| part.blocked.is_some()) {
+        let word = if part.has_begun() { " stopped" } else { " not begun" };
+        spans.push(Span::styled(word, theme.bad()));
     } else if part.is_some_and(|part| part.unsaved.is_some()) {
         spans.push(Span::styled(" not saved", theme.bad()));
     } else {
