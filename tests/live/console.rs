@@ -117,7 +117,7 @@ fn a_purge_from_the_console_wants_its_number_typed() {
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
     let (here, there) = (origin.client(), destination.client());
     for name in ["gone", "hidden", "stays", "too"] {
-        here.write("secret", name, &json!({ "v": 1 }));
+        here.write("secret", name, &json!({ "v": canary(1) }));
     }
     let vsync = Vsync::new("");
     vsync.configure(&format!(

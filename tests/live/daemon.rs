@@ -54,7 +54,7 @@ fn config(origin: &BaoServer, destination: &BaoServer, consul: &ConsulServer, mo
 }
 
 fn many(client: &RootClient, count: usize) {
-    client.write_all("secret", (0..count).map(|number| (format!("app/{number}"), json!({ "number": number }))));
+    client.write_all("secret", (0..count).map(|number| (format!("app/{number}"), json!({ "number": canary(number) }))));
 }
 
 fn versions(client: &RootClient, mount: &str) -> BTreeMap<String, u64> {
@@ -163,14 +163,14 @@ fn what_v03_did_is_taken_over_and_gone_on_with_bit_for_bit() {
     for (name, one) in &metadata {
         let count = one["current_version"].as_u64().expect("a version");
         for version in 1..=count {
-            at_origin.write("interop", name, &json!({ "of": name, "version": version }));
+            at_origin.write("interop", name, &json!({ "of": canary(name), "version": version }));
         }
         if name.starts_with("gone/") {
             at_origin.delete("interop", name);
             continue;
         }
         let (mount, path) = target(name);
-        at_destination.write(mount, &path, &json!({ "of": name, "version": count }));
+        at_destination.write(mount, &path, &json!({ "of": canary(name), "version": count }));
     }
     // as v0.3 would have recorded this origin; its own rules, not ours
     let recorded = |side| as_v03(side, "interop/", &origin.client().metadata_all("interop"), 5);
@@ -230,10 +230,10 @@ fn what_v03_did_is_taken_over_and_gone_on_with_bit_for_bit() {
     assert_eq!((stored("origin"), stored("destination")), keys);
     assert_eq!(consul.last_change("fixture/origin/"), last, "not even the same written again");
 
-    at_origin.write("interop", "runner/dev/app1", &json!({ "changed": true }));
-    at_origin.write("interop", "<new> & odd", &json!({ "new": true }));
+    at_origin.write("interop", "runner/dev/app1", &json!({ "changed": canary(true) }));
+    at_origin.write("interop", "<new> & odd", &json!({ "new": canary(true) }));
     wait_until("both changes", LIMIT, || {
-        at_destination.read("runnerv2", "dev/app1/secrets") == Some(json!({ "changed": true }))
+        at_destination.read("runnerv2", "dev/app1/secrets") == Some(json!({ "changed": canary(true) }))
             && at_destination.read("interop", "<new> & odd").is_some()
     });
     let after = (versions(&at_destination, "interop"), versions(&at_destination, "runnerv2"));
@@ -479,7 +479,7 @@ fn one_destination_in_trouble_is_told_once_and_keeps_no_other_waiting() {
     let at_destination = || destination.client().names("secret", "app/").len();
     wait_until("three secrets", LIMIT, || at_destination() == 3);
     copier.wait_for("dead: the server does not answer: connection refused; 3 are pending until then", LIMIT);
-    origin.client().write("secret", "app/3", &json!({ "number": 3 }));
+    origin.client().write("secret", "app/3", &json!({ "number": canary(3) }));
     wait_until("a fourth", LIMIT, || at_destination() == 4);
     // several ticks, none of which is a reason to say it again or to try in vain
     sleep(Duration::from_secs(5));

@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{BaoServer, ConsulServer, Fault, FaultProxy, RootClient, Run, Vsync, When};
+use crate::support::{BaoServer, ConsulServer, Fault, FaultProxy, RootClient, Run, Vsync, When, canary};
 
 /// More than a handful, so that a delete is no mass deletion.
 const MANY: usize = 60;
-const CANARY: &str = "canary-9f31c2";
+const CANARY: &str = canary::MARK;
 
 fn enable_v1(client: &RootClient, mount: &str) {
     let (status, answer) = client.request("POST", &format!("sys/mounts/{mount}"), Some(json!({ "type": "kv" })));
@@ -169,11 +169,11 @@ fn a_migration_copies_once_and_then_only_what_changed() {
     assert_eq!(state(), before);
 
     // One changed, one new, one gone: those three and no other.
-    write(&migration.client(), "a/b", json!({ "changed": true }));
-    write(&migration.client(), "brand new", json!({ "new": 1 }));
+    write(&migration.client(), "a/b", json!({ "changed": canary(true) }));
+    write(&migration.client(), "brand new", json!({ "new": canary(1) }));
     delete(&migration.client(), "team/app-7");
-    expected.insert("a/b".to_owned(), json!({ "changed": true }));
-    expected.insert("brand new".to_owned(), json!({ "new": 1 }));
+    expected.insert("a/b".to_owned(), json!({ "changed": canary(true) }));
+    expected.insert("brand new".to_owned(), json!({ "new": canary(1) }));
     expected.remove("team/app-7");
     let at_copy = migration.copy.audit();
     let _ = migration.sync().expect(0);
@@ -193,7 +193,7 @@ fn a_destination_that_missed_a_value_is_told_by_what_it_has() {
     let _ = migration.sync().expect(0);
     let first = values()["a"].clone();
     // `beside` sees another value, `copy` does not
-    write(&migration.client(), "a", json!({ "other": 1 }));
+    write(&migration.client(), "a", json!({ "other": canary(1) }));
     let _ = migration.run(&["sync", "--yes", "--destination", "beside"]).expect(0);
     let _ = migration.run(&["plan"]).expect(2);
     write(&migration.client(), "a", first);
@@ -211,7 +211,7 @@ fn a_value_that_cannot_be_read_is_unknown_and_stays() {
                  path \"old/a/b\" { capabilities = [\"deny\"] }\npath \"old/odd/*\" { capabilities = [\"read\"] }";
     let token = migration.client().policy_token("reader", rules);
     migration.configure(OLD_IS_V1, &token);
-    write(&migration.client(), "a", json!({ "changed": true }));
+    write(&migration.client(), "a", json!({ "changed": canary(true) }));
     delete(&migration.client(), "odd/space in name");
     let run = migration.sync();
     assert!(run.text().contains("old/a/b"), "{}", run.text());
@@ -298,13 +298,13 @@ fn both_versions_side_by_side() {
     expected.extend((0..20).map(|n| (format!("new/app-{n}"), json!({ "n": n }))));
     migration.assert_equal(&expected);
 
-    write(&origin, "a", json!({ "changed": true }));
-    origin.write("new", "app-3", &json!({ "changed": true }));
+    write(&origin, "a", json!({ "changed": canary(true) }));
+    origin.write("new", "app-3", &json!({ "changed": canary(true) }));
     let at_origin = migration.origin.audit();
     let _ = migration.sync().expect(0);
     assert_eq!(at_origin.touched("new/data/"), ["read new/data/app-3"], "version 2 is told apart by its metadata");
-    expected.insert("a".to_owned(), json!({ "changed": true }));
-    expected.insert("new/app-3".to_owned(), json!({ "changed": true }));
+    expected.insert("a".to_owned(), json!({ "changed": canary(true) }));
+    expected.insert("new/app-3".to_owned(), json!({ "changed": canary(true) }));
     migration.assert_equal(&expected);
 }
 
@@ -388,10 +388,10 @@ fn what_was_seen_may_be_lost() {
     for key in migration.consul.keys("vsync/vsync/kv1/") {
         migration.consul.delete(&key);
     }
-    write(&migration.client(), "a", json!({ "changed": true }));
+    write(&migration.client(), "a", json!({ "changed": canary(true) }));
     let _ = migration.sync().expect(0);
     let mut expected = values();
-    expected.insert("a".to_owned(), json!({ "changed": true }));
+    expected.insert("a".to_owned(), json!({ "changed": canary(true) }));
     migration.assert_equal(&expected);
     for (name, metadata) in migration.copy.client().metadata_all("secret") {
         assert_eq!(metadata["current_version"], if name == "a" { 2 } else { 1 }, "{name}");
@@ -432,7 +432,7 @@ fn becomes_version_2(of_copies: &str) {
     migration.configure_copies(OLD_IS_V1, "least", of_copies);
     let _ = migration.sync().expect(0);
     // no cycle sees this value before the mount is another
-    write(&migration.client(), "a/b", json!({ "unseen": true }));
+    write(&migration.client(), "a/b", json!({ "unseen": canary(true) }));
     let tune = json!({ "options": { "version": "2" } });
     assert_eq!(migration.client().request("POST", "sys/mounts/old/tune", Some(tune)).0, 200);
     // it is not to be read before the server has moved everything
@@ -442,8 +442,8 @@ fn becomes_version_2(of_copies: &str) {
     migration.configure_copies("", "least", of_copies);
     let mut expected = values();
     for name in ["a", "a/b"] {
-        migration.client().write("old", name, &json!({ "changed": true }));
-        expected.insert(name.to_owned(), json!({ "changed": true }));
+        migration.client().write("old", name, &json!({ "changed": canary(true) }));
+        expected.insert(name.to_owned(), json!({ "changed": canary(true) }));
     }
     let _ = migration.sync().expect(0);
     migration.assert_equal(&expected);

@@ -222,7 +222,7 @@ fn a_destination_edited_between_plan_and_write_keeps_the_edit() {
     seed(&trial.origin.client());
     let first = edited_meanwhile(&trial, "team-a/app-7");
     assert!(first.contains("version 1 is there already, and vsync never wrote it"), "{first}");
-    trial.origin.client().write("secret", "team-b/app-7", &json!({ "second": true }));
+    trial.origin.client().write("secret", "team-b/app-7", &json!({ "second": canary(true) }));
     let later = edited_meanwhile(&trial, "team-b/app-7");
     assert!(later.contains("version 2 is there, and vsync left version 1: somebody else changed it"), "{later}");
 

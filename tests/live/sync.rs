@@ -103,8 +103,8 @@ fn a_destination_becomes_equal_and_is_then_left_alone() {
     assert_eq!(state(), before);
 
     // One changed, one new, one gone: those three and no other.
-    origin.client().write("secret", "odd/same", &json!({ "changed": true }));
-    origin.client().write("secret", "odd/brand new", &json!({ "new": true }));
+    origin.client().write("secret", "odd/same", &json!({ "changed": canary(true) }));
+    origin.client().write("secret", "odd/brand new", &json!({ "new": canary(true) }));
     origin.client().delete("secret", "odd/UPPER");
     let (at_origin, at_destination) = (origin.audit(), destination.audit());
     let _ = vsync.run(&["sync", "--yes"]).expect(0);
@@ -165,7 +165,7 @@ fn what_may_not_be_listed_is_not_deleted() {
     client.policy(&reader, &format!("{allowed}{closed}"));
     client.delete("secret", "open/app-1");
     client.delete("secret", "closed/deep/app-1");
-    client.write("secret", "open/app-2", &json!({ "changed": true }));
+    client.write("secret", "open/app-2", &json!({ "changed": canary(true) }));
 
     let audit = destination.audit();
     let run = vsync.run(&["sync", "--yes"]).expect(1);
@@ -244,7 +244,7 @@ fn an_interrupt_keeps_what_was_done() {
 
 #[test]
 fn values_stay_out_of_everything_that_is_kept_or_shown() {
-    const CANARY: &str = "canary-4f1d0c";
+    const CANARY: &str = canary::MARK;
     let (origin, destination) = (BaoServer::start(), BaoServer::start());
     let root = origin.client();
     root.write_all("secret", (0..20).map(|n| (format!("a/{n}"), json!({ "password": format!("{CANARY}-{n}") }))));

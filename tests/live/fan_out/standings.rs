@@ -138,3 +138,35 @@ fn the_console_says_who_waits_and_for_what() {
     assert_eq!(console.wait_for_end().code, 0);
     waiting.assert_equal();
 }
+
+/// It is what every destination waits for.
+#[test]
+fn programs_are_told_that_the_origin_is_away() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 5);
+    for mount in ["one", "two"] {
+        there.client().enable_kv(mount);
+    }
+    let (proxy, address) = (FaultProxy::start(&origin.address()), there.address());
+    let destinations = [("one", address.as_str(), ""), ("two", address.as_str(), "")];
+    let vsync = Vsync::new(&config(&proxy.address(), "", &destinations));
+    // it has been listed when it goes
+    let gone = [
+        proxy.rule("GET", "^/v1/secret/data/", When::Always, Fault::Reset),
+        proxy.rule("", "^/v1/sys/health", When::From(2), Fault::Reset),
+    ];
+    let mut cycle = vsync.background("sync", &["--output", "json", "sync", "--yes"], &[]);
+    cycle.wait_for("\"server\":\"origin\"", LIMIT);
+    gone.into_iter().for_each(FaultRule::remove);
+    assert_eq!(cycle.end(LIMIT), Some(0), "{}", cycle.told());
+    let told = cycle.told();
+    let line = told.lines().find(|line| line.contains("\"server\":\"origin\"")).expect("it was told");
+    let object: Value = serde_json::from_str(line).expect("JSON");
+    for part in object["destinations"].as_array().expect("destinations") {
+        assert_eq!((&part["standing"], &part["server"]), (&json!("set_aside"), &json!("origin")), "{object}");
+        assert!(part["reason"].as_str().is_some_and(|reason| reason.contains("connection")), "{object}");
+    }
+    for mount in ["one", "two"] {
+        assert_eq!(at(&there, mount), at(&origin, "secret"), "{mount}");
+    }
+}
