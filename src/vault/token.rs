@@ -293,7 +293,7 @@ impl TokenSource {
                 Ok(None) => return Ok(self.set_lease(held, None)),
                 Ok(Some(longer)) if longer.is_longer_than(&lease) => return Ok(self.set_lease(held, Some(longer))),
                 Ok(Some(_)) => "it may not get older".to_owned(),
-                Err(error) if is_passing(error.kind()) => return Err(error),
+                Err(error) if is_passing(error.kind()) && !is_too_old(&error) => return Err(error),
                 Err(error) => error.to_string(),
             };
             self.change_lease(held, |lease| lease.renewable = false);
@@ -424,6 +424,11 @@ async fn look_up(client: &VaultClient, token: &Token) -> Standing {
         Ok(answer) if answer.status == StatusCode::FORBIDDEN => Standing::Mute,
         _ => Standing::Unknown,
     }
+}
+
+/// Said, with status 500, of a token that has reached its greatest age, which it may do early: the limit can be lowered.
+fn is_too_old(error: &VaultError) -> bool {
+    error.message().contains("past the max TTL")
 }
 
 fn is_passing(kind: ErrorKind) -> bool {

@@ -45,6 +45,7 @@ const DONE: &str = r#"{"data":{"policies":[],"ttl":1,"renewable":false}}"#;
 async fn a_login_is_renewed_until_it_may_not_get_older_and_then_made_anew() {
     let done = || Server::json(200, DONE);
     let refused = Server::json(403, r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#);
+    let too_old = Server::json(500, r#"{"errors":["1 error occurred:\n\t* past the max TTL, cannot renew\n\n"]}"#);
     let answers = [
         granted("first", 60, true),
         done(),
@@ -57,15 +58,18 @@ async fn a_login_is_renewed_until_it_may_not_get_older_and_then_made_anew() {
         done(),
         // not at all
         refused,
-        granted("third", 60, false),
+        granted("third", 60, true),
         done(),
+        too_old,
         granted("fourth", 60, false),
+        done(),
+        granted("fifth", 60, false),
         done(),
     ];
     let server = Server::start(&answers).await;
     let vault = client(&server, app_role());
     vault.token_info().await.expect("an answer");
-    for _ in 0..4 {
+    for _ in 0..5 {
         age(&vault);
         vault.token_info().await.expect("an answer");
     }
@@ -81,8 +85,11 @@ async fn a_login_is_renewed_until_it_may_not_get_older_and_then_made_anew() {
         format!("{renew} second"),
         login.to_owned(),
         format!("{look} third"),
+        format!("{renew} third"),
         login.to_owned(),
         format!("{look} fourth"),
+        login.to_owned(),
+        format!("{look} fifth"),
     ];
     assert_eq!(asked(&server), expected);
 }

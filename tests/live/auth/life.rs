@@ -54,12 +54,34 @@ async fn a_login_is_renewed_in_time_and_made_anew_when_it_may_not_get_older() {
     let auth = app_role(&api, &json!({ "token_ttl": "4s", "token_max_ttl": "8s" }));
     let audit = server.audit();
     read_for(&client(&server, auth), Duration::from_secs(10)).await;
-    assert_eq!(audit.refused(), [""; 0]);
+    // on a busy machine the last renewal may come when the 8 s are over
+    let refused = audit.refused().into_iter().filter(|refused| !refused.contains("past the max TTL"));
+    assert_eq!(refused.collect::<Vec<_>>(), [""; 0]);
     assert_eq!(audit.times("auth/approle/login").len(), 2, "one token for its 8 s, and the next");
     assert!(audit.times("auth/token/renew-self").len() >= 2);
     let gaps = gaps(&audit, "auth/approle/login", "auth/token/renew-self");
     // two thirds of 4 s, and whatever the machine takes to get to it
     assert!(gaps[0] >= 2.5 && gaps.iter().all(|gap| *gap < 3.9), "{gaps:?}");
+}
+
+/// OpenBao answers 500, which otherwise passes.
+#[tokio::test]
+async fn a_login_that_has_become_too_old_to_be_renewed_is_made_anew_at_once() {
+    let server = BaoServer::with_audit();
+    let api = server.client();
+    api.write("secret", "a", &json!({ "x": canary(1) }));
+    let auth = app_role(&api, &json!({ "token_ttl": "9s", "token_max_ttl": "1m" }));
+    let audit = server.audit();
+    let vault = client(&server, auth);
+    read_for(&vault, Duration::from_millis(1)).await;
+    // meanwhile somebody lowers the limit
+    let role = json!({ "token_ttl": "5s", "token_max_ttl": "5s" });
+    assert_eq!(api.request("POST", "auth/approle/role/copier", Some(role)).0, 204);
+    read_for(&vault, Duration::from_secs(8)).await;
+    assert!(audit.refused()[0].contains("past the max TTL"), "{:?}", audit.refused());
+    let (logins, renewals) = (audit.times("auth/approle/login"), audit.times("auth/token/renew-self"));
+    let before = renewals.iter().filter(|renewal| **renewal < logins[1]).count();
+    assert_eq!(before, 1, "it is not tried again: {logins:?}, {renewals:?}");
 }
 
 #[tokio::test]
