@@ -306,13 +306,13 @@ impl Lane {
         if self.stop.is_cancelled() || self.report.blocked.is_some() { 0 } else { self.report.pending }
     }
 
-    /// Nothing can be recorded, so nothing may be written: all tasks stay pending.
-    /// Said at once to whoever watches.
+    /// What is said at once to whoever watches.
     pub(super) fn blocked_event(&self, reason: &str) -> Event {
         let destination = self.destination.name.clone();
         Event::Blocked { destination, begun: self.report.has_begun(), reason: reason.to_owned() }
     }
 
+    /// Nothing can be recorded, so nothing may be written: all tasks stay pending.
     pub(super) fn block(&mut self, blocked: Blocked) {
         self.record.give_up();
         self.report.locked = blocked.locked;
