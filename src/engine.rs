@@ -378,12 +378,13 @@ impl Engine {
         let asked = std::time::Instant::now();
         let health = vault.health().await;
         let latency = asked.elapsed();
-        let is_well = health.as_ref().is_ok_and(|health| health.obstacle().is_none());
-        let token = if is_well { Some(vault.token_info().await) } else { None };
+        let is_open = health.as_ref().is_ok_and(|health| health.obstacle().is_none());
+        let token = if is_open { Some(vault.token_info().await) } else { None };
         Ok(Probe { health, token, latency })
     }
 
-    /// Whether a destination's server says of itself that it can do something: it answers, and is not sealed.
+    /// Whether a destination's server says of itself that it can do something: it answers, is initialized and not sealed, and
+    /// its cluster has a leader.
     pub async fn is_well(&self, destination: &DestinationName) -> bool {
         match self.destination(destination) {
             Some(destination) => worker::is_well(&destination.vault).await.is_ok(),

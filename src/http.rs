@@ -260,6 +260,11 @@ impl HttpClient {
         if let Some(attempts) = &self.attempts {
             attempts.end();
         }
+        if let Err(failure) = &done
+            && failure.has_no_leader()
+        {
+            shared.nodes.turn_away();
+        }
         if let (Some(place), Err(failure)) = (&place, &done)
             && let Some((cause, retry_after)) = failure.overload()
         {
@@ -307,7 +312,7 @@ impl HttpClient {
                     let message = format!("the server answers {status}, which no Vault does: is this one?");
                     return Err(HttpError::new(HttpErrorKind::Redirect, message));
                 }
-                StatusCode::SERVICE_UNAVAILABLE if others > 0 && !request.apart => {
+                StatusCode::SERVICE_UNAVAILABLE if others > 0 => {
                     others -= 1;
                     at = nodes.after(at);
                 }

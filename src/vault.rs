@@ -177,7 +177,11 @@ impl VaultClient {
         let token = self.shared.tokens.current(self).await?;
         let send = async |token: &Token| {
             let request = self.complete(request.clone()).header(TOKEN, token.header());
-            self.http.send_reading(request, read).await.map_err(|error| target.transport(&error))
+            let reading = self.http.send_reading(request, read).await.map_err(|error| target.transport(&error))?;
+            if let Reading::Refused(answer) = &reading {
+                self.shared.seen.note(answer);
+            }
+            Ok(reading)
         };
         match send(&token).await? {
             Reading::Refused(answer) if answer.status == StatusCode::FORBIDDEN => {
@@ -207,9 +211,11 @@ impl VaultClient {
 
     /// Sends a request without a token.
     async fn send_bare(&self, target: Target<'_>, request: Request) -> Result<Response, VaultError> {
-        let answer = self.http.send(self.complete(request)).await.map_err(|error| target.transport(&error))?;
-        self.shared.seen.note(&answer.headers);
-        Ok(answer)
+        let answer = self.http.send(self.complete(request.clone())).await.map_err(|error| target.transport(&error))?;
+        if !self.shared.seen.note(&answer) {
+            return Ok(answer);
+        }
+        Box::pin(self.http.send(self.complete(request))).await.map_err(|error| target.transport(&error))
     }
 
     fn complete(&self, request: Request) -> Request {

@@ -27,7 +27,7 @@ pub(crate) enum Verdict {
     Guarded(String),
     /// There is nothing to do.
     Idle,
-    /// It did not answer, and rests.
+    /// It did not answer, or its canaries are not as they should be, and rests.
     Unreached(String),
     /// Others come first, or secrets of its own.
     Waiting(String),

@@ -38,6 +38,11 @@ pub(super) use reads::Reads;
 /// A request that takes longer is worth the question how its server is.
 const LONG: Duration = Duration::from_secs(5);
 
+/// Whether a request has taken so long that one had better ask how its server is.
+pub(super) fn is_long(unanswered_for: Duration) -> bool {
+    unanswered_for >= LONG
+}
+
 /// A panic while a lock of this module is held leaves plain data behind it, so its poison means nothing.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -98,7 +103,7 @@ impl Slot {
 
     /// Whether a request is being tried again, or has not been answered for long.
     pub(super) fn is_held_up(&self) -> bool {
-        lock(&self.current).is_some() && (self.attempts.get() > 1 || self.attempts.unanswered_for() >= LONG)
+        lock(&self.current).is_some() && (self.attempts.get() > 1 || is_long(self.attempts.unanswered_for()))
     }
 
     fn begin(&self, task: &Task, again: Again) {
@@ -233,12 +238,13 @@ impl Worker {
         let is_token = matches!(result, Err(Failed { cause: Cause::Token, .. }));
         let counts = !is_token
             && reach.is_at_work()
-            && match reach.is_well().await {
-                Ok(()) => reach.is_at_work(),
-                Err(reason) => {
+            && match self.unless_stopped(reach.is_well()).await {
+                Ok(Ok(())) => reach.is_at_work(),
+                Ok(Err(reason)) => {
                     reach.set_aside(reason);
                     false
                 }
+                Err(Abandoned) => false,
             };
         self.slot.end();
         let task = self.queue.put_back(task, counts, unsettled)?;

@@ -60,6 +60,11 @@ impl Nodes {
         (at + 1) % self.all.len()
     }
 
+    /// The one that requests go to now knows of no leader: another one may.
+    pub(super) fn turn_away(&self) {
+        self.current.store(self.after(self.current()), Ordering::Relaxed);
+    }
+
     /// This one works: later requests go there.
     pub(super) fn prefer(&self, at: usize) {
         if self.len() > 1 && self.current.swap(at, Ordering::Relaxed) != at {

@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 pub enum Repeat {
     /// After anything that may pass: it reads, or doing it twice is the same as doing it once.
     Safe,
-    /// Only where the server cannot have processed it: no connection, 412, 429, 503. For writes.
+    /// Only where the server cannot have processed it: no connection, 412, 429, 503, a cluster without a leader. For writes.
     IfUnprocessed,
     /// Not at all: the first answer is what the caller wants to know.
     Never,

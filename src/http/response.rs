@@ -24,6 +24,16 @@ pub struct Response {
     pub body: Zeroizing<Vec<u8>>,
 }
 
+impl Response {
+    /// Whether a Vault that stands by says that its cluster is about to choose another leader, to which it would have passed
+    /// the request on: nothing was done.
+    #[must_use]
+    pub fn has_no_leader(&self) -> bool {
+        const WORDS: &[u8] = b"active cluster node not found";
+        self.status == StatusCode::INTERNAL_SERVER_ERROR && self.body.windows(WORDS.len()).any(|said| said == WORDS)
+    }
+}
+
 /// What became of a request whose answer was read as it came in.
 pub enum Reading<T> {
     /// The status was a success: what was made of the whole body.

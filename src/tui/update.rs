@@ -354,7 +354,13 @@ fn on_refreshed(model: &mut Model, refreshed: Refreshed) -> Vec<Effect> {
 fn on_ended(model: &mut Model, report: Arc<Report>) -> Vec<Effect> {
     model.cycle.running = false;
     model.cycle.cancelling = false;
-    if matches!(model.dialog, Some(Dialog { ask: Ask::Cancel | Ask::Skip(_) | Ask::Quit, .. })) {
+    // whoever is asked whether to quit is still asked while there is something to lose
+    let loses_something = model.loses_something();
+    if model.dialog.as_ref().is_some_and(|dialog| match dialog.ask {
+        Ask::Cancel | Ask::Skip(_) => true,
+        Ask::Quit => !loses_something,
+        _ => false,
+    }) {
         model.dialog = None;
     }
     let (done, failed) = (report.done().total(), report.failed());

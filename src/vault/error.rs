@@ -113,7 +113,8 @@ impl Target<'_> {
     pub(super) fn refusal_to(self, answer: &Response, repeats: impl FnOnce(&str) -> bool) -> VaultError {
         let body = Refusal::read(answer);
         let said = body.as_ref().map(Refusal::text).unwrap_or_default();
-        let kind = kind_of(answer.status, body.as_ref(), &said);
+        let kind =
+            if answer.has_no_leader() { ErrorKind::Unavailable } else { kind_of(answer.status, body.as_ref(), &said) };
         if repeats(&said) {
             let message =
                 format!("the server answered {}; its words repeat the secret and are withheld", answer.status);
@@ -230,8 +231,6 @@ fn kind_of(status: StatusCode, body: Option<&Refusal<'_>>, said: &str) -> ErrorK
         429 => ErrorKind::RateLimited,
         412 | 472 | 473 | 503 => ErrorKind::Unavailable,
         400..=499 => ErrorKind::BadRequest,
-        // a standby whose cluster is about to choose another leader
-        500 if said.contains("active cluster node not found") => ErrorKind::Unavailable,
         500..=599 => ErrorKind::Server,
         _ => ErrorKind::Protocol,
     }

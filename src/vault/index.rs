@@ -9,10 +9,11 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::StatusCode;
+use reqwest::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use crate::http::Request;
+use crate::http::{Request, Response};
 
 const INDEX: HeaderName = HeaderName::from_static("x-vault-index");
 /// What a node that is behind is to do.
@@ -49,9 +50,19 @@ impl Position {
 }
 
 impl Seen {
-    /// Takes in how far the server had come when it gave this answer.
-    pub(super) fn note(&self, headers: &HeaderMap) {
-        let Some(header) = headers.get(INDEX) else { return };
+    /// Takes in how far the server had come when it gave this answer. Returns whether the answer is about nothing but an
+    /// index of another kind of server, which had the address before: it is forgotten then.
+    pub(super) fn note(&self, answer: &Response) -> bool {
+        if answer.status == StatusCode::BAD_REQUEST && says(&answer.body, b"X-Vault-Index") {
+            return self.0.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        }
+        if let Some(header) = answer.headers.get(INDEX) {
+            self.take(header);
+        }
+        false
+    }
+
+    fn take(&self, header: &HeaderValue) {
         let position = Position::of(header);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let knows_more = seen.as_ref().is_some_and(|seen| match (&seen.position, &position) {
@@ -73,8 +84,14 @@ impl Seen {
     }
 }
 
+fn says(body: &[u8], words: &[u8]) -> bool {
+    body.windows(words.len()).any(|said| said == words)
+}
+
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderMap;
+
     use super::*;
 
     fn header(text: &str) -> HeaderValue {
@@ -89,7 +106,12 @@ mod tests {
     fn the_furthest_counts_whatever_comes_last() {
         let seen = Seen::default();
         let sent = || seen.0.lock().expect("no panic").as_ref().map(|seen| seen.header.clone());
-        seen.note(&HeaderMap::new());
+        let answer = |status, headers, body: &str| Response {
+            status,
+            headers,
+            body: zeroize::Zeroizing::new(body.as_bytes().to_vec()),
+        };
+        assert!(!seen.note(&answer(StatusCode::OK, HeaderMap::new(), "{}")));
         assert_eq!(sent(), None);
         for (said, kept) in [
             (index("a", 7), index("a", 7)),
@@ -101,8 +123,12 @@ mod tests {
             (header("v1:unknown"), header("v1:unknown")),
             (header("v1:newer"), header("v1:newer")),
         ] {
-            seen.note(&[(INDEX, said)].into_iter().collect());
+            assert!(!seen.note(&answer(StatusCode::OK, [(INDEX, said)].into_iter().collect(), "{}")));
             assert_eq!(sent(), Some(kept));
         }
+        // a server that does not understand it, once
+        let refusal = || answer(StatusCode::BAD_REQUEST, HeaderMap::new(), r#"failed to decode "X-Vault-Index""#);
+        assert!(seen.note(&refusal()) && !seen.note(&refusal()));
+        assert_eq!(sent(), None);
     }
 }

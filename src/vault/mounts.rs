@@ -71,7 +71,8 @@ impl VaultError {
     /// Whether a KV engine that was mounted just now is still being made version 2.
     #[must_use]
     pub fn is_upgrading(&self) -> bool {
-        self.message().contains("Upgrading from non-versioned")
+        // a standby waits for its leader in other words
+        self.message().contains("from non-versioned to versioned data")
     }
 }
 

@@ -296,3 +296,70 @@ fn a_destination_whose_canary_somebody_wrote_over_records_nothing_until_that_is_
     assert!(there.client().read("there", "app/1").is_none());
     assert_eq!(there.client().read("there", "canary/a"), Some(json!({ "n": "somebody else's" })));
 }
+
+#[test]
+fn no_wave_is_left_out_because_all_of_it_is_blocked() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 3);
+    origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
+    for mount in ["staging", "prod", "later"] {
+        there.client().enable_kv(mount);
+    }
+    let address = there.address();
+    let destinations =
+        [("later", address.as_str(), "wave = 3"), ("prod", &address, "wave = 2"), ("staging", &address, "")];
+    let vsync = Vsync::new(&config(&origin.address(), CANARY, &destinations));
+    let _ = sync(&vsync, 0);
+    there.client().write("prod", "canary/a", &json!({ "n": "somebody else's" }));
+    origin.client().write("secret", "canary/a", &json!({ "n": 1 }));
+    let _ = sync(&vsync, 1);
+    // by now it is known, and nothing of the second wave begins
+    origin.client().write("secret", "app/0", &json!({ "n": "new" }));
+    let run = sync(&vsync, 1);
+    assert!(blocked(&run, "prod").contains("somebody else wrote what is there"), "{}", run.text());
+    assert!(blocked(&run, "later").contains("prod (wave 2)"), "{}", run.text());
+    assert_eq!(at(&there, "staging"), at(&origin, "secret"));
+    assert_ne!(there.client().read("later", "app/0"), Some(json!({ "n": "new" })));
+}
+
+#[test]
+fn a_server_that_hangs_while_canaries_are_looked_at_is_waited_for_no_longer_than_patience() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 3);
+    origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
+    there.client().enable_kv("there");
+    let proxy = FaultProxy::start(&there.address());
+    let vsync = Vsync::new(&config(&origin.address(), CANARY, &[("there", &proxy.address(), "patience = \"3s\"")]));
+    let hangs = [("^/v1/there/data/", 1), ("^/v1/sys/health", 2)]
+        .map(|(path, from)| proxy.rule("GET", path, When::From(from), Fault::Hold));
+    let begun = Instant::now();
+    let run = sync(&vsync, 1);
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}: {}", begun.elapsed(), run.text());
+    assert!(blocked(&run, "there").contains("did not answer for"), "{}", run.text());
+    assert_eq!(at(&there, "there").len(), 1, "nothing but the canary");
+    for rule in hangs {
+        rule.remove();
+    }
+    let _ = sync(&vsync, 0);
+    assert_eq!(at(&there, "there"), at(&origin, "secret"));
+}
+
+#[test]
+fn a_canary_whose_metadata_alone_is_copied_is_still_looked_at() {
+    let (origin, there) = (BaoServer::start(), BaoServer::start());
+    seed(&origin, 3);
+    origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
+    there.client().enable_kv("there");
+    let proxy = FaultProxy::start(&there.address());
+    let vsync =
+        Vsync::new(&config(&origin.address(), CANARY, &[("there", &proxy.address(), "fidelity = \"metadata\"")]));
+    let broken = proxy.rule("GET", "^/v1/there/data/canary/a$", When::Always, Fault::Status(500));
+    let _ = sync(&vsync, 1);
+    origin.client().write_metadata("secret", "canary/a", json!({ "custom_metadata": { "owner": "team-a" } }));
+    let run = sync(&vsync, 1);
+    assert!(blocked(&run, "there").contains("there/canary/a is in canary"), "{}", run.text());
+    assert_eq!(at(&there, "there").len(), 1, "nothing but the canary");
+    broken.remove();
+    let _ = sync(&vsync, 0);
+    assert_eq!(at(&there, "there"), at(&origin, "secret"));
+}

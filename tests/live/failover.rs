@@ -132,6 +132,22 @@ fn an_origin_that_is_sealed_before_the_cycle_begins_is_waited_for() {
 }
 
 #[test]
+fn a_sealed_node_that_is_named_first_keeps_nobody_waiting() {
+    let (from, to) = (BaoServer::cluster(), BaoServer::cluster());
+    seed(&from[0]);
+    to[0].client().disable_mount("secret");
+    let vsync = Vsync::new(&config(&at(&from), &at(&to), "create_mounts = true"));
+    for cluster in [&from, &to] {
+        cluster[0].seal();
+        let _ = leader(cluster);
+    }
+    let begun = Instant::now();
+    let run = vsync.run(&["sync", "--yes"]).expect(0);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}: {}", begun.elapsed(), run.text());
+    assert_copied_once(leader(&from), leader(&to));
+}
+
+#[test]
 fn standbys_alone_serve_both_sides() {
     let (from, to) = (BaoServer::cluster(), BaoServer::cluster());
     seed(&from[0]);

@@ -19,8 +19,9 @@ use crate::engine::fidelity::FidelityReport;
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
 use crate::engine::planning::was_taken_over;
 use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome};
-use crate::engine::worker::{Brought, Manner, Queue, Reach, Reads, Slot};
+use crate::engine::worker::{Brought, Manner, Queue, Reach, Reads, Slot, is_long};
 use crate::engine::{Destination, Fidelity, NewMount, mounts};
+use crate::http::Attempts;
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
 use crate::sync_info::{EngineKind, Insight};
@@ -63,6 +64,8 @@ pub(super) struct Lane {
     stage_left: usize,
     /// What was written for the canaries.
     written: Vec<Canary>,
+    /// The requests that look at the canaries.
+    pub(super) looks: Attempts,
     /// Why nothing may be begun, here or in later waves, if somebody else wrote over a canary.
     pub(super) foreign_canary: Option<String>,
     /// Its values are among those the shared reads hold.
@@ -151,6 +154,7 @@ impl Lane {
             after: None,
             stage: at,
             written: Vec::new(),
+            looks: Attempts::default(),
             foreign_canary,
             claims: false,
             left: None,
@@ -216,6 +220,12 @@ impl Lane {
             && self.report.pending > 0
     }
 
+    /// Whether a request of its has waited for its answer for long, or is being tried again.
+    pub(super) fn is_held_up(&self) -> bool {
+        let looks_in_vain = self.stage == Stage::Verifying && is_long(self.looks.unanswered_for());
+        looks_in_vain || self.is_at_work() && self.slots.iter().any(|slot| slot.is_held_up())
+    }
+
     /// Whether all of it was done, well.
     pub(super) fn is_clean(&self) -> bool {
         self.report.pending == 0 && self.report.failures.is_empty() && self.is_verified()
@@ -223,7 +233,7 @@ impl Lane {
 
     /// Why the rest of it is not done, unless somebody stopped it.
     pub(super) fn note_gone(&mut self, origin: Option<String>) {
-        if self.report.pending > 0 && !self.is_stopped() && !self.waits_for_its_wave() {
+        if self.is_wanted() && !self.is_stopped() && !self.waits_for_its_wave() {
             let Some(reason) = self.reach.gone().or(origin) else { return };
             self.report.unreached |= self.report.blocked.is_none() && self.reach.gone().is_some();
             self.report.blocked.get_or_insert(reason);

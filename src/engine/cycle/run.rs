@@ -88,6 +88,7 @@ pub(in crate::engine) fn start(engine: &Engine, plan: Plan, options: CycleOption
         saves: JoinSet::new(),
         checks: JoinSet::new(),
         openings: JoinSet::new(),
+        verified: false,
         lost_save: None,
         outcomes,
         outcomes_taken: 0,
@@ -125,6 +126,8 @@ struct Run {
     checks: JoinSet<LookedAt>,
     /// Mounts being created for lanes whose wave begins.
     openings: JoinSet<(usize, Result<(), String>)>,
+    /// Whether canaries were looked at and are as they should be.
+    verified: bool,
     /// A save that broke down and did not say whose it was.
     lost_save: Option<String>,
     outcomes: mpsc::UnboundedSender<(usize, Outcome)>,

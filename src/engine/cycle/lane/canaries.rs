@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Lane, Stage};
 use crate::engine::Destination;
 use crate::engine::cycle::canary::Canary;
-use crate::engine::plan::{DestinationPlan, Task};
+use crate::engine::plan::{DestinationPlan, Source, Task};
 use crate::engine::report::{CycleId, Unverified};
 use crate::kv::SecretPath;
 use crate::state::StateError;
@@ -60,7 +60,8 @@ impl Lane {
         let to_look_at: HashSet<&SecretPath> = again.iter().map(|copy| &copy.origin).collect();
         let mut written_anew = HashSet::new();
         let mut note = |task: &Task| {
-            if to_look_at.contains(&task.origin) {
+            // what copies metadata alone says nothing about the value
+            if task.source != Source::Metadata && to_look_at.contains(&task.origin) {
                 written_anew.insert(task.origin.clone());
             }
         };

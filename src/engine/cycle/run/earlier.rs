@@ -10,7 +10,8 @@ const PAGE: usize = 20;
 
 impl Run {
     /// Canaries that an earlier cycle wrote and could not verify come first, and so do those of cycles that may not have
-    /// come to it: those that were killed, stopped or blocked. Where that cannot be found out, nothing is begun.
+    /// come to it: those that were killed, stopped or blocked. While the store does not tell, nothing is begun; reports that
+    /// nobody can read are left out.
     pub(super) async fn look_again(&mut self) {
         let mut earlier = Earlier { engine: self.engine.clone(), reports: Vec::new(), more: true };
         for at in 0..self.lanes.len() {
@@ -41,6 +42,11 @@ async fn unverified(lane: &Lane, earlier: &mut Earlier) -> Result<Vec<Unverified
         let Some(report) = earlier.report(number).await? else { break };
         let part = report.destinations.iter().find(|part| part.destination == lane.destination.name);
         let Some(part) = part.filter(|_| report.undoes.is_none()) else { continue };
+        // stopped while it looked what was left, it knows nothing
+        let was_cut_off = matches!(report.ending, Ending::Cancelled | Ending::TimedOut);
+        if was_cut_off && part.planned.total() == 0 && part.unverified.is_empty() {
+            continue;
+        }
         let is_unfinished = report.ending == Ending::Unfinished;
         if !is_unfinished && part.is_past_its_canaries() {
             break;

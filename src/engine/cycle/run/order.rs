@@ -60,7 +60,7 @@ impl Run {
         let unclean: Vec<String> = self
             .lanes
             .iter()
-            .filter(|lane| !lane.waits_for_its_wave() && !lane.is_clean())
+            .filter(|lane| lane.wave() < next && !lane.is_clean())
             .map(|lane| {
                 let (failed, pending) = (lane.report.failures.len(), lane.report.pending);
                 let canaries = if lane.report.canaries_failed { ", canaries not verified" } else { "" };
@@ -119,6 +119,7 @@ impl Run {
             Ok(Some((at, Ok(())))) => {
                 tracing::info!(destination = %self.lanes[at].destination.name, "the canaries are as they should be");
                 self.lanes[at].go_on();
+                self.verified = true;
                 if self.phase == Phase::Running {
                     self.staff();
                 }
@@ -149,8 +150,9 @@ impl Run {
             None => {}
             Some(Err(reason)) => self.canaries_failed(at, reason),
             Some(Ok(written)) => {
-                let (origin, destination) = (self.engine.origin_reader(), self.lanes[at].destination.vault.clone());
-                let stop = self.lanes[at].stop.clone();
+                let Lane { destination, looks, stop, .. } = &self.lanes[at];
+                let origin = self.engine.origin_reader().observed(looks.clone());
+                let (destination, stop) = (destination.vault.observed(looks.clone()), stop.clone());
                 self.checks.spawn(async move {
                     tokio::select! {
                         looked = verify(origin, destination, written) => Some((at, looked)),
@@ -183,12 +185,10 @@ impl Run {
 
     /// Asks servers how they are whose requests are tried again or not answered for long.
     fn doubt_those_who_hold_up(&self) {
-        for lane in self.lanes.iter().filter(|lane| lane.is_at_work()) {
-            if lane.slots.iter().any(|slot| slot.is_held_up()) {
-                for reach in [&lane.reach, &self.origin_reach] {
-                    let reach = Arc::clone(reach);
-                    tokio::spawn(async move { reach.doubt().await });
-                }
+        for lane in self.lanes.iter().filter(|lane| lane.is_held_up()) {
+            for reach in [&lane.reach, &self.origin_reach] {
+                let reach = Arc::clone(reach);
+                tokio::spawn(async move { reach.doubt().await });
             }
         }
     }

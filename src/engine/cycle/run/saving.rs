@@ -154,11 +154,13 @@ impl Run {
         }
     }
 
-    /// Keeps the report in the state store, unless nothing was to be done. The reason if that did not work.
+    /// Keeps the report in the state store, unless there was nothing to be done, nor canaries to be verified. The reason if
+    /// that did not work.
     pub(super) async fn keep(&self, report: &Report) -> Option<String> {
         // whoever found everything locked has done nothing worth remembering
         let locked_out = report.destinations.iter().all(|part| part.locked.is_some() || part.planned.total() == 0);
-        if report.dry_run || report.planned().total() == 0 || (locked_out && report.done().total() == 0) {
+        let is_idle = report.planned().total() == 0 || (locked_out && report.done().total() == 0);
+        if report.dry_run || is_idle && !self.verified {
             return None;
         }
         let mut pauses = LAST_SAVES.iter();
