@@ -184,7 +184,9 @@ fn the_token_of_a_wrapped_secret_id_is_renewed_because_there_is_no_second_login(
     std::fs::write(vsync.folder().join("wrapped"), token).expect("a file");
     let audit = to.audit();
     let begun = Instant::now();
-    let _ = vsync.run(&["sync", "--yes", "--set", "destination.vault.requests_per_second=12"]).expect(0);
+    // few enough workers for the renewal to have its turn soon
+    let slowly = ["destination.vault.requests_per_second=12", "destination.num_workers=1"];
+    let _ = vsync.run(&["sync", "--yes", "--set", slowly[0], "--set", slowly[1]]).expect(0);
     assert!(begun.elapsed() > Duration::from_secs(7), "it lived longer than its token would: {:?}", begun.elapsed());
     assert_eq!(audit.times("auth/approle/login").len(), 1);
     assert!(!audit.times("auth/token/renew-self").is_empty());
