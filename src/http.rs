@@ -12,6 +12,7 @@
 mod error;
 mod limit;
 mod nodes;
+mod pace;
 mod request;
 mod response;
 mod retry;
@@ -19,18 +20,17 @@ mod settings;
 mod throttle;
 
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::Retryable;
 use bytes::Bytes;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::{Method, StatusCode, header};
 
 use limit::{Limiter, Place};
 use nodes::{Node, Nodes};
+use pace::Pace;
 
 pub use error::{HttpError, HttpErrorKind};
 pub use request::{Repeat, Request};
@@ -115,8 +115,7 @@ struct Shared {
     timeout: Duration,
     max_retries: u32,
     limiter: Limiter,
-    requests_per_second: Option<NonZeroU32>,
-    rate: Option<DefaultDirectRateLimiter>,
+    pace: Option<Pace>,
 }
 
 impl HttpClient {
@@ -126,11 +125,6 @@ impl HttpClient {
     /// [`HttpErrorKind::InvalidUrl`] for an address that cannot be one, [`HttpErrorKind::Settings`] for certificates
     /// that cannot be used.
     pub fn new(settings: &HttpSettings) -> Result<Self, HttpError> {
-        // A tenth of a second's worth may go at once: timers are too coarse to space out a high rate one by one.
-        let rate = settings.requests_per_second.map(|rate| {
-            let burst = NonZeroU32::new(rate.get() / 10).unwrap_or(NonZeroU32::MIN);
-            RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
-        });
         Ok(Self {
             shared: Arc::new(Shared {
                 nodes: Nodes::new(settings)?,
@@ -138,8 +132,7 @@ impl HttpClient {
                 timeout: settings.timeout,
                 max_retries: settings.max_retries,
                 limiter: Limiter::new(),
-                requests_per_second: settings.requests_per_second,
-                rate,
+                pace: settings.requests_per_second.map(Pace::new),
             }),
             attempts: None,
         })
@@ -178,7 +171,7 @@ impl HttpClient {
     /// How requests are limited now; `None` if their number is not.
     #[must_use]
     pub fn throttle(&self) -> Option<Throttle> {
-        self.shared.limiter.throttle(self.shared.requests_per_second.map(NonZeroU32::get))
+        self.shared.limiter.throttle(self.shared.pace.as_ref().map(Pace::per_second))
     }
 
     /// Sends a request, again where that is safe and may help, and collects the whole answer.
@@ -244,11 +237,8 @@ impl HttpClient {
     ) -> Result<T, retry::Failure> {
         let shared = &*self.shared;
         let mut place = if request.apart { None } else { Some(shared.limiter.place(request.class()).await) };
-        if let Some(rate) = &shared.rate
-            && rate.check().is_err()
-        {
-            shared.limiter.note_paced();
-            rate.until_ready().await;
+        if let Some(pace) = &shared.pace {
+            pace.turn(|| shared.limiter.note_paced()).await;
         }
         if let Some(attempts) = &self.attempts {
             attempts.count();

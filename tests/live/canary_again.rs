@@ -242,14 +242,20 @@ fn nothing_is_begun_while_it_cannot_be_read_which_canaries_are_left() {
     assert_eq!(at(&there, "there"), at(&origin, "secret"));
 }
 
-#[test]
-fn an_earlier_canary_that_somebody_wrote_over_does_not_pass_where_values_may_not_be_read() {
+/// An origin with a canary and three others, and a destination with these keys behind a proxy.
+fn one_destination(keys: &str) -> (BaoServer, BaoServer, FaultProxy, Vsync) {
     let (origin, there) = (BaoServer::start(), BaoServer::start());
     seed(&origin, 3);
     origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
     there.client().enable_kv("there");
     let proxy = FaultProxy::start(&there.address());
-    let vsync = Vsync::new(&config(&origin.address(), CANARY, &[("there", &proxy.address(), "")]));
+    let vsync = Vsync::new(&config(&origin.address(), CANARY, &[("there", &proxy.address(), keys)]));
+    (origin, there, proxy, vsync)
+}
+
+#[test]
+fn an_earlier_canary_that_somebody_wrote_over_does_not_pass_where_values_may_not_be_read() {
+    let (origin, there, proxy, vsync) = one_destination("");
     let unseen = lost(&proxy, "there/data/canary/a");
     let _ = sync(&vsync, 1);
     unseen.remove();
@@ -324,12 +330,7 @@ fn no_wave_is_left_out_because_all_of_it_is_blocked() {
 
 #[test]
 fn a_server_that_hangs_while_canaries_are_looked_at_is_waited_for_no_longer_than_patience() {
-    let (origin, there) = (BaoServer::start(), BaoServer::start());
-    seed(&origin, 3);
-    origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
-    there.client().enable_kv("there");
-    let proxy = FaultProxy::start(&there.address());
-    let vsync = Vsync::new(&config(&origin.address(), CANARY, &[("there", &proxy.address(), "patience = \"3s\"")]));
+    let (origin, there, proxy, vsync) = one_destination("patience = \"3s\"");
     let hangs = [("^/v1/there/data/", 1), ("^/v1/sys/health", 2)]
         .map(|(path, from)| proxy.rule("GET", path, When::From(from), Fault::Hold));
     let begun = Instant::now();
@@ -346,13 +347,7 @@ fn a_server_that_hangs_while_canaries_are_looked_at_is_waited_for_no_longer_than
 
 #[test]
 fn a_canary_whose_metadata_alone_is_copied_is_still_looked_at() {
-    let (origin, there) = (BaoServer::start(), BaoServer::start());
-    seed(&origin, 3);
-    origin.client().write("secret", "canary/a", &json!({ "n": 0 }));
-    there.client().enable_kv("there");
-    let proxy = FaultProxy::start(&there.address());
-    let vsync =
-        Vsync::new(&config(&origin.address(), CANARY, &[("there", &proxy.address(), "fidelity = \"metadata\"")]));
+    let (origin, there, proxy, vsync) = one_destination("fidelity = \"metadata\"");
     let broken = proxy.rule("GET", "^/v1/there/data/canary/a$", When::Always, Fault::Status(500));
     let _ = sync(&vsync, 1);
     origin.client().write_metadata("secret", "canary/a", json!({ "custom_metadata": { "owner": "team-a" } }));

@@ -6,23 +6,40 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{at, config, seed};
-use crate::support::{BaoServer, Fault, FaultProxy, Vsync, When, canary};
+use crate::support::{BaoServer, Fault, FaultProxy, FaultRule, Vsync, When, canary};
 use crate::terminal::Console;
 
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// Two destinations in waves, the first of which cannot write one secret.
+struct Waves {
+    origin: BaoServer,
+    there: BaoServer,
+    proxy: FaultProxy,
+    vsync: Vsync,
+    refused: FaultRule,
+}
+
+impl Waves {
+    fn start() -> Self {
+        let (origin, there) = (BaoServer::start(), BaoServer::start());
+        seed(&origin, 5);
+        there.client().enable_kv("staging");
+        there.client().enable_kv("east");
+        let proxy = FaultProxy::start(&there.address());
+        let address = proxy.address();
+        let destinations = [("east", address.as_str(), "wave = 2"), ("staging", address.as_str(), "")];
+        let vsync =
+            Vsync::new(&config(&origin.address(), "", &destinations).replace("[origin]", "[origin]\ntick = \"1s\""));
+        let refused = proxy.rule("POST", "^/v1/staging/data/app/3$", When::Always, Fault::Status(403));
+        Self { origin, there, proxy, vsync, refused }
+    }
+}
+
 #[test]
 fn a_watch_keeps_a_wave_waiting_while_failures_of_an_earlier_one_stand() {
-    let (origin, there) = (BaoServer::start(), BaoServer::start());
-    seed(&origin, 5);
-    there.client().enable_kv("staging");
-    there.client().enable_kv("east");
-    let proxy = FaultProxy::start(&there.address());
-    let address = proxy.address();
-    let destinations = [("east", address.as_str(), "wave = 2"), ("staging", address.as_str(), "")];
-    let vsync = Vsync::new(&config(&origin.address(), "", &destinations));
-    let refused = proxy.rule("POST", "^/v1/staging/data/app/3$", When::Always, Fault::Status(403));
-    let mut daemon = vsync.background("watch", &["sync", "--watch", "--tick", "1s"], &[]);
+    let Waves { origin, there, proxy, vsync, refused } = Waves::start();
+    let mut daemon = vsync.background("watch", &["sync", "--watch"], &[]);
     daemon.wait_for("east: it waits until wave 1 has ended without failures: staging has not", LIMIT);
 
     // each of these comes with a later tick
@@ -58,16 +75,7 @@ fn a_watch_keeps_a_wave_waiting_while_failures_of_an_earlier_one_stand() {
 
 #[test]
 fn the_console_s_watch_keeps_a_later_wave_waiting_and_says_what_for() {
-    let (origin, there) = (BaoServer::start(), BaoServer::start());
-    seed(&origin, 5);
-    there.client().enable_kv("staging");
-    there.client().enable_kv("east");
-    let proxy = FaultProxy::start(&there.address());
-    let address = proxy.address();
-    let destinations = [("east", address.as_str(), "wave = 2"), ("staging", address.as_str(), "")];
-    let vsync =
-        Vsync::new(&config(&origin.address(), "", &destinations).replace("[origin]", "[origin]\ntick = \"1s\""));
-    let refused = proxy.rule("POST", "^/v1/staging/data/app/3$", When::Always, Fault::Status(403));
+    let Waves { origin, there, proxy, vsync, refused } = Waves::start();
     let file = vsync.folder().join("vsync.toml").display().to_string();
     let mut console = Console::start(&["--config", &file], (140, 40), &[]);
     console.wait_for_texts(&["as of "]);
