@@ -238,7 +238,7 @@ impl HttpClient {
         let shared = &*self.shared;
         let mut place = if request.apart { None } else { Some(shared.limiter.place(request.class()).await) };
         if let Some(pace) = &shared.pace {
-            pace.turn(|| shared.limiter.note_paced()).await;
+            pace.turn(request.apart, || shared.limiter.note_paced()).await;
         }
         if let Some(attempts) = &self.attempts {
             attempts.count();

@@ -9,8 +9,7 @@ use tokio::sync::Mutex;
 pub(super) struct Pace {
     per_second: NonZeroU32,
     limiter: DefaultDirectRateLimiter,
-    /// Who goes next. It is handed on in order; the limiter alone lets in whoever looks at the right moment, and a renewal
-    /// of the token could wait among many workers until it is too late.
+    /// Who goes next. It is handed on in order: the limiter alone lets in whoever looks at the right moment.
     next: Mutex<()>,
 }
 
@@ -26,9 +25,9 @@ impl Pace {
         self.per_second.get()
     }
 
-    /// Waits for a turn; `waits` is called if it has to be waited for.
-    pub(super) async fn turn(&self, waits: impl FnOnce()) {
-        let _next = self.next.lock().await;
+    /// Waits for a turn, behind those who came before, unless it is `apart`; `waits` is called if it has to be waited for.
+    pub(super) async fn turn(&self, apart: bool, waits: impl FnOnce()) {
+        let _next = if apart { None } else { Some(self.next.lock().await) };
         if self.limiter.check().is_err() {
             waits();
             self.limiter.until_ready().await;
@@ -43,23 +42,29 @@ mod tests {
 
     use super::*;
 
+    const LAST: u32 = 40;
+
     #[tokio::test]
-    async fn those_who_wait_go_in_the_order_they_came() {
+    async fn those_who_wait_go_in_the_order_they_came_and_what_is_apart_before_them() {
         let pace = Arc::new(Pace::new(NonZeroU32::new(100).expect("a rate")));
         let gone = Arc::new(AtomicU32::new(0));
         // on one thread they come in the order they are spawned
-        let waiting: Vec<_> = (0..40)
+        let waiting: Vec<_> = (0..=LAST)
             .map(|number| {
                 let (pace, gone) = (Arc::clone(&pace), Arc::clone(&gone));
                 tokio::spawn(async move {
-                    pace.turn(|| {}).await;
+                    pace.turn(number == LAST, || {}).await;
                     (number, gone.fetch_add(1, Ordering::Relaxed))
                 })
             })
             .collect();
+        let mut order = Vec::new();
         for waiting in waiting {
-            let (number, order) = waiting.await.expect("no panic");
-            assert_eq!(number, order);
+            order.push(waiting.await.expect("no panic"));
         }
+        let (_, apart) = order.pop().expect("the last one");
+        // only the first of those who wait is in its way, now and then
+        assert!(apart < 30, "{apart}");
+        assert!(order.is_sorted_by(|(_, one), (_, next)| one < next), "{order:?}");
     }
 }

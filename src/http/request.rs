@@ -10,7 +10,7 @@ use reqwest::{Method, Url};
 use super::limit::Class;
 use super::{HttpError, HttpErrorKind};
 
-/// Of a server that says nothing for so long when it is asked how it is, nothing is to be expected at this moment.
+/// Of a server that says nothing for so long to what is sent apart, nothing is to be expected at this moment.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// When a request may be sent again.
@@ -90,8 +90,8 @@ impl Request {
         self
     }
 
-    /// How the server is at this moment is the question: the request waits for no place among the others and takes none,
-    /// whatever is answered is the answer, also "no", and so is silence for five seconds.
+    /// It is about the server or the token, on which the others depend: it waits for no place among them and takes none, nor
+    /// behind them for the rate limit; whatever is answered is the answer, also "no", and so is silence for five seconds.
     #[must_use]
     pub fn apart(mut self) -> Self {
         self.apart = true;

@@ -90,7 +90,7 @@ pub(super) async fn renew(client: &VaultClient, token: &Token) -> Result<Option<
     let target = Target { operation: "renew", path: "the token" };
     let asked = Instant::now();
     let body = Bytes::from_static(b"{}");
-    let request = request(Method::PUT, "auth/token/renew-self", Repeat::Never).body(body);
+    let request = request(Method::PUT, "auth/token/renew-self", Repeat::Never).body(body).apart();
     let answer = client.send_as(target, request, token).await?;
     Ok(Granted::read(target, &answer, |_| false)?.lease(asked))
 }

@@ -184,7 +184,7 @@ fn the_token_of_a_wrapped_secret_id_is_renewed_because_there_is_no_second_login(
     std::fs::write(vsync.folder().join("wrapped"), token).expect("a file");
     let audit = to.audit();
     let begun = Instant::now();
-    // the renewal has its turn behind those of sixteen workers, and no later
+    // sixteen workers wait for their turns, and the renewal does not wait behind them
     let _ = vsync.run(&["sync", "--yes", "--set", "destination.vault.requests_per_second=12"]).expect(0);
     assert!(begun.elapsed() > Duration::from_secs(9), "it lived longer than its token would: {:?}", begun.elapsed());
     assert_eq!(audit.times("auth/approle/login").len(), 1);
