@@ -111,6 +111,24 @@ fn a_read_only_console_has_none() {
 }
 
 #[test]
+fn questions_amid_a_cycle_say_what_the_watch_goes_on_with_and_stay_while_it_does() {
+    let mut model = watching(80, 24);
+    running(&mut model);
+    press(&mut model, "4 c");
+    let asked = dump(&model);
+    assert!(asked.contains("Cancel the running cycle?") && asked.contains("Watch mode stays on"), "{asked}");
+    press(&mut model, "n q");
+    let report = || Message::Ended(Arc::new(sample::report("0192f0c1-2345-7abc-8def-0123456789ab", false)));
+    update(&mut model, report());
+    let asked = dump(&model);
+    assert!(asked.contains("Quit?") && asked.contains("Watch mode is on") && !asked.contains("A cycle is running"));
+    // where nothing is lost any more there is nothing to ask
+    model.watch.on = false;
+    update(&mut model, report());
+    assert!(model.dialog.is_none());
+}
+
+#[test]
 fn it_copies_without_asking_and_leaves_the_screen_alone() {
     let mut model = watching(80, 24);
     press(&mut model, "2 / p r o d / w o r k e r enter down down down");

@@ -52,9 +52,15 @@ pub(in crate::tui) fn question(model: &Model, dialog: &Dialog, area: Rect) -> Qu
             (title, words.iter().flat_map(|words| text(words)).collect(), Some(yes), "No")
         }
         Ask::Cancel => {
-            let lines = text(
+            let mut lines = text(
                 "Workers finish what they hold, and it is recorded; a server that hangs is waited for ten seconds. What is not begun stays pending; the next cycle finds it again.",
             );
+            if model.watch.on {
+                lines.push(Line::default());
+                lines.extend(text(
+                    "Watch mode stays on and begins the next cycle by itself: to have nothing more written, stop it first.",
+                ));
+            }
             ("Cancel the running cycle?", lines, Some("Yes, cancel it"), "No, go on")
         }
         Ask::Skip(name) => ("Skip a destination?", text(&cycle::skipping(model, name)), Some("Yes, skip it"), "No"),
