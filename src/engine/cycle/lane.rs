@@ -1,6 +1,7 @@
 //! A destination's part of a cycle: its tasks, its workers, and what has become of them.
 
 mod canaries;
+mod outset;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,14 +18,12 @@ use crate::engine::away::PATIENCE;
 use crate::engine::event::{Aside, DestinationProgress, Event, Standing};
 use crate::engine::fidelity::FidelityReport;
 use crate::engine::plan::{DestinationName, DestinationPlan, Expected, Source, Task};
-use crate::engine::planning::was_taken_over;
 use crate::engine::report::{Cause, CycleId, DestinationReport, Done, Failure, Outcome};
 use crate::engine::worker::{Brought, Manner, Queue, Reach, Reads, Slot, is_long};
 use crate::engine::{Destination, Fidelity, NewMount, mounts};
 use crate::http::Attempts;
 use crate::kv::SecretPath;
 use crate::state::{Change, ChangeKind, LockHolder, State};
-use crate::sync_info::{EngineKind, Insight};
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -92,7 +91,7 @@ impl Lane {
         skip: Skip,
     ) -> Self {
         let planned = plan.counts();
-        let perhaps_equal = perhaps_equal(&plan);
+        let perhaps_equal = outset::perhaps_equal(&plan);
         let mut changed = plan.has_unsaved_records();
         let mut superseded: HashMap<SecretPath, Vec<SecretPath>> = HashMap::new();
         let to_write: HashSet<&SecretPath> = plan.tasks.iter().map(|task| &task.destination).collect();
@@ -107,10 +106,10 @@ impl Lane {
             }
         }
         drop((to_write, set_aside));
-        let brought = if manner.fidelity == Fidelity::Value { Brought::new() } else { brought(&plan) };
+        let brought = if manner.fidelity == Fidelity::Value { Brought::new() } else { outset::brought(&plan) };
         let tasks = Vec::from_iter(std::mem::take(&mut plan.tasks));
         let is_first = |task: &Task| destination.canary.as_ref().is_some_and(|canary| canary.admits(&task.origin));
-        let doubts = doubts(&plan, &tasks, manner);
+        let doubts = outset::doubts(&plan, &tasks, manner);
         let (canaries, rest): (Vec<Task>, Vec<Task>) =
             if manner.dry_run || manner.undo { (Vec::new(), tasks) } else { tasks.into_iter().partition(is_first) };
         let (first, rest, at) =
@@ -479,43 +478,6 @@ impl Lane {
             unsaved: self.report.unsaved.clone(),
         }
     }
-}
-
-/// The secrets whose values need not have changed, although their insights have: a value of KV version 1 may have changed
-/// back, what it was may no longer be recorded, or its mount became one of version 2. What a delete or an undo that was
-/// cut off left may be any value. And where the version is the same and only the time differs, `OpenBao` has changed
-/// metadata, or the secret was removed and written anew.
-fn perhaps_equal(plan: &DestinationPlan) -> HashSet<SecretPath> {
-    let may_be_equal = |task: &&Task| {
-        let (Some(now), Some(before)) = (task.insight, plan.recorded.get(&task.origin)) else { return false };
-        let is_of_v1 = [now.kind, before.kind].contains(&EngineKind::KvV1);
-        before.is_in_doubt() || is_of_v1 || now.version == before.version
-    };
-    plan.tasks.iter().filter(may_be_equal).map(|task| task.origin.clone()).collect()
-}
-
-/// The secrets of which nobody could tell, should the cycle be cut off, what came of their copies: what the origin has then
-/// does not say it. And what is recorded of them meanwhile.
-fn doubts(plan: &DestinationPlan, tasks: &[Task], manner: Manner) -> HashMap<SecretPath, Insight> {
-    if manner.dry_run {
-        return HashMap::new();
-    }
-    let doubt = |task: &Task| {
-        let recorded = plan.recorded.get(&task.origin);
-        if !manner.undo && (!task.operation.is_delete() || recorded.is_none()) {
-            return None;
-        }
-        let entry = plan.ledger.get(&task.destination);
-        let taken_over = recorded.is_some_and(|recorded| was_taken_over(task, entry, recorded));
-        let doubt = if taken_over { Insight::TAKEN_OVER_IN_DOUBT } else { Insight::IN_DOUBT };
-        Some((task.origin.clone(), doubt))
-    };
-    tasks.iter().filter_map(doubt).collect()
-}
-
-fn brought(plan: &DestinationPlan) -> Brought {
-    let of = |task: &Task| Some((task.destination.clone(), plan.ledger.get(&task.destination)?.clone()));
-    plan.tasks.iter().filter_map(of).collect()
 }
 
 /// How long a task took; `None` if nothing was sent for it.
